@@ -1,0 +1,105 @@
+// A mesh axis's view of a transport: it speaks tensors. The collectives are those of `collectives.ts`; here tensors
+// become vectors and back, and a group of one does nothing.
+
+import type { Tensor } from "@tensorflow/tfjs";
+import * as tf from "@tensorflow/tfjs";
+import * as wire from "./collectives.ts";
+import type { Transport } from "./transport.ts";
+
+const read = async (x: Tensor) => (await x.data()) as Float32Array;
+
+export class Group {
+  readonly axis: string;
+  /** My position on the axis. */
+  readonly rank: number;
+  readonly size: number;
+  readonly #members: wire.Members;
+
+  /** `ranks` are the transport's, in the order of the axis; the transport's own is one of them. */
+  constructor(axis: string, transport: Transport, ranks: readonly number[]) {
+    this.axis = axis;
+    this.rank = ranks.indexOf(transport.rank);
+    this.size = ranks.length;
+    this.#members = { transport, ranks, at: this.rank };
+  }
+
+  /** Sum over the members, in rank order. Any shape, float32. `at` names the call, the same on every member. */
+  async allReduce(x: Tensor, at: string): Promise<Tensor> {
+    if (this.size === 1) return x.clone();
+    const [total] = await wire.allReduce(this.#members, [await read(x)], `${this.axis}.all-reduce ${at}`);
+    return tf.tensor(total!, x.shape);
+  }
+
+  /** The members' shards joined along `dim`. */
+  async allGather(x: Tensor, dim: number, at: string): Promise<Tensor> {
+    if (this.size === 1) return x.clone();
+    const shards = await wire.gather(this.#members, await read(x), `${this.axis}.all-gather ${at}`);
+    return tf.tidy(() =>
+      tf.concat(
+        shards.map((shard) => tf.tensor(shard, x.shape)),
+        dim,
+      ),
+    );
+  }
+
+  /** My shard, cut along `dim`, of the sum over the members. `size` must divide the dim. */
+  async reduceScatter(x: Tensor, dim: number, at: string): Promise<Tensor> {
+    if (this.size === 1) return x.clone();
+    const shards = tf.tidy(() => tf.split(x, this.size, dim));
+    const vectors = [wire.concat(await Promise.all(shards.map(read)))];
+    const shape = shards[0]!.shape;
+    tf.dispose(shards);
+    const [mine] = await wire.reduceScatter(this.#members, vectors, `${this.axis}.reduce-scatter ${at}`);
+    return tf.tensor(mine!, shape);
+  }
+
+  /** Sums of several tensors in one exchange. Takes ownership of `xs`. */
+  async allReduceAll(xs: readonly Tensor[], at: string): Promise<Tensor[]> {
+    if (this.size === 1) return [...xs];
+    const vectors = await this.#take(xs);
+    const totals = await wire.allReduce(this.#members, vectors, `${this.axis}.all-reduce ${at}`);
+    return totals.map((total, i) => tf.tensor(total, xs[i]!.shape));
+  }
+
+  /** My chunk (`chunk` of params.ts) of the sum of each, as a vector, in one exchange. Takes ownership of `xs`. */
+  async reduceScatterAll(xs: readonly Tensor[], at: string): Promise<Tensor[]> {
+    if (this.size === 1) return xs.map((x) => flattened(x));
+    const vectors = await this.#take(xs);
+    const mine = await wire.reduceScatter(this.#members, vectors, `${this.axis}.reduce-scatter ${at}`);
+    return mine.map((part) => tf.tensor1d(part));
+  }
+
+  /** Whole tensors of `shapes` from everyone's chunk of each, in one exchange. */
+  async allGatherAll(chunks: readonly Tensor[], shapes: readonly (readonly number[])[], at: string): Promise<Tensor[]> {
+    if (this.size === 1) return chunks.map((part, i) => part.reshape([...shapes[i]!]));
+    const sizes = shapes.map((shape) => tf.util.sizeFromShape([...shape]));
+    const vectors = await Promise.all(chunks.map(read));
+    const wholes = await wire.allGather(this.#members, vectors, sizes, `${this.axis}.all-gather ${at}`);
+    return wholes.map((whole, i) => tf.tensor(whole, [...shapes[i]!]));
+  }
+
+  /** Sends a tensor to one member. */
+  async send(to: number, x: Tensor, at: string): Promise<void> {
+    const { transport, ranks } = this.#members;
+    await transport.send([ranks[to]!], `${this.axis}.send ${at}`, wire.toFrame(await read(x), x.shape));
+  }
+
+  /** The tensor that `from` sent under the same name. */
+  async recv(from: number, at: string): Promise<Tensor> {
+    const { transport, ranks } = this.#members;
+    const frame = await transport.recv(ranks[from]!, `${this.axis}.send ${at}`);
+    return tf.tensor(wire.toVector(frame), [...frame.shape]);
+  }
+
+  async #take(xs: readonly Tensor[]): Promise<Float32Array[]> {
+    const vectors = await Promise.all(xs.map(read));
+    tf.dispose([...xs]);
+    return vectors;
+  }
+}
+
+function flattened(x: Tensor): Tensor {
+  const flat = x.flatten();
+  x.dispose();
+  return flat;
+}

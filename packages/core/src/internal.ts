@@ -1,0 +1,2 @@
+// What sister packages need beyond the public exports; no promise of stability.
+export { eachKept, initialValues } from "./params.ts";

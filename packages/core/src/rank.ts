@@ -1,0 +1,252 @@
+// One rank, from its first values to its last step: what `plan` decided, done. Runs the same in a thread of its own, beside
+// other ranks, or in another process: it sees a transport and nothing else.
+
+import type { Tensor } from "@tensorflow/tfjs";
+import * as tf from "@tensorflow/tfjs";
+import type { Members } from "./collectives.ts";
+import { agree, type Report, type Verdict } from "./control.ts";
+import { counted } from "./counted.ts";
+import { execute, type StepContext } from "./execute.ts";
+import { Group } from "./group.ts";
+import { ranksAlong } from "./mesh.ts";
+import { type Held, Meter } from "./meter.ts";
+import { sumOfSquares } from "./optimizer.ts";
+import type { TrainOptions } from "./options.ts";
+import { initialValues, localShape, type ParamSpec } from "./params.ts";
+import { type Plan, type RankPlan, showRank } from "./plan.ts";
+import { type Action, rankOfStage, showAction } from "./schedule.ts";
+import { localStore, type Owned, type ParamStore } from "./store.ts";
+import { GradTape } from "./tape.ts";
+import type { Transport } from "./transport.ts";
+import { rebind, recompute } from "./vjp.ts";
+
+/** One action done; times in milliseconds since the epoch. */
+export interface ActionTime {
+  readonly action: string;
+  readonly from: number;
+  readonly to: number;
+}
+
+export interface StepReport extends Verdict {
+  /** Counted from 0. */
+  readonly step: number;
+  readonly lr: number;
+  /** From the start of the step until all ranks agreed, in milliseconds. */
+  readonly ms: number;
+}
+
+/** What a rank tells while it runs. All optional: a rank that nobody watches does no work for it. */
+export interface RankEvents {
+  /** From rank 0, after each step. The loss is per token here. */
+  onStep?(report: StepReport): void;
+  /** From every rank, after each step. */
+  onActions?(rank: number, step: number, actions: readonly ActionTime[]): void;
+  /** From every rank, before each update; the tensors are lent. */
+  onGradients?(rank: number, step: number, owned: readonly Owned[]): Promise<void>;
+}
+
+/** What a rank leaves behind. */
+export interface Outcome {
+  readonly rank: number;
+  /** The loss per token of every step. */
+  readonly losses: readonly number[];
+  /** The pieces it owns, by parameter name. */
+  readonly pieces: ReadonlyMap<string, Float32Array>;
+  /** Bytes held, each kind at its peak. */
+  readonly peak: Held;
+  /** Bytes sent over the whole run, by axis. */
+  readonly sent: Readonly<Record<string, number>>;
+}
+
+export interface RankJob {
+  readonly options: TrainOptions;
+  readonly plan: Plan;
+  readonly transport: Transport;
+  readonly events: RankEvents;
+  /** Read once a step: whether to stop after it. */
+  stopped(): boolean;
+}
+
+/** Runs a rank to its end. Frees every tensor; leaves the transport open. Errors name the rank, the step and the action. */
+export async function runRank(job: RankJob): Promise<Outcome> {
+  const self = job.plan.ranks[job.transport.rank]!;
+  const { transport, sent } = counted(job.transport);
+  const rank = new Rank({ ...job, transport }, self);
+  try {
+    const losses = await rank.run();
+    return { rank: self.rank, losses, pieces: await rank.pieces(), peak: rank.meter.peak, sent };
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause);
+    throw new Error(`${showRank(self)} failed at ${why}`, { cause });
+  } finally {
+    rank.dispose();
+  }
+}
+
+class Rank {
+  readonly meter = new Meter();
+  readonly #job: RankJob;
+  readonly #self: RankPlan;
+  readonly #groups = new Map<string, Group>();
+  readonly #store: ParamStore;
+  readonly #slots = new Map<string, Tensor[]>();
+  readonly #world: Members;
+
+  constructor(job: RankJob, self: RankPlan) {
+    const { strategies = [], seed = 0 } = job.options;
+    this.#job = job;
+    this.#self = self;
+    this.#world = { transport: job.transport, ranks: job.plan.ranks.map(({ rank }) => rank), at: self.rank };
+    const dealt = self.params.map((spec) => this.#deal(spec, seed));
+    const local = localStore(dealt, this.meter);
+    this.#store = strategies.reduce((inner, s) => s.store?.(inner, this.#group(s.axis)) ?? inner, local);
+  }
+
+  #deal(spec: ParamSpec, seed: number) {
+    const { mesh } = this.#job.plan,
+      { coords } = this.#self;
+    return { spec, shape: localShape(spec, mesh), values: initialValues(spec, seed, mesh, coords) };
+  }
+
+  #group = (axis: string): Group => {
+    const { mesh } = this.#job.plan,
+      { rank } = this.#self;
+    const group = this.#groups.get(axis) ?? new Group(axis, this.#job.transport, ranksAlong(mesh, rank, axis));
+    this.#groups.set(axis, group);
+    return group;
+  };
+
+  async run(): Promise<number[]> {
+    const losses: number[] = [];
+    for (let step = 0; step < this.#job.options.steps; step++) {
+      const { loss, stop } = await this.#step(step);
+      losses.push(loss);
+      if (stop) break;
+      await new Promise((resume) => setImmediate(resume)); // signals and messages get their turn
+    }
+    return losses;
+  }
+
+  async #step(step: number): Promise<Verdict> {
+    const { options, plan, events } = this.#job,
+      began = performance.now();
+    const actions: ActionTime[] = [];
+    const context = this.#context(step, actions);
+    const losses = await execute(plan.schedule[this.#self.coords.pp ?? 0]!, context);
+    const sums = await agree(this.#world, plan, await this.#report(losses), context.at);
+    const verdict = { ...sums, loss: sums.loss / this.#tokens };
+    if (!Number.isFinite(verdict.loss))
+      throw new Error(
+        `${context.at}: the loss is ${verdict.loss}; lower the learning rate (${options.optimizer.lr(step)} here) or set clip`,
+      );
+    await events.onGradients?.(this.#self.rank, step, this.#store.owned());
+    this.#update(step, verdict.norm);
+    events.onActions?.(this.#self.rank, step, actions);
+    const report = { step, lr: options.optimizer.lr(step), ms: performance.now() - began };
+    if (this.#self.rank === 0) events.onStep?.({ ...verdict, ...report });
+    return verdict;
+  }
+
+  get #tokens(): number {
+    return this.#job.options.batch * this.#job.options.data.tokens;
+  }
+
+  #context(step: number, actions: ActionTime[]): StepContext {
+    const { options, plan } = this.#job,
+      { model } = options,
+      at = `step ${step}`;
+    const vjp = options.recompute ? recompute : rebind,
+      origin = performance.timeOrigin;
+    return {
+      at,
+      model,
+      store: this.#store,
+      meter: this.meter,
+      pipe: this.#group("pp"),
+      ownerOf: (stage) => rankOfStage(plan.schedule, stage),
+      stages: plan.stages.map((layers) => ({
+        layers: layers.map((i) => model.layers[i]!),
+        params: plan.specs.filter((spec) => layers.includes(spec.layer)).map(({ name }) => name),
+      })),
+      newTape: (micro) =>
+        new GradTape({ vjp, store: this.#store, group: this.#group, meter: this.meter, at: `${at} micro ${micro}` }),
+      input: (micro) => this.#batch(step, micro, "input"),
+      target: (micro) => this.#batch(step, micro, "target"),
+      seed: 1 / this.#tokens,
+      onAction: (action: Action, from, to) =>
+        actions.push({ action: showAction(action), from: origin + from, to: origin + to }),
+    };
+  }
+
+  /** Samples of this step, dealt to data-parallel ranks and micros in order: the same samples on every mesh. */
+  #batch(step: number, micro: number, side: "input" | "target"): Tensor {
+    const { options, plan } = this.#job,
+      { data, batch, seed = 0 } = options,
+      { shape, dtype } = data[side];
+    const perRank = plan.micros * plan.microSize;
+    const first = step * batch + (this.#self.coords.dp ?? 0) * perRank + micro * plan.microSize;
+    const size = shape.reduce((n, d) => n * d, 1);
+    const values = dtype === "int32" ? new Int32Array(plan.microSize * size) : new Float32Array(plan.microSize * size);
+    for (let i = 0; i < plan.microSize; i++) values.set(data.sample(first + i, seed)[side], i * size);
+    return tf.tensor(values, [plan.microSize, ...shape], dtype);
+  }
+
+  async #report(losses: ReadonlyMap<number, number>): Promise<Report> {
+    const { plan, stopped } = this.#job,
+      { coords } = this.#self;
+    const speaks = Object.entries(coords).every(([axis, at]) => axis === "dp" || axis === "pp" || at === 0);
+    return {
+      stop: stopped(),
+      held: this.meter.peakTotal,
+      squares: await this.#squares(),
+      losses: Array.from({ length: plan.micros }, (_, m) => (speaks ? (losses.get(m) ?? 0) : 0)),
+    };
+  }
+
+  /** Whether this rank counts a parameter that other ranks hold too. Along dp the store says so, along pp one rank holds it. */
+  #counts = ({ split }: ParamSpec): boolean =>
+    Object.entries(this.#self.coords).every(
+      ([axis, at]) => axis === "dp" || axis === "pp" || axis in split || at === 0,
+    );
+
+  async #squares(): Promise<number[]> {
+    const sums = this.#store.owned().map(({ spec, grad, counts: [from, to] }) => {
+      if (!grad || from === to || !this.#counts(spec)) return undefined;
+      return tf.tidy(() => sumOfSquares(grad.flatten().slice(from, to - from)));
+    });
+    const values = await Promise.all(sums.map(async (s) => (s ? (await s.data())[0]! : 0)));
+    tf.dispose(sums.filter((s) => s !== undefined));
+    return values;
+  }
+
+  #update(step: number, norm: number): void {
+    const { optimizer, clip } = this.#job.options;
+    const scale = clip !== undefined && norm > clip ? clip / norm : 1;
+    for (const { spec, value, grad } of this.#store.owned()) {
+      if (!grad || !value.size) continue;
+      const slots = this.#slotsOf(spec.name, value);
+      const [next, ...rest] = tf.tidy(() => optimizer.update(value, grad, slots, { spec, step, scale }));
+      tf.dispose(slots);
+      this.#slots.set(spec.name, rest);
+      this.#store.update(spec.name, next!);
+    }
+  }
+
+  #slotsOf(name: string, value: Tensor): Tensor[] {
+    const seen = this.#slots.get(name);
+    if (seen) return seen;
+    const { slots } = this.#job.options.optimizer;
+    this.meter.add("optimizer", slots * value.size * 4);
+    return Array.from({ length: slots }, () => tf.zerosLike(value));
+  }
+
+  async pieces(): Promise<Map<string, Float32Array>> {
+    const read = async ({ spec, value }: Owned) => [spec.name, (await value.data()) as Float32Array] as const;
+    return new Map(await Promise.all(this.#store.owned().map(read)));
+  }
+
+  dispose(): void {
+    this.#store.dispose();
+    for (const slots of this.#slots.values()) tf.dispose(slots);
+  }
+}

@@ -1,0 +1,49 @@
+// `metrics.jsonl`: a line on the run, then a line a step. Each line is appended whole as its step ends, so a run that was
+// stopped or that failed leaves a file that reads.
+import { appendFileSync } from "node:fs";
+import type { TrainOptions } from "../options.ts";
+import type { Plan } from "../plan.ts";
+import type { StepReport } from "../rank.ts";
+import { elements } from "../segment.ts";
+
+/** Elements of all parameters: Psi. */
+export const countParams = ({ specs }: Plan): number => specs.reduce((sum, { shape }) => sum + elements(shape), 0);
+
+/** The first line: what was planned. */
+export function describeRun({ model, data, strategies = [], optimizer, steps, seed = 0 }: TrainOptions, plan: Plan) {
+  const { mesh, batch, micros, sent, simulation } = plan;
+  return {
+    started: new Date().toISOString(),
+    model: model.name,
+    parameters: countParams(plan),
+    mesh,
+    ranks: plan.ranks.length,
+    strategies: strategies.map(({ name }) => name),
+    optimizer: optimizer.name,
+    batch,
+    micros,
+    tokensPerStep: batch * data.tokens,
+    steps,
+    seed,
+    plannedBytesSent: sent,
+    plannedBubble: simulation.bubble,
+  };
+}
+
+/** The line of one step. `tokens` of a step, over the whole mesh. */
+export const describeStep = ({ step, loss, norm, lr, ms, held }: StepReport, tokens: number) => ({
+  step,
+  loss,
+  norm,
+  lr,
+  ms,
+  tokensPerSecond: (1000 * tokens) / ms,
+  heldBytes: held,
+});
+
+/** Starts the file at `path` with the run's line; returns what appends a step's. */
+export function metrics(path: string, options: TrainOptions, plan: Plan): (report: StepReport) => void {
+  const write = (line: object) => appendFileSync(path, `${JSON.stringify(line)}\n`);
+  write(describeRun(options, plan));
+  return (report) => write(describeStep(report, options.batch * options.data.tokens));
+}

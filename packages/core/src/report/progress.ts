@@ -1,0 +1,102 @@
+// One line that says how a run goes: kept in place on a terminal, a plain line every few steps anywhere else.
+// Formatting is pure; only `progress` writes.
+import type { StepReport } from "../rank.ts";
+import { showBytes, showCount, showSeconds } from "./units.ts";
+
+/** Where the line goes: `process.stdout`, or whatever else takes text. */
+export interface Output {
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+  write(text: string): unknown;
+}
+
+/** What the line says. */
+export interface Progress {
+  /** Steps done, and in all. */
+  readonly done: number;
+  readonly steps: number;
+  /** Per token. */
+  readonly loss: number;
+  readonly tokensPerSecond: number;
+  readonly secondsLeft: number;
+  /** Bytes held by the fullest rank. */
+  readonly held: number;
+}
+
+const BAR = 20;
+
+export const bar = (fraction: number, width = BAR): string => {
+  const filled = Math.round(Math.min(1, Math.max(0, fraction)) * width);
+  return `[${"#".repeat(filled)}${"-".repeat(width - filled)}]`;
+};
+
+const fields = ({ done, steps, loss, tokensPerSecond, secondsLeft, held }: Progress): string[] => [
+  `step ${String(done).padStart(String(steps).length)}/${steps}`,
+  `loss ${loss.toPrecision(4)}`,
+  `${showCount(tokensPerSecond)} tok/s`,
+  `${showSeconds(secondsLeft)} left`,
+  `${showBytes(held)}/rank`,
+];
+
+/** `step 80/200  loss 2.913  18.2k tok/s  0:41 left  38.1 MiB/rank`. */
+export const showPlain = (state: Progress): string => fields(state).join("  ");
+
+/** The plain line behind a bar, in at most `columns` characters: first the bar shrinks and goes, then fields from the right. */
+export function showLine(state: Progress, columns: number): string {
+  const texts = fields(state), whole = texts.join("  ");
+  const room = Math.min(BAR, columns - whole.length - "[] ".length);
+  if (room >= BAR / 4) return `${bar(state.done / state.steps, room)} ${whole}`;
+  while (texts.length > 1 && texts.join("  ").length > columns) texts.pop();
+  return texts.join("  ").slice(0, Math.max(0, columns));
+}
+
+/** Mean milliseconds a step, over the last `window` steps: takes a step's, gives the mean. */
+export function movingMean(window: number): (ms: number) => number {
+  const recent: number[] = [];
+  return (ms) => {
+    recent.push(ms);
+    if (recent.length > window) recent.shift();
+    return recent.reduce((sum, value) => sum + value, 0) / recent.length;
+  };
+}
+
+export interface ProgressOptions {
+  readonly steps: number;
+  /** Tokens of a step, over the whole mesh. */
+  readonly tokens: number;
+  readonly out: Output;
+  /** Milliseconds, on any clock. */
+  readonly now?: () => number;
+}
+
+/** Steps that speed is averaged over: the first ones, slow with compilation, are soon forgotten. */
+const WINDOW = 20;
+/** Milliseconds between redraws. */
+const REDRAW = 100;
+/** Plain lines of a run, beside the first and the last. */
+const LINES = 20;
+
+/** Shows each step it is told, or as many as are worth it. `close` shows the last one and ends the line; call it any number of times. */
+export function progress({ steps, tokens, out, now = () => performance.now() }: ProgressOptions) {
+  const meanOf = movingMean(WINDOW), every = Math.max(1, Math.round(steps / LINES));
+  let state: Progress | undefined, shown: Progress | undefined, drawn = Number.NEGATIVE_INFINITY, open = true;
+  const show = () => {
+    if (!state || state === shown) return;
+    out.write(out.isTTY ? `\r${showLine(state, (out.columns ?? 80) - 1)}\x1b[K` : `${showPlain(state)}\n`);
+    shown = state;
+    drawn = now();
+  };
+  return {
+    step({ step, loss, ms, held }: StepReport): void {
+      const done = step + 1, mean = meanOf(ms);
+      state = { done, steps, loss, held, tokensPerSecond: (1000 * tokens) / mean, secondsLeft: ((steps - done) * mean) / 1000 };
+      if (done === 1 || done === steps || (out.isTTY ? now() - drawn >= REDRAW : done % every === 0)) show();
+    },
+    close(): void {
+      if (!open) return;
+      open = false;
+      show();
+      if (state && out.isTTY) out.write("\n");
+    },
+  };
+}

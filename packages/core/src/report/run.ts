@@ -1,0 +1,80 @@
+// What a run leaves behind and shows while it goes: a folder with metrics and trace, and a line of progress.
+// Decides which of them are wanted; each is a file of its own here.
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import type { TrainOptions } from "../options.ts";
+import type { Plan } from "../plan.ts";
+import type { RankEvents } from "../rank.ts";
+import { metrics } from "./metrics.ts";
+import { type Output, progress } from "./progress.ts";
+import { trace } from "./trace.ts";
+
+export interface RunOptions {
+  readonly options: TrainOptions;
+  readonly plan: Plan;
+  readonly out: Output;
+  /** Folder of all runs: `runs` by default. */
+  readonly root?: string;
+}
+
+export interface Run {
+  /** For the ranks. Holds only what someone wants to hear. */
+  readonly events: RankEvents;
+  /** Folder of the files; undefined where `run` is false. */
+  readonly dir: string | undefined;
+  /** Completes line and files, after success and failure alike; call it any number of times. */
+  close(): void;
+}
+
+/** Throws on a run name that is no folder name, and on one that was used before. */
+export function openRun({ options, plan, out, root = "runs" }: RunOptions): Run {
+  const tokens = options.batch * options.data.tokens;
+  const dir = options.run === false ? undefined : makeFolder(root, options.run, options.model.name);
+  const line = options.quiet ? undefined : progress({ steps: options.steps, tokens, out });
+  const write = dir ? metrics(join(dir, "metrics.jsonl"), options, plan) : undefined;
+  const slices = dir ? trace(join(dir, "trace.json"), plan, Date.now()) : undefined;
+  const events: RankEvents = {
+    ...((line || write) && {
+      onStep(report) {
+        write?.(report);
+        line?.step(report);
+      },
+    }),
+    ...(slices && { onActions: slices.actions }),
+  };
+  const close = () => {
+    line?.close();
+    slices?.close();
+  };
+  return { events, dir, close };
+}
+
+/** Makes the folder of a run, never using one that is there. Without a name: `2026-01-31T12-00-00-gpt`, in UTC. */
+function makeFolder(root: string, name: string | undefined, model: string): string {
+  mkdirSync(root, { recursive: true });
+  if (name === undefined) return stampedFolder(root, model);
+  if (/[/\\]/.test(name) || ["", ".", ".."].includes(name))
+    throw new Error(`run: "${name}" is no folder name: it becomes a folder in ${root}, such as run: "first-try"`);
+  if (makeNew(join(root, name))) return join(root, name);
+  throw new Error(`${join(root, name)} is there already, and a run never overwrites another: choose another name, delete that `
+    + "folder, or leave out run for a time stamp");
+}
+
+function stampedFolder(root: string, model: string): string {
+  const stamp = new Date().toISOString().slice(0, "2026-01-31T12:00:00".length).replaceAll(":", "-");
+  const base = join(root, `${stamp}-${model.replace(/[^\w.-]+/g, "-")}`);
+  let dir = base;
+  for (let again = 2; !makeNew(dir); again++) dir = `${base}-${again}`; // another run of the same second
+  return dir;
+}
+
+/** Whether it made the folder; false where it exists. */
+function makeNew(dir: string): boolean {
+  try {
+    mkdirSync(dir);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
+    throw error;
+  }
+}

@@ -1,0 +1,74 @@
+// `trace.json`: what each rank did when, for https://ui.perfetto.dev. A track a rank, a slice an action, an arrow from each
+// SEND to its RECV. Format: Trace Event Format (Duvall, Sinclair et al., Google, 2016), JSON array.
+import { appendFileSync, writeFileSync } from "node:fs";
+import { rankOf } from "../mesh.ts";
+import { type Plan, showRank } from "../plan.ts";
+import type { ActionTime } from "../rank.ts";
+import { type Action, parseAction, partnerOf, stagesOf } from "../schedule.ts";
+
+/** Steps that a trace covers: 500 steps of 8 ranks and 20 actions are 20 MB, about what a browser opens at once. */
+export const TRACED_STEPS = 500;
+
+/** One event; `ts` and `dur` in microseconds. */
+export interface TraceEvent {
+  readonly name: string;
+  readonly ph: "M" | "X" | "s" | "f";
+  readonly pid: 0;
+  readonly tid: number;
+  readonly [key: string]: unknown;
+}
+
+/** Names and order of the tracks. */
+export const trackEvents = (plan: Plan): TraceEvent[] =>
+  plan.ranks.flatMap((self): TraceEvent[] => [
+    { name: "thread_name", ph: "M", pid: 0, tid: self.rank, args: { name: showRank(self) } },
+    { name: "thread_sort_index", ph: "M", pid: 0, tid: self.rank, args: { sort_index: self.rank } },
+  ]);
+
+/** Microseconds after `start` (milliseconds), to the nanosecond: rounding both ends keeps slices apart. */
+const micros = (time: number, start: number): number => Math.round((time - start) * 1e6) / 1e3;
+
+/** Names one message of a run: a SEND and its RECV have the same. A whole number, as viewers want it. */
+function messageId(plan: Plan, step: number, rank: number, action: Action): number {
+  const { stage, op, micro = 0 } = action.op.startsWith("SEND") ? action : partnerOf(action)!;
+  const column = rankOf(plan.mesh, { ...plan.ranks[rank]!.coords, pp: 0 }); // SEND and RECV differ in pp alone
+  const direction = op === "SEND_F" ? 0 : 1;
+  const place = ((step * 2 + direction) * stagesOf(plan.schedule) + stage) * plan.micros + micro;
+  return place * plan.ranks.length + column;
+}
+
+/** The slices of one step of one rank, each with the arrow that starts or ends in it. `start` in milliseconds. */
+export function actionEvents(plan: Plan, rank: number, step: number, actions: readonly ActionTime[], start: number): TraceEvent[] {
+  return actions.flatMap(({ action: name, from, to }): TraceEvent[] => {
+    const action = parseAction(name), ts = micros(from, start), end = micros(to, start), at = { pid: 0, tid: rank } as const;
+    const dur = Math.round((end - ts) * 1e3) / 1e3;
+    const slice: TraceEvent = { name, ph: "X", ...at, cat: action.op, ts, dur, args: { step } };
+    if (!partnerOf(action)) return [slice];
+    const arrow = { name: "message", ...at, cat: "message", id: messageId(plan, step, rank, action) };
+    if (action.op.startsWith("SEND")) return [slice, { ...arrow, ph: "s", ts }];
+    return [slice, { ...arrow, ph: "f", bp: "e", ts: Math.max(ts, end - 0.001) }]; // inside the slice, after the SEND
+  });
+}
+
+export interface Trace {
+  actions(rank: number, step: number, actions: readonly ActionTime[]): void;
+  /** Completes the JSON; call it any number of times. */
+  close(): void;
+}
+
+/** Writes events to the file at `path` as they come, one a line: a file without its end still opens in Perfetto. */
+export function trace(path: string, plan: Plan, start: number): Trace {
+  let open = true;
+  const lines = (events: readonly TraceEvent[]) => events.map((event) => JSON.stringify(event)).join(",\n");
+  writeFileSync(path, `[\n${lines(trackEvents(plan))}`);
+  return {
+    actions(rank, step, actions) {
+      if (open && step < TRACED_STEPS && actions.length)
+        appendFileSync(path, `,\n${lines(actionEvents(plan, rank, step, actions, start))}`);
+    },
+    close() {
+      if (open) appendFileSync(path, "\n]\n");
+      open = false;
+    },
+  };
+}

@@ -1,0 +1,86 @@
+// A tape that adds up sizes instead of computing: what `plan` runs a model on. Allocates no tensor; handles carry a
+// shape only. Mirrors the bookkeeping of `GradTape`: what one keeps, the other counts.
+import { axisSize, type Mesh } from "./mesh.ts";
+import type { Tape } from "./model.ts";
+import { localShape, type ParamSpec } from "./params.ts";
+import type { Held, Placement, Transition } from "./placement.ts";
+import { elements, type Segment, type Shape } from "./segment.ts";
+import type { Move } from "./strategy.ts";
+
+/** Stands for a tensor where only its shape matters. */
+interface Handle {
+  readonly shape: Shape;
+  /** Clones share it, as they share memory. */
+  readonly buffer: { needed: boolean; readonly size: number };
+}
+
+const handle = (shape: Shape): Handle => ({ shape, buffer: { needed: false, size: elements(shape) } });
+const shapeOf = (x: unknown) => (x as Handle).shape;
+const bufferOf = (x: unknown) => (x as Handle).buffer;
+
+/** A handle of this shape, to start a layer with. */
+export const placeholder = (shape: Shape): Held<"I"> => handle(shape) as unknown as Held<"I">;
+
+function movedShape(transition: Transition, shape: Shape, dim: number, members: number): Shape {
+  if (transition === "V->R") return shape.map((size, d) => (d === dim ? size * members : size));
+  if (transition === "P->V") return shape.map((size, d) => (d === dim ? size / members : size));
+  return shape;
+}
+
+export class ShapeTape implements Tape {
+  flops = 0;
+  readonly moves: Move[] = [];
+  #kept = 0;
+  readonly #outputs: Handle[] = [];
+  readonly #mesh: Mesh;
+  readonly #specs: ReadonlyMap<string, ParamSpec>;
+
+  constructor(mesh: Mesh, specs: ReadonlyMap<string, ParamSpec>) {
+    this.#mesh = mesh;
+    this.#specs = specs;
+  }
+
+  #param(name: string): Shape {
+    const spec = this.#specs.get(name);
+    if (!spec)
+      throw new Error(
+        `a segment reads ${name}, which no layer declares; declared: ${[...this.#specs.keys()].join(", ")}`,
+      );
+    return localShape(spec, this.#mesh);
+  }
+
+  async local<In extends Placement, Out extends Placement>(
+    segment: Segment<In, Out>,
+    at: string,
+    ...xs: Held<NoInfer<In>>[]
+  ): Promise<Held<Out>> {
+    const params = segment.params.map((name) => this.#param(`${at}.${name}`));
+    const { shape, flops, kept, reads } = segment.shape(params, ...xs.map(shapeOf));
+    this.flops += flops;
+    this.#kept += kept;
+    xs.forEach((x, i) => {
+      if (reads?.[i] ?? true) bufferOf(x).needed = true;
+    });
+    const y = handle(shape);
+    this.#outputs.push(y);
+    return y as unknown as Held<Out>;
+  }
+
+  async move<T extends Transition>(axis: string, transition: T, x: unknown, dim = 0): Promise<Held<never>> {
+    const shape = shapeOf(x);
+    this.moves.push({ axis, transition, elements: elements(shape) });
+    if (transition === "I->R") return { shape, buffer: bufferOf(x) } as unknown as Held<never>;
+    const y = handle(movedShape(transition, shape, dim, axisSize(this.#mesh, axis)));
+    this.#outputs.push(y);
+    return y as unknown as Held<never>;
+  }
+
+  enter = (axis: string, x: Held<"I">): Promise<Held<"R">> => this.move(axis, "I->R", x);
+  leave = (axis: string, x: Held<"P">): Promise<Held<"I">> => this.move(axis, "P->I", x);
+
+  /** Elements held from forward to backward, when `y` is the output. */
+  kept(y: unknown): number {
+    bufferOf(y).needed = true;
+    return this.#outputs.reduce((sum, { buffer }) => sum + (buffer.needed ? buffer.size : 0), this.#kept);
+  }
+}

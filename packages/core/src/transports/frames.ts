@@ -1,0 +1,29 @@
+// What every transport does with one frame: check its length, copy it. Knows no wire.
+import type { Frame, WireType } from "../transport.ts";
+import type { Pool } from "./pool.ts";
+
+const elementBytes = { float32: 4, float64: 8, int32: 4, uint8: 1 } as const satisfies Record<WireType, number>;
+
+/** Throws where the bytes are not exactly what dtype and shape say. `key` names the frame in the message. */
+export function checkFrame(key: string, { dtype, shape, data }: Frame): void {
+  const size = elementBytes[dtype];
+  if (size === undefined)
+    throw new Error(`"${key}": dtype ${dtype} is none of ${Object.keys(elementBytes).join(", ")}`);
+  const count = shape.reduce((n, dim) => n * dim, 1);
+  if (data.byteLength === count * size) return;
+  const want = `${dtype} [${shape.join(", ")}] is ${count} x ${size} = ${count * size} bytes`;
+  throw new Error(`"${key}": ${want}, but data has ${data.byteLength}`);
+}
+
+/** Throws where `rank` is not `0 .. size - 1`. */
+export function checkRank(rank: number, size: number): void {
+  if (Number.isInteger(rank) && rank >= 0 && rank < size) return;
+  throw new Error(`rank ${rank} does not exist: this transport has ranks 0 to ${size - 1}`);
+}
+
+/** The same frame in memory of its own, aligned to 8. */
+export function copyFrame({ dtype, shape, data }: Frame, pool: Pool): Frame {
+  const copy = pool.take(data.byteLength);
+  copy.set(data);
+  return { dtype, shape: [...shape], data: copy };
+}

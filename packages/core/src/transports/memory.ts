@@ -1,0 +1,57 @@
+// The memory transport: all ranks in one thread; a send is one copy into the receiver's letter box. Not a mock: runs
+// use it wherever one thread holds all ranks. It has no credit: what is sent and not received stays in memory.
+import type { Frame, Transport } from "../transport.ts";
+import { checkFrame, checkRank, copyFrame } from "./frames.ts";
+import { closedError, Inbox, twiceError } from "./inbox.ts";
+import { Pool } from "./pool.ts";
+import { Watch } from "./watch.ts";
+
+export interface MemoryOptions {
+  /** ms after which a `recv` rejects and names who waits for whom; Infinity for never. Default 60 000. */
+  readonly stall?: number;
+}
+
+/** Bytes of received memory, given back, that are kept for later frames. */
+const kept = 64 * 2 ** 20;
+
+/** `size` connected endpoints, by rank. */
+export function memory(size: number, { stall = 60_000 }: MemoryOptions = {}): Transport[] {
+  const watch: Watch = new Watch(stall, () => inboxes.flatMap((inbox) => inbox.unclaimed()));
+  const inboxes: Inbox[] = Array.from({ length: size }, (_, rank) => new Inbox(rank, watch));
+  const pool = new Pool(kept);
+  return inboxes.map((inbox) => endpoint(inbox, inboxes, watch, pool));
+}
+
+const endpoint = (own: Inbox, inboxes: readonly Inbox[], watch: Watch, pool: Pool): Transport => ({
+  rank: own.rank,
+  size: inboxes.length,
+  async send(to, key, frame) {
+    if (own.closed) throw closedError(own.rank);
+    checkFrame(key, frame);
+    const receivers = to.map((rank) => receiver(inboxes, rank));
+    for (const inbox of receivers) deliver(own.rank, inbox, key, frame, pool);
+  },
+  async recv(from, key) {
+    checkRank(from, inboxes.length);
+    return own.recv(from, key);
+  },
+  recycle: (data) => pool.give(data),
+  async close() {
+    if (own.closed) return;
+    own.close();
+    for (const inbox of inboxes) inbox.peerClosed(own.rank);
+    if (inboxes.every((inbox) => inbox.closed)) watch.stop();
+  },
+});
+
+function receiver(inboxes: readonly Inbox[], rank: number): Inbox {
+  checkRank(rank, inboxes.length);
+  const inbox = inboxes[rank] as Inbox;
+  if (inbox.closed) throw closedError(rank);
+  return inbox;
+}
+
+function deliver(from: number, inbox: Inbox, key: string, frame: Frame, pool: Pool): void {
+  if (inbox.holds(from, key)) throw twiceError(from, inbox.rank, key);
+  inbox.deliver(from, key, copyFrame(frame, pool));
+}

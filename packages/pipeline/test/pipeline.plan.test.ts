@@ -1,0 +1,88 @@
+// The strategy: stages, schedule, cost, and what it refuses, on models made of numbers alone.
+import { accumulate, type ModelShape, microsOf, parseSchedule, simulate, validate } from "@orthant/core";
+import { describe, expect, test } from "vitest";
+import { type PipelineOptions, pipeline } from "../src/index.ts";
+
+/** Layer i costs `flops[i]` and puts out 10 (i + 1) elements. */
+const modelOf = (mesh: ModelShape["mesh"], flops: readonly number[]): ModelShape => ({
+  mesh,
+  micros: 1,
+  layers: flops.map((f, i) => ({ name: `${i}`, params: [], flops: f, kept: 0, out: 10 * (i + 1), moves: [] })),
+});
+
+const plan = (options: PipelineOptions, model: ModelShape) => {
+  const strategy = pipeline(options);
+  const stages = strategy.stages!(model);
+  const schedule = strategy.schedule!(accumulate(model.micros), model);
+  return { stages, schedule, cost: strategy.cost!({ model, stages, schedule }) };
+};
+
+describe("plans", () => {
+  test("stages follow the cost of the layers, or the split given", () => {
+    const model = modelOf({ pp: 2 }, [6, 2, 2, 2]);
+    expect(plan({ schedule: "gpipe", micros: 2 }, model).stages).toEqual([[0], [1, 2, 3]]);
+    expect(plan({ schedule: "gpipe", micros: 2, split: [3, 1] }, model).stages).toEqual([[0, 1, 2], [3]]);
+  });
+
+  test("its own micros win over the model's", () => {
+    const { schedule } = plan({ schedule: "1f1b", micros: 3 }, modelOf({ pp: 2 }, [1, 1]));
+    validate(schedule, { micros: 3 });
+    expect(microsOf(schedule)).toBe(3);
+    expect(simulate(schedule).peak).toEqual([2, 1]);
+  });
+
+  test.each([1, 2, 3, 4])("pp %i: bytes are 2 m |activation| a boundary, from every rank beside it", (pp) => {
+    for (const schedule of ["gpipe", "1f1b"] as const)
+      for (const [dp, tp] of [
+        [1, 1],
+        [2, 1],
+        [3, 2],
+      ] as const) {
+        const { stages, cost } = plan({ schedule, micros: 5 }, modelOf({ pp, dp, tp }, [1, 1, 1, 1]));
+        const boundaries = stages.slice(0, -1).map((layers) => 10 * (layers.at(-1)! + 1));
+        const elements = boundaries.reduce((a, b) => a + b, 0);
+        expect(cost.sent).toBe(2 * 5 * elements * 4 * dp * tp);
+      }
+  });
+
+  test("a mesh without pp accumulates gradients and sends nothing", () => {
+    const { stages, schedule, cost } = plan({ schedule: "1f1b", micros: 2 }, modelOf({ dp: 2 }, [1, 1]));
+    expect(stages).toEqual([[0, 1]]);
+    expect(schedule).toEqual(accumulate(2));
+    expect(cost.sent).toBe(0);
+  });
+});
+
+describe("refuses", () => {
+  const model = modelOf({ pp: 3 }, [1, 1, 1, 1]);
+
+  test("a schedule that is not there", () => {
+    const options = { schedule: "zb-h1", micros: 4 } as unknown as PipelineOptions;
+    expect(() => pipeline(options)).toThrow('unknown schedule "zb-h1": there are gpipe and 1f1b');
+    expect(() => pipeline({ ...options, schedule: "toString" as "gpipe" })).toThrow('unknown schedule "toString"');
+  });
+
+  test.each([0, -1, 1.5, Number.NaN])("micros %d", (micros) => {
+    expect(() => pipeline({ schedule: "gpipe", micros })).toThrow(`micros ${micros} is not a positive integer`);
+  });
+
+  test("more stages than layers", () => {
+    const message = "pp 5 needs at least 5 layers to give each stage one; this model has 4: use pp 4 or fewer";
+    expect(() => plan({ schedule: "gpipe", micros: 4 }, modelOf({ pp: 5 }, [1, 1, 1, 1]))).toThrow(message);
+  });
+
+  test.each([
+    [[2, 2], "split [2, 2] names 2 stages; pp 3 needs 3"],
+    [[4, 0, 0], "split [4, 0, 0]: 0 is not a number of layers; each stage needs 1 or more"],
+    [[1, 1, 1], "split [1, 1, 1] places 1 + 1 + 1 = 3 layers; this model has 4"],
+  ])("split %j", (split, message) => {
+    expect(() => plan({ schedule: "gpipe", micros: 4, split }, model)).toThrow(message);
+  });
+
+  test.each(["0F0 0B0 0REDUCE_GRAD", "0UNSHARD 0F0 0B0 0RESHARD"])("a schedule with additions: %s", (text) => {
+    const { schedule } = pipeline({ schedule: "gpipe", micros: 1 });
+    expect(() => schedule!(parseSchedule(text), model)).toThrow(
+      /has added 0[A-Z_]+: list pipeline\(\) before the others/,
+    );
+  });
+});

@@ -1,0 +1,2 @@
+// Tensor parallelism: see README.md.
+export { type Rule, rules, tensorParallel } from "./tensor-parallel.ts";
