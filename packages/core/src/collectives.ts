@@ -62,10 +62,15 @@ async function exchange(members: Members, parts: readonly Float32Array[], key: s
   return vectors;
 }
 
-/** The sum in the order given, in a new vector. */
-function sum(vectors: readonly Float32Array[]): Float32Array {
-  const total = vectors[0]!.slice();
-  for (const vector of vectors.slice(1)) for (let i = 0; i < total.length; i++) total[i]! += vector[i]!;
+/** The sum in group order, written over the first vector that is not `mine`; the other received ones are handed back. */
+function sum({ transport, at }: Members, vectors: readonly Float32Array[]): Float32Array {
+  const total = vectors[at === 0 ? 1 : 0]!;
+  const [first, second] = vectors as [Float32Array, Float32Array];
+  for (let i = 0; i < total.length; i++) total[i] = first[i]! + second[i]!;
+  for (const vector of vectors.slice(2)) for (let i = 0; i < total.length; i++) total[i]! += vector[i]!;
+  vectors.forEach((vector, i) => {
+    if (i !== at && vector !== total) transport.recycle?.(toFrame(vector).data);
+  });
   return total;
 }
 
@@ -77,7 +82,7 @@ export async function reduceScatter(
 ): Promise<Float32Array[]> {
   const { ranks, at } = members;
   const parts = ranks.map((_, i) => concat(xs.map((x) => x.subarray(...chunk(x.length, ranks.length, i)))));
-  const total = sum(await exchange(members, parts, key));
+  const total = sum(members, await exchange(members, parts, key));
   const sizes = xs.map((x) => chunk(x.length, ranks.length, at)).map(([from, to]) => to - from);
   return cut(total, sizes);
 }
@@ -106,6 +111,7 @@ export async function allGather(
       wholes[n]!.set(vector.subarray(at, at + to - from), from);
       at += to - from;
     });
+    if (i !== members.at) members.transport.recycle?.(toFrame(vector).data);
   });
   return wholes;
 }
@@ -116,7 +122,7 @@ export async function allGather(
  */
 export async function allReduce(members: Members, xs: readonly Float32Array[], key: string): Promise<Float32Array[]> {
   const sizes = xs.map((x) => x.length);
-  if (members.ranks.length === 2) return cut(sum(await gather(members, concat(xs), key)), sizes);
+  if (members.ranks.length === 2) return cut(sum(members, await gather(members, concat(xs), key)), sizes);
   const mine = await reduceScatter(members, xs, `${key} scatter`);
   return allGather(members, mine, sizes, `${key} gather`);
 }

@@ -14,6 +14,7 @@ export function counted(inner: Transport): { transport: Transport; sent: Record<
     },
     recv: (from, key) => inner.recv(from, key),
     close: () => inner.close(),
+    recycle: (data) => inner.recycle?.(data),
   };
   return { transport, sent };
 }

@@ -14,6 +14,7 @@ export { type Device, devices, type TrainOptions } from "./options.ts";
 export { chunk, type Init, keptRange, localShape, type ParamSpec } from "./params.ts";
 export { adjoint, dual, type Held, type Placement, type Transition, transitions } from "./placement.ts";
 export { type Plan, plan, type RankPlan, showRank } from "./plan.ts";
+export { describePlan } from "./report/plan-text.ts";
 export { normal, randomKey, uniformInt } from "./random.ts";
 export type { Outcome, RankEvents, StepReport } from "./rank.ts";
 export * from "./schedule.ts";
@@ -25,5 +26,7 @@ export type { Cost, CostInput, LayerShape, ModelShape, Move, Strategy } from "./
 export { GradTape } from "./tape.ts";
 export { type TrainResult, train } from "./train.ts";
 export type { Frame, Transport, WireType } from "./transport.ts";
+export { memory as memoryTransports } from "./transports/memory.ts";
+export { joinThreads, type ThreadWiring, wireThreads } from "./transports/threads.ts";
 export * from "./validate.ts";
 export { forwardOnly, type Linearized, rebind, recompute, type Vjp } from "./vjp.ts";

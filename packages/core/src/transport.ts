@@ -5,7 +5,7 @@ export type WireType = "float32" | "float64" | "int32" | "uint8";
 export interface Frame {
   readonly dtype: WireType;
   readonly shape: readonly number[];
-  /** The elements, little-endian. `byteOffset` is a multiple of 8; `byteLength` is elements x element size. */
+  /** The elements, little-endian; `byteLength` is elements x element size. Received memory is aligned to 8 bytes. */
   readonly data: Uint8Array;
 }
 

@@ -18,7 +18,7 @@ async function withoutHandlers(start: () => Promise<boolean>): Promise<boolean> 
 /** Makes `device` the backend of this thread. Throws where it does not start. */
 export async function useDevice(device: Device = "auto"): Promise<void> {
   const name = device === "auto" ? "wasm" : device;
-  if (name === "wasm") await import("@tensorflow/tfjs-backend-wasm");
+  if (name === "wasm") (await import("./wasm.ts")).shareClones();
   if (!(await withoutHandlers(() => tf.setBackend(name))))
     throw new Error(`device ${name} did not start; "cpu" runs everywhere, slowly`);
   await tf.ready();

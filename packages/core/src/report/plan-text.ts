@@ -8,18 +8,18 @@ import type { Shape } from "../segment.ts";
 import { countParams } from "./metrics.ts";
 import { showBytes, showCount, showPercent, table } from "./units.ts";
 
-/** Characters in a line. */
-const WIDTH = 98;
+/** Characters in a line of the schedule, before its indent. */
+const WIDTH = 96;
 
 /** What `orthant plan` prints. `options`, where given, add the names of model, strategies and optimizer. */
 export function describePlan(plan: Plan, options?: TrainOptions): string {
   const sections = [
     header(plan, options),
-    section("Each rank holds, at its peak", ranks(plan)),
+    section("Each rank holds, each kind at its peak, beside what lives within one segment", ranks(plan)),
     section("Each parameter is cut", shards(plan)),
     section("One step (F forward, B backward, numbers are micros)", grid(plan.schedule, WIDTH)),
     section("Sent in one step", sent(plan, options)),
-    bubble(plan),
+    section("Idle (the bubble)", bubble(plan)),
   ];
   return sections.join("\n\n");
 }
@@ -27,8 +27,11 @@ export function describePlan(plan: Plan, options?: TrainOptions): string {
 const section = (title: string, body: string): string => `${title}\n${body.replace(/^/gm, "  ")}`;
 
 function header(plan: Plan, options: TrainOptions | undefined): string {
-  const { mesh, ranks, batch, micros, microSize } = plan, psi = countParams(plan);
-  const axes = Object.entries(mesh).map(([axis, size]) => `${axis} ${size}`).join(" x ");
+  const { mesh, ranks, batch, micros, microSize } = plan,
+    psi = countParams(plan);
+  const axes = Object.entries(mesh)
+    .map(([axis, size]) => `${axis} ${size}`)
+    .join(" x ");
   const optimizer = options && `${options.optimizer.name}, ${options.optimizer.slots} x 4 bytes of state per parameter`;
   const facts = [
     ...(options ? [["model", options.model.name]] : []),
@@ -48,7 +51,13 @@ function ranks({ mesh, ranks, stages, model }: Plan): string {
     const { params, grads, optimizer, activations } = bytes;
     const names = mine.flatMap((s) => stages[s]!).map((i) => model.layers[i]!.name);
     const held = [params, grads, optimizer, activations, params + grads + optimizer + activations];
-    return [`${rank}`, ...axes.map((axis) => `${coords[axis]}`), mine.join(", "), compress(names), ...held.map(showBytes)];
+    return [
+      `${rank}`,
+      ...axes.map((axis) => `${coords[axis]}`),
+      mine.join(", "),
+      compress(names),
+      ...held.map(showBytes),
+    ];
   };
   return table(["rank", ...axes, "stage", "layers", ...HELD], ranks.map(row), ["rank", ...axes, ...HELD]);
 }
@@ -87,7 +96,9 @@ const showShape = (shape: Shape): string => `[${shape.join(", ")}]`;
 function cuts(spec: ParamSpec, mesh: Mesh): string {
   const real = Object.entries(spec.split).filter(([axis]) => axisSize(mesh, axis) > 1);
   const dims = real.filter(([, dim]) => dim !== "flat").map(([axis, dim]) => `${axis} cuts dim ${dim}`);
-  const flat = real.filter(([, dim]) => dim === "flat").map(([axis]) => `${axis} keeps a flat 1/${axisSize(mesh, axis)}`);
+  const flat = real
+    .filter(([, dim]) => dim === "flat")
+    .map(([axis]) => `${axis} keeps a flat 1/${axisSize(mesh, axis)}`);
   const cut = dims.length ? [`${dims.join(" and ")} -> ${showShape(localShape(spec, mesh))}`] : [];
   return [...cut, ...flat].join(", ") || "all of it";
 }
@@ -100,9 +111,10 @@ function sent({ sent, ranks }: Plan, options: TrainOptions | undefined): string 
   return table(["axis", "strategy", "all ranks", "per rank"], rows, ["all ranks", "per rank"]);
 }
 
-/** Idle share; beside it the formula that GPipe (Huang et al., 2019) and 1F1B share, which takes stages as equal. */
-function bubble({ mesh, micros: m, simulation }: Plan): string {
-  const p = axisSize(mesh, "pp"), planned = `Bubble  ${showPercent(simulation.bubble)} of the step, by the stages' operations`;
-  if (p === 1) return planned;
-  return `${planned}; (p-1)/(m+p-1) = ${p - 1}/${m + p - 1} = ${showPercent((p - 1) / (m + p - 1))} if they were equal`;
+/** Idle share of a step; and the formula that GPipe (Huang et al., 2019) and 1F1B share, which takes stages as equal. */
+function bubble({ mesh, stages, micros: m, simulation }: Plan): string {
+  const p = axisSize(mesh, "pp");
+  const planned = `${showPercent(simulation.bubble)}  by the operations of each stage`;
+  if (p === 1 || stages.length > p) return planned;
+  return `${planned}\n${showPercent((p - 1) / (m + p - 1))}  if stages were equal: (p-1)/(m+p-1) = ${p - 1}/${m + p - 1}`;
 }

@@ -32,7 +32,7 @@ export function openRun({ options, plan, out, root = "runs" }: RunOptions): Run 
   const dir = options.run === false ? undefined : makeFolder(root, options.run, options.model.name);
   const line = options.quiet ? undefined : progress({ steps: options.steps, tokens, out });
   const write = dir ? metrics(join(dir, "metrics.jsonl"), options, plan) : undefined;
-  const slices = dir ? trace(join(dir, "trace.json"), plan, Date.now()) : undefined;
+  const slices = dir ? trace(join(dir, "trace.json"), plan, performance.timeOrigin + performance.now()) : undefined;
   const events: RankEvents = {
     ...((line || write) && {
       onStep(report) {
@@ -56,8 +56,10 @@ function makeFolder(root: string, name: string | undefined, model: string): stri
   if (/[/\\]/.test(name) || ["", ".", ".."].includes(name))
     throw new Error(`run: "${name}" is no folder name: it becomes a folder in ${root}, such as run: "first-try"`);
   if (makeNew(join(root, name))) return join(root, name);
-  throw new Error(`${join(root, name)} is there already, and a run never overwrites another: choose another name, delete that `
-    + "folder, or leave out run for a time stamp");
+  throw new Error(
+    `${join(root, name)} is there already, and a run never overwrites another: choose another name, delete that ` +
+      "folder, or leave out run for a time stamp",
+  );
 }
 
 function stampedFolder(root: string, model: string): string {

@@ -38,9 +38,18 @@ function messageId(plan: Plan, step: number, rank: number, action: Action): numb
 }
 
 /** The slices of one step of one rank, each with the arrow that starts or ends in it. `start` in milliseconds. */
-export function actionEvents(plan: Plan, rank: number, step: number, actions: readonly ActionTime[], start: number): TraceEvent[] {
+export function actionEvents(
+  plan: Plan,
+  rank: number,
+  step: number,
+  actions: readonly ActionTime[],
+  start: number,
+): TraceEvent[] {
   return actions.flatMap(({ action: name, from, to }): TraceEvent[] => {
-    const action = parseAction(name), ts = micros(from, start), end = micros(to, start), at = { pid: 0, tid: rank } as const;
+    const action = parseAction(name),
+      ts = micros(from, start),
+      end = micros(to, start),
+      at = { pid: 0, tid: rank } as const;
     const dur = Math.round((end - ts) * 1e3) / 1e3;
     const slice: TraceEvent = { name, ph: "X", ...at, cat: action.op, ts, dur, args: { step } };
     if (!partnerOf(action)) return [slice];

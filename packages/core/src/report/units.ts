@@ -1,11 +1,13 @@
 // Numbers as a person reads them, and columns that line up. Strings only.
 
 /** Three significant digits: 9.5, 38.1, 512. */
-const three = (value: number): string => (value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2));
+const three = (value: number): string =>
+  value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2);
 
 /** `value` in the largest unit that keeps it at 1 or more. */
 function scaled(value: number, base: number, units: readonly string[]): string {
-  let rest = value, unit = 0;
+  let rest = value,
+    unit = 0;
   while (rest >= base && unit < units.length - 1) {
     rest /= base;
     unit++;
@@ -21,7 +23,8 @@ export const showCount = (count: number): string => scaled(count, 1000, ["", "k"
 
 /** `0:41`, `1:02:05`. */
 export function showSeconds(seconds: number): string {
-  const whole = Math.max(0, Math.round(seconds)), pad = (n: number) => String(n).padStart(2, "0");
+  const whole = Math.max(0, Math.round(seconds)),
+    pad = (n: number) => String(n).padStart(2, "0");
   const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
   return h ? `${h}:${pad(m)}:${pad(s)}` : `${m}:${pad(s)}`;
 }
@@ -30,7 +33,11 @@ export function showSeconds(seconds: number): string {
 export const showPercent = (fraction: number): string => `${(100 * fraction).toFixed(1)} %`;
 
 /** Rows under a heading, columns two spaces apart; those named in `right` end flush, the others start flush. */
-export function table(heading: readonly string[], rows: readonly (readonly string[])[], right: readonly string[] = []): string {
+export function table(
+  heading: readonly string[],
+  rows: readonly (readonly string[])[],
+  right: readonly string[] = [],
+): string {
   const all = [heading, ...rows];
   const widths = heading.map((_, column) => Math.max(...all.map((row) => row[column]!.length)));
   const cell = (text: string, column: number) =>

@@ -23,7 +23,10 @@ export class Board {
   /** `home[rank]` is the rank's thread; `credit` in bytes. */
   constructor(memory: SharedArrayBuffer, home: readonly number[], credit: number) {
     let at = 0;
-    const take = (words: number): Int32Array => new Int32Array(memory, (at += words * 4) - words * 4, words);
+    const take = (words: number): Int32Array => {
+      at += words * 4;
+      return new Int32Array(memory, at - words * 4, words);
+    };
     const ranks = home.length;
     this.#home = home;
     this.#credit = Math.floor(credit / wordBytes);

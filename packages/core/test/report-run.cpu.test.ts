@@ -1,0 +1,129 @@
+// The folder of a run, from real ranks in this thread: metrics line by line, a trace that holds together.
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Plan, plan, type TrainOptions } from "../src/index.ts";
+import { openRun, type Run } from "../src/report/run.ts";
+import { eightRanks } from "./report-case.ts";
+
+interface Event {
+  readonly name: string;
+  readonly ph: string;
+  readonly tid: number;
+  readonly ts: number;
+  readonly dur: number;
+  readonly id: number;
+  readonly args: { readonly name?: string; readonly step?: number };
+}
+
+let root: string, decided: Plan, dir: string;
+const silent = { write: () => {} };
+const open = (options: TrainOptions): Run => openRun({ options, plan: decided, out: silent, root });
+const stop = new AbortController().signal;
+
+beforeAll(async () => {
+  root = mkdtempSync(join(tmpdir(), "orthant-report-"));
+  decided = await plan(eightRanks);
+  const options = { ...eightRanks, run: "first" },
+    run = open(options);
+  await eightRanks.transport!.run({ options, plan: decided, events: run.events, stop });
+  run.close();
+  run.close();
+  dir = run.dir!;
+});
+afterAll(() => rmSync(root, { recursive: true }));
+
+test("metrics: the run, then its steps", () => {
+  const [head, ...steps] = readFileSync(join(dir, "metrics.jsonl"), "utf8")
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+  expect(head).toMatchObject({
+    model: "gpt",
+    mesh: { pp: 2, dp: 2, tp: 2 },
+    strategies: ["tensorParallel", "pipeline", "zero"],
+    batch: 16,
+    micros: 4,
+    tokensPerStep: 64,
+    plannedBytesSent: decided.sent,
+    plannedBubble: decided.simulation.bubble,
+  });
+  expect(steps.map(({ step }) => step)).toEqual([0, 1, 2]);
+  for (const { loss, norm, lr, ms, tokensPerSecond, heldBytes } of steps) {
+    for (const value of [loss, norm, ms, heldBytes]) expect(value).toBeGreaterThan(0);
+    expect(lr).toBe(0.1);
+    expect(tokensPerSecond).toBeCloseTo(64_000 / ms, 6);
+  }
+});
+
+describe("the trace", () => {
+  const events = () => JSON.parse(readFileSync(join(dir, "trace.json"), "utf8")) as Event[];
+  const of = (phase: string) => events().filter(({ ph }) => ph === phase);
+
+  test("has a named track a rank, and a slice an action", () => {
+    const names = of("M")
+      .filter(({ name }) => name === "thread_name")
+      .map(({ args }) => args.name);
+    expect(names[5]).toBe("rank 5 (pp 1, dp 0, tp 1)");
+    expect(names.length).toBe(8);
+    const actions = decided.schedule.flat().length;
+    expect(of("X").length).toBe(actions * 4 * 3); // 4 ranks a stage, 3 steps
+    expect(of("X").filter(({ name, args }) => name === "1F2" && args.step === 1).length).toBe(4);
+  });
+
+  test("slices of a rank never overlap", () => {
+    for (const { rank } of decided.ranks) {
+      const slices = of("X").filter(({ tid }) => tid === rank);
+      slices.forEach(({ ts, dur }, i) => {
+        expect(ts).toBeGreaterThanOrEqual(0);
+        expect(ts + dur).toBeLessThanOrEqual((slices[i + 1]?.ts ?? Number.POSITIVE_INFINITY) + 1e-6);
+      });
+    }
+  });
+
+  test("each arrow goes from a SEND to its RECV, forward in time, between neighbours", () => {
+    const starts = of("s"),
+      ends = new Map(of("f").map((end) => [end.id, end]));
+    expect(new Set(starts.map(({ id }) => id)).size).toBe(starts.length);
+    expect(starts.length).toBe(2 * 4 * 4 * 3); // both ways, micros, columns, steps
+    expect(ends.size).toBe(starts.length);
+    for (const start of starts) {
+      const end = ends.get(start.id)!,
+        to = decided.ranks[end.tid]!.coords,
+        from = decided.ranks[start.tid]!.coords;
+      expect(to).toEqual({ ...from, pp: 1 - from.pp! });
+      expect(end.ts).toBeGreaterThanOrEqual(start.ts);
+      const send = inside(start).name,
+        recv = inside(end).name;
+      expect(recv).toBe(send.replace(/^\d+SEND/, `${to.pp}RECV`));
+    }
+  });
+
+  const inside = ({ tid, ts }: Event): Event =>
+    of("X").findLast((slice) => slice.tid === tid && slice.ts <= ts && ts <= slice.ts + slice.dur)!;
+});
+
+describe("the folder", () => {
+  test("a name is used once, and is no path", () => {
+    expect(() => open({ ...eightRanks, run: "first" })).toThrow(/first is there already.*choose another name/);
+    for (const run of ["a/b", "a\\b", "..", ""])
+      expect(() => open({ ...eightRanks, run })).toThrow(/is no folder name/);
+  });
+
+  test("without a name: a time stamp, and two of one second keep apart", () => {
+    const runs = [open(eightRanks), open(eightRanks)];
+    for (const run of runs) run.close();
+    expect(runs[0]!.dir).toMatch(/\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d-gpt$/);
+    expect(runs[1]!.dir).not.toBe(runs[0]!.dir);
+    expect(JSON.parse(readFileSync(join(runs[0]!.dir!, "trace.json"), "utf8")).length).toBe(16);
+  });
+
+  test("run: false writes nothing, and a quiet one hears nothing", () => {
+    const before = readdirSync(root),
+      run = open({ ...eightRanks, run: false, quiet: true });
+    run.close();
+    expect([run.dir, run.events]).toEqual([undefined, {}]);
+    expect(readdirSync(root)).toEqual(before);
+  });
+});
