@@ -21,7 +21,7 @@ export interface StepContext {
   readonly pipe: Group;
   ownerOf(stage: number): number;
   readonly stages: readonly { readonly layers: readonly Layer[]; readonly params: readonly string[] }[];
-  newTape(micro: number): GradTape;
+  newTape(action: Action): GradTape;
   /** Fresh tensors; the caller owns them. */
   input(micro: number): Tensor;
   target(micro: number): Tensor;
@@ -63,7 +63,7 @@ async function forward(
   const { stage, micro = 0 } = action,
     last = stage === context.stages.length - 1;
   const x = stage === 0 ? context.input(micro) : take(arrived, `F${key(action)}`);
-  const tape = context.newTape(micro);
+  const tape = context.newTape(action);
   let y = x as Held<"I">;
   for (const layer of context.stages[stage]!.layers) {
     y = await layer.forward(tape, y);

@@ -122,8 +122,8 @@ async function measure(options: TrainOptions, specs: readonly ParamSpec[], micro
     const last = i === model.layers.length - 1;
     const y = last ? await model.loss(tape, x, placeholder([samples, ...data.target.shape])) : x;
     const params = specs.filter((spec) => spec.layer === i);
-    const { flops, moves } = tape;
-    layers.push({ name: layer.name, params, flops, kept: tape.kept(y), out: elements(x.shape), moves });
+    const { flops, moves, widest } = tape;
+    layers.push({ name: layer.name, params, flops, widest, kept: tape.kept(y), out: elements(x.shape), moves });
   }
   return { mesh, layers, micros };
 }
@@ -131,18 +131,28 @@ async function measure(options: TrainOptions, specs: readonly ParamSpec[], micro
 function dealRanks(plan: Omit<Plan, "ranks">, { optimizer }: TrainOptions): RankPlan[] {
   const { mesh, stages, schedule, specs, model, simulation } = plan;
   return Array.from({ length: meshSize(mesh) }, (_, rank) => {
-    const coords = coordsOf(mesh, rank),
-      at = coords.pp ?? 0;
+    const coords = coordsOf(mesh, rank);
+    const at = coords.pp ?? 0;
     const mine = stages.map((_, s) => s).filter((s) => rankOfStage(schedule, s) === at);
     const layers = mine.flatMap((s) => stages[s]!);
     const params = specs.filter((spec) => layers.includes(spec.layer));
-    const kept = sum(params, (spec) => keptSize(spec, mesh, coords)),
-      whole = sum(params, (spec) => elements(localShape(spec, mesh)));
+    const kept = sum(params, (spec) => keptSize(spec, mesh, coords));
+    const whole = sum(params, (spec) => elements(localShape(spec, mesh)));
+    const segment = kept === whole ? 0 : Math.max(...layers.map((i) => model.layers[i]!.widest));
+    const gathered = segment && unshards(schedule) ? whole : segment;
     const live = simulation.peak[at]! * sum(layers, (i) => model.layers[i]!.kept);
-    const bytes = { params: 4 * kept, grads: 4 * whole, optimizer: 4 * optimizer.slots * kept, activations: 4 * live };
+    const bytes = {
+      params: 4 * (kept + gathered),
+      grads: 4 * (plan.micros === 1 ? Math.min(whole, kept + segment) : whole),
+      optimizer: 4 * optimizer.slots * kept,
+      activations: 4 * live,
+    };
     return { rank, coords, stages: mine, params, bytes };
   });
 }
+
+/** Whether stages stay whole for a step; else a sharded rank gathers one segment at a time. */
+const unshards = (schedule: Schedule): boolean => schedule.flat().some(({ op }) => op === "UNSHARD");
 
 function keptSize(spec: ParamSpec, mesh: Mesh, coords: Coords): number {
   const [from, to] = keptRange(spec, mesh, coords);

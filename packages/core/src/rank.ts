@@ -132,7 +132,7 @@ class Rank {
       began = performance.now();
     const actions: ActionTime[] = [];
     const context = this.#context(step, actions);
-    const losses = await execute(plan.schedule[this.#self.coords.pp ?? 0]!, context);
+    const losses = await execute(this.#schedule, context);
     const sums = await agree(this.#world, plan, await this.#report(losses), context.at);
     const verdict = { ...sums, loss: sums.loss / this.#tokens };
     if (!Number.isFinite(verdict.loss))
@@ -145,6 +145,10 @@ class Rank {
     const report = { step, lr: options.optimizer.lr(step), ms: performance.now() - began };
     if (this.#self.rank === 0) events.onStep?.({ ...verdict, ...report });
     return verdict;
+  }
+
+  get #schedule(): readonly Action[] {
+    return this.#job.plan.schedule[this.#self.coords.pp ?? 0]!;
   }
 
   get #tokens(): number {
@@ -168,8 +172,11 @@ class Rank {
         layers: layers.map((i) => model.layers[i]!),
         params: plan.specs.filter((spec) => layers.includes(spec.layer)).map(({ name }) => name),
       })),
-      newTape: (micro) =>
-        new GradTape({ vjp, store: this.#store, group: this.#group, meter: this.meter, at: `${at} micro ${micro}` }),
+      newTape: ({ stage, micro }) => {
+        const last = this.#schedule.findLast((a) => a.op === "B" && a.stage === stage)?.micro === micro;
+        const { meter } = this;
+        return new GradTape({ vjp, store: this.#store, group: this.#group, meter, at: `${at} micro ${micro}`, last });
+      },
       input: (micro) => this.#batch(step, micro, "input"),
       target: (micro) => this.#batch(step, micro, "target"),
       seed: 1 / this.#tokens,

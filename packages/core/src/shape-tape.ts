@@ -29,6 +29,8 @@ function movedShape(transition: Transition, shape: Shape, dim: number, members: 
 
 export class ShapeTape implements Tape {
   flops = 0;
+  /** Elements of the parameters of the largest segment. */
+  widest = 0;
   readonly moves: Move[] = [];
   #kept = 0;
   readonly #outputs: Handle[] = [];
@@ -57,6 +59,10 @@ export class ShapeTape implements Tape {
     const params = segment.params.map((name) => this.#param(`${at}.${name}`));
     const { shape, flops, kept, reads } = segment.shape(params, ...xs.map(shapeOf));
     this.flops += flops;
+    this.widest = Math.max(
+      this.widest,
+      params.reduce((sum, p) => sum + elements(p), 0),
+    );
     this.#kept += kept;
     xs.forEach((x, i) => {
       if (reads?.[i] ?? true) bufferOf(x).needed = true;

@@ -26,9 +26,11 @@ export interface ParamStore {
   release(names: readonly string[]): void;
   /** Adds to the gradients of this step. Takes ownership. */
   addGrads(names: readonly string[], grads: readonly Tensor[]): void;
+  /** Told that no micro will add to these gradients any more in this step: a store that shards them reduces them now. */
+  settleGrads?(names: readonly string[], at: string): Promise<void>;
   /** The sum so far, removed from the store; the caller owns it. */
   takeGrads(names: readonly string[]): Tensor[];
-  /** Makes the gradients those of the global batch. */
+  /** Makes the gradients those of the global batch, where they are not yet. */
   reduceGrads(names: readonly string[], at: string): Promise<void>;
   owned(): readonly Owned[];
   /** Replaces an owned value and drops its gradient. Takes ownership. */
@@ -67,6 +69,7 @@ export class GradSum {
   }
 
   get = (name: string): Tensor | undefined => this.#sums.get(name);
+  has = (name: string): boolean => this.#sums.has(name);
 
   add(names: readonly string[], grads: readonly Tensor[]): void {
     names.forEach((name, i) => {

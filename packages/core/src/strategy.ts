@@ -22,6 +22,8 @@ export interface LayerShape {
   readonly flops: number;
   /** Elements kept from forward to backward. */
   readonly kept: number;
+  /** Elements of the parameters of its largest segment: what a sharded store gathers at once. */
+  readonly widest: number;
   /** Elements of the output: what a pipeline sends on. */
   readonly out: number;
   readonly moves: readonly Move[];

@@ -27,6 +27,8 @@ export interface TapeContext {
   readonly meter: Meter;
   /** Names this pass in messages: `step 3 micro 1`. */
   readonly at: string;
+  /** Whether this micro is the last of the step to add gradients. */
+  readonly last?: boolean;
 }
 
 const bytesOf = (t: Tensor) => t.size * tf.util.bytesPerElement(t.dtype);
@@ -66,7 +68,7 @@ export class GradTape implements Tape {
     at: string,
     ...xs: Held<NoInfer<In>>[]
   ): Promise<Held<Out>> {
-    const { vjp, store, at: pass } = this.#context;
+    const { vjp, store, at: pass, last } = this.#context;
     const names = segment.params.map((name) => `${at}.${name}`);
     const run = (...all: Tensor[]) => segment.run(all.slice(0, names.length), ...all.slice(names.length));
     const params = await store.acquire(names, `${pass} F`);
@@ -82,6 +84,7 @@ export class GradTape implements Tape {
       store.release(names);
       this.#free(kept);
       store.addGrads(names, grads.slice(0, names.length) as Tensor[]);
+      if (last) await store.settleGrads?.(names, `${pass} B`);
       return xs.flatMap((x, i) => (grads[names.length + i] ? [[x, grads[names.length + i]!]] : []));
     };
     const dropAll = () => {

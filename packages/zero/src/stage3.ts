@@ -46,7 +46,7 @@ class ShardedStore implements ParamStore {
       .acquire(names, at)
       .then((chunks) => this.#group.allGatherAll(chunks, shapes, `${at} ${names[0]} #${this.#calls++}`));
     names.forEach((name, i) => {
-      const bytes = 4 * elements(shapes[i]!);
+      const bytes = this.#group.size > 1 ? 4 * elements(shapes[i]!) : 0; // alone, the chunk is the whole
       this.meter.add("params", bytes);
       this.#gathered.set(name, { whole: wholes.then((tensors) => tensors[i]!), bytes, users: 0 });
     });
@@ -66,8 +66,14 @@ class ShardedStore implements ParamStore {
   addGrads = (names: readonly string[], grads: readonly Tensor[]): void => this.#grads.add(names, grads);
   takeGrads = (names: readonly string[]): Tensor[] => this.#grads.take(names);
 
+  /** Segment by segment in the last micro's backward: with one micro no more than a segment's gradients are ever whole. */
+  settleGrads = (names: readonly string[], at: string): Promise<void> => this.reduceGrads(names, at);
+
   async reduceGrads(names: readonly string[], at: string): Promise<void> {
-    this.#inner.addGrads(names, await this.#group.reduceScatterAll(this.#grads.take(names), at));
+    const whole = names.filter(this.#grads.has);
+    if (!whole.length) return;
+    const chunks = await this.#group.reduceScatterAll(this.#grads.take(whole), `${at} ${whole[0]}`);
+    this.#inner.addGrads(whole, chunks);
   }
 
   owned = () => this.#inner.owned();

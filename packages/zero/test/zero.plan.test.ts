@@ -1,0 +1,70 @@
+// What zero() decides: bytes held and sent as in the paper's table, passes over a schedule, and what it refuses.
+import { adamw, parseSchedule, plan, printSchedule } from "@orthant/core";
+import { tinyGpt, tinySequences } from "@orthant/testing";
+import { describe, expect, test } from "vitest";
+import { withReduceGrad, withUnshard, type ZeroOptions, zero } from "../src/index.ts";
+
+const on = (dp: number, options: ZeroOptions) =>
+  plan({
+    model: tinyGpt(),
+    data: tinySequences(),
+    batch: 12,
+    optimizer: adamw({ lr: 1e-3 }),
+    steps: 1,
+    mesh: { dp },
+    strategies: [zero(options)],
+  });
+
+/** Parameters of the tiny GPT. */
+const psi = (await on(1, { stage: 0 })).ranks[0]!.bytes.params / 4;
+
+describe.each([1, 2, 4])("dp %i", (dp) => {
+  const part = ((dp - 1) / dp) * dp; // (N-1)/N of the elements, from each of N ranks
+
+  test("stage 0 holds 16 bytes a parameter and sends 2 Psi (N-1)/N elements", async () => {
+    const { ranks, sent } = await on(dp, { stage: 0 });
+    for (const { bytes } of ranks) expect(bytes.params + bytes.grads + bytes.optimizer).toBe(16 * psi);
+    expect(sent.dp).toBe(4 * 2 * psi * part);
+  });
+
+  test("stage 3 keeps 1/N of parameters and optimizer state, and sends 3 Psi (N-1)/N elements a micro", async () => {
+    const { ranks, sent } = await on(dp, { stage: 3 });
+    for (const { bytes } of ranks) expect([bytes.params, bytes.optimizer]).toEqual([(4 * psi) / dp, (8 * psi) / dp]);
+    expect(sent.dp).toBe(4 * 3 * psi * part);
+  });
+
+  test("stage 3 with one gather a step sends 2 Psi (N-1)/N elements", async () => {
+    expect((await on(dp, { stage: 3, gather: "step" })).sent.dp).toBe(4 * 2 * psi * part);
+  });
+});
+
+describe("passes", () => {
+  const schedule = parseSchedule(
+    "0F0 0SEND_F0 0F1 0SEND_F1 0RECV_B0 0B0 0RECV_B1 0B1\n1RECV_F0 1F0 1B0 1SEND_B0 1RECV_F1 1F1 1B1 1SEND_B1",
+  );
+
+  test("gradients are reduced once a stage, after the last backward and its send", () => {
+    expect(
+      printSchedule(withReduceGrad(schedule))
+        .split("\n")
+        .map((line) => line.split(" ").at(-1)),
+    ).toEqual(["0REDUCE_GRAD", "1REDUCE_GRAD"]);
+  });
+
+  test("parameters are there from the first action to the last backward", () => {
+    const lines = printSchedule(withUnshard(schedule))
+      .split("\n")
+      .map((line) => line.split(" "));
+    expect(lines.map((line) => [line[0], line.at(-1)])).toEqual([
+      ["0UNSHARD", "0RESHARD"],
+      ["1UNSHARD", "1RESHARD"],
+    ]);
+  });
+});
+
+test.each([
+  [{ stage: 4 }, "the stages there are: 0, 3"],
+  [{ stage: 3, gather: "layer" }, 'give "segment" (least memory) or "step" (fewest bytes sent)'],
+])("refuses %j", (options, message) => {
+  expect(() => zero(options as ZeroOptions)).toThrow(message);
+});
