@@ -1,6 +1,7 @@
 // Orthant's nouns, in reading order.
 
 export { useDevice } from "./devices/index.ts";
+export { useFastGradients } from "./devices/wasm/gradients.ts";
 export { type Forward, type ForwardInput, forward, type Weights } from "./forward.ts";
 export { Group } from "./group.ts";
 export type { Host } from "./host.ts";

@@ -103,11 +103,11 @@ export const constant =
   (step) =>
     step < warmup ? (peak * (step + 1)) / warmup : peak;
 
-/** Sum of squares of a vector as a scalar. In two levels, so that the error grows with the root of the size. */
+/** Sum of squares as a scalar. In two levels, so that the error grows with the root of the size. */
 export function sumOfSquares(x: Tensor): Scalar {
-  const width = 256,
-    whole = Math.floor(x.size / width) * width;
-  const squares = x.flatten().square();
-  const rest = squares.slice(whole, x.size - whole).sum();
-  return (whole ? squares.slice(0, whole).reshape([-1, width]).sum(1).sum().add(rest) : rest) as Scalar;
+  const width = 256;
+  const rest = (width - (x.size % width)) % width;
+  const vector = x.flatten().square();
+  const padded = rest ? vector.pad([[0, rest]]) : vector;
+  return padded.reshape([-1, width]).sum(1).sum();
 }

@@ -219,7 +219,8 @@ class Rank {
   async #squares(): Promise<number[]> {
     const sums = this.#store.owned().map(({ spec, grad, counts: [from, to] }) => {
       if (!grad || from === to || !this.#counts(spec)) return undefined;
-      return tf.tidy(() => sumOfSquares(grad.flatten().slice(from, to - from)));
+      const whole = to - from === grad.size; // a slice copies all of its source on wasm
+      return tf.tidy(() => sumOfSquares(whole ? grad : grad.flatten().slice(from, to - from)));
     });
     const values = await Promise.all(sums.map(async (s) => (s ? (await s.data())[0]! : 0)));
     tf.dispose(sums.filter((s) => s !== undefined));

@@ -7,7 +7,15 @@ import { type PipelineOptions, pipeline } from "../src/index.ts";
 const modelOf = (mesh: ModelShape["mesh"], flops: readonly number[]): ModelShape => ({
   mesh,
   micros: 1,
-  layers: flops.map((f, i) => ({ name: `${i}`, params: [], flops: f, widest: 0, kept: 0, out: 10 * (i + 1), moves: [] })),
+  layers: flops.map((f, i) => ({
+    name: `${i}`,
+    params: [],
+    flops: f,
+    widest: 0,
+    kept: 0,
+    out: 10 * (i + 1),
+    moves: [],
+  })),
 });
 
 const plan = (options: PipelineOptions, model: ModelShape) => {

@@ -1,6 +1,7 @@
 // Devices by name: each sets tfjs up on this thread. Everything else reaches a device through tfjs alone.
 import * as tf from "@tensorflow/tfjs";
 import type { Device } from "../options.ts";
+import { useFastGradients } from "./wasm/gradients.ts";
 
 const fatal = ["uncaughtException", "unhandledRejection"] as const;
 
@@ -15,10 +16,20 @@ async function withoutHandlers(start: () => Promise<boolean>): Promise<boolean> 
   return ok;
 }
 
+/** What has to happen before tfjs can start a backend. */
+const prepare: Record<Exclude<Device, "auto">, () => Promise<unknown>> = {
+  cpu: async () => {},
+  wasm: async () => {
+    await import("@tensorflow/tfjs-backend-wasm");
+    useFastGradients();
+  },
+  webgpu: async () => (await import("./webgpu.ts")).webgpuBackend(),
+};
+
 /** Makes `device` the backend of this thread. Throws where it does not start. */
 export async function useDevice(device: Device = "auto"): Promise<void> {
   const name = device === "auto" ? "wasm" : device;
-  if (name === "wasm") (await import("./wasm.ts")).shareClones();
+  await prepare[name]();
   if (!(await withoutHandlers(() => tf.setBackend(name))))
     throw new Error(`device ${name} did not start; "cpu" runs everywhere, slowly`);
   await tf.ready();

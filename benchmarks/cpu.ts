@@ -1,0 +1,122 @@
+// `npm run bench -- cpu`: forward and backward against stock tfjs, two ranks against one, the trainer against a
+// hand-written loop. Every figure is a ratio of medians from one run, taken in turns because machines drift.
+import { execFileSync } from "node:child_process";
+import { adamw, memory, plan, type StepReport, useFastGradients } from "@orthant/core";
+import * as tf from "@tensorflow/tfjs";
+import "@tensorflow/tfjs-backend-wasm";
+import { batch, benchModel, sizes } from "./cpu-model.ts";
+import { stockGpt } from "./cpu-stock.ts";
+import { handLoop } from "./hand.ts";
+
+const tokens = batch * sizes.context;
+const median = (xs: readonly number[]) => xs.toSorted((a, b) => a - b)[xs.length >> 1]!;
+
+async function timed(run: () => Promise<unknown>): Promise<number> {
+  const from = performance.now();
+  await run();
+  return performance.now() - from;
+}
+
+/** Prints the ratio of two medians; false where it misses the target. */
+function report(
+  what: string,
+  over: readonly number[],
+  under: readonly number[],
+  target: [">=" | "<=", number],
+): boolean {
+  const ratio = median(over) / median(under);
+  const [sign, bar] = target;
+  const met = sign === ">=" ? ratio >= bar : ratio <= bar;
+  const times = `${median(over).toFixed(0)} ms / ${median(under).toFixed(0)} ms`;
+  console.log(`${what}: ${times} = ${ratio.toFixed(2)} (${met ? "meets" : "MISSES"} ${sign} ${bar})`);
+  return met;
+}
+
+function batchTensors() {
+  const { data } = benchModel();
+  const stack = (side: "input" | "target") =>
+    tf.tensor2d(
+      Array.from({ length: batch }, (_, i) => [...data.sample(i, 0)[side]]),
+      [batch, sizes.context],
+      "int32",
+    );
+  return { input: stack("input"), target: stack("target") };
+}
+
+/** Values for every parameter; what they are does not change the time. */
+function anyWeights(): Map<string, Float32Array> {
+  const named = benchModel().model.layers.flatMap(({ name, params }) =>
+    params.map((p) => ({ name: `${name}.${p.name}`, size: p.shape.reduce((n, d) => n * d, 1) })),
+  );
+  return new Map(
+    named.map(({ name, size }) => [name, Float32Array.from({ length: size }, (_, i) => Math.sin(i) / 50)]),
+  );
+}
+
+async function againstStock(rounds: number): Promise<boolean> {
+  const { input, target } = batchTensors();
+  const stock = stockGpt(sizes);
+  const ours = handLoop(benchModel().model, anyWeights(), adamw({ lr: 1e-3 }));
+  const [slow, fast]: [number[], number[]] = [[], []];
+  for (let round = 0; round <= rounds; round++) {
+    slow.push(await timed(async () => (await stock.step(input, target).data())[0]));
+    const restore = useFastGradients();
+    fast.push(await timed(() => ours.step(input, target, 1 / tokens, false)));
+    restore();
+  }
+  tf.dispose([input, target]);
+  stock.dispose();
+  ours.dispose();
+  return report("forward and backward, stock tfjs / ours", slow.slice(1), fast.slice(1), [">=", 6]);
+}
+
+async function trainerAgainstHand(rounds: number): Promise<boolean> {
+  const restore = useFastGradients();
+  const [byTrainer, byHand]: [number[], number[]] = [[], []];
+  for (let round = 0; round < rounds; round++) {
+    byTrainer.push(...(await trainerSteps(4)).slice(1));
+    byHand.push(...(await handSteps(4)).slice(1));
+  }
+  restore();
+  return report("a step, trainer / hand-written loop", byTrainer, byHand, ["<=", 1.05]);
+}
+
+async function trainerSteps(steps: number): Promise<number[]> {
+  const options = { ...benchModel(), optimizer: adamw({ lr: 1e-3 }), steps };
+  const ms: number[] = [];
+  const events = { onStep: (report: StepReport) => void ms.push(report.ms) };
+  await memory().run({ options, plan: await plan(options), events, stop: new AbortController().signal });
+  return ms;
+}
+
+async function handSteps(steps: number): Promise<number[]> {
+  const loop = handLoop(benchModel().model, anyWeights(), adamw({ lr: 1e-3 }));
+  const ms: number[] = [];
+  for (let step = 0; step < steps; step++) {
+    const { input, target } = batchTensors();
+    ms.push(await timed(() => loop.step(input, target, 1 / tokens, true)));
+    tf.dispose([input, target]);
+  }
+  loop.dispose();
+  return ms;
+}
+
+function twoAgainstOne(rounds: number): boolean {
+  const job = new URL("./cpu-job.ts", import.meta.url).pathname;
+  const run = (dp: number): number[] => {
+    const out = execFileSync(process.execPath, [job], { env: { ...process.env, DP: `${dp}` }, encoding: "utf8" });
+    return (JSON.parse(out.trim().split("\n").at(-1)!) as number[]).slice(1);
+  };
+  const [one, two]: [number[], number[]] = [[], []];
+  for (let round = 0; round < rounds; round++) {
+    one.push(...run(1));
+    two.push(...run(2));
+  }
+  return report("a step, one rank / two ranks (dp 2, threads)", one, two, [">=", 1.7]);
+}
+
+await tf.setBackend("wasm");
+const parts = [() => againstStock(3), () => twoAgainstOne(3), () => trainerAgainstHand(6)];
+const met: boolean[] = [];
+for (const part of parts) met.push(await part());
+process.exitCode = met.every(Boolean) ? 0 : 1;

@@ -1,0 +1,7 @@
+// Segments, models and data.
+export { type ArraysOptions, arrays } from "./data/arrays.ts";
+export { type TextOptions, text } from "./data/text.ts";
+export { type GptOptions, gpt, type LanguageModel } from "./models/gpt.ts";
+export { type MlpOptions, mlp } from "./models/mlp.ts";
+export { type SampleOptions, sample } from "./sample.ts";
+export * as segments from "./segments/index.ts";

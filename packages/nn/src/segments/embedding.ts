@@ -1,0 +1,41 @@
+// Token and position embedding (GPT-2). Indices carry no gradient.
+// B batch, T time, N = B T, V vocabulary, C longest sequence (context), D model width
+
+import { elements, type Segment, segment } from "@orthant/core";
+import { differentiable, pickRows, sumIntoRows } from "@orthant/core/internal";
+import * as tf from "@tensorflow/tfjs";
+
+/** 0, 1 .. T - 1 for every sequence. */
+const places = (B: number, T: number): tf.Tensor => tf.tile(tf.range(0, T, 1, "int32"), [B]);
+
+function run(tokens_VD: tf.Tensor, positions_CD: tf.Tensor, index_BT: tf.Tensor): tf.Tensor {
+  const [B, T] = index_BT.shape as [number, number];
+  const [V, D] = tokens_VD.shape as [number, number];
+  const C = positions_CD.shape[0]!;
+  if (T > C)
+    throw new RangeError(`a sequence of ${T} tokens, but positions for ${C}: shorten it, or raise the context`);
+  return differentiable({
+    inputs: [tokens_VD, positions_CD],
+    forward: (save) => {
+      save([index_BT]);
+      return pickRows(tokens_VD, index_BT.flatten())
+        .add(pickRows(positions_CD, places(B, T)))
+        .reshape([B, T, D]);
+    },
+    backward: (dy_BTD, [index]) => {
+      const dy_ND = dy_BTD.reshape([-1, D]);
+      return [sumIntoRows(dy_ND, index!.flatten(), V), sumIntoRows(dy_ND, places(B, T), C)];
+    },
+  });
+}
+
+/** `index [B, T]` (int32) -> `tokens[index] + positions[t]`, `[B, T, D]`. Tokens `[V, D]`, positions `[C, D]`, T <= C. */
+export const embedding: Segment<"I", "I"> = segment({
+  name: "embedding",
+  params: ["tokens", "positions"],
+  run: ([tokens, positions], index) => run(tokens!, positions!, index!),
+  shape: ([tokens = []], index = []) => {
+    const out = [...index, tokens[1]!];
+    return { shape: out, flops: elements(out), kept: 0 };
+  },
+});

@@ -1,0 +1,24 @@
+// Squared error, summed: the caller divides by the global number of values.
+
+import { elements, type Segment, segment } from "@orthant/core";
+import { differentiable } from "@orthant/core/internal";
+import type * as tf from "@tensorflow/tfjs";
+
+function run(y: tf.Tensor, target: tf.Tensor): tf.Tensor {
+  return differentiable({
+    inputs: [y],
+    forward: (save) => {
+      save([y, target]);
+      return y.sub(target).square().sum();
+    },
+    backward: (dy, [again, at]) => [again!.sub(at!).mul(dy.mul(2))],
+  });
+}
+
+/** `y`, `target` of one shape -> the sum of `(y - target)^2`, a scalar. */
+export const squaredError: Segment<"I", "I"> = segment({
+  name: "squaredError",
+  params: [],
+  run: (_, y, target) => run(y!, target!),
+  shape: (_, y = []) => ({ shape: [], flops: 3 * elements(y), kept: 0 }),
+});
