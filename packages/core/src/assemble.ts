@@ -11,8 +11,8 @@ export function assemble(
   const whole = new Map(specs.map((spec) => [spec.name, new Float32Array(elements(spec.shape))]));
   for (const { rank, coords, params } of ranks)
     for (const spec of params) {
-      const from = pieces[rank]!.get(spec.name)!,
-        to = whole.get(spec.name)!;
+      const from = pieces[rank]!.get(spec.name)!;
+      const to = whole.get(spec.name)!;
       eachKept(spec, mesh, coords, (i, g) => {
         to[g] = from[i]!;
       });

@@ -22,9 +22,8 @@ export interface StepContext {
   ownerOf(stage: number): number;
   readonly stages: readonly { readonly layers: readonly Layer[]; readonly params: readonly string[] }[];
   newTape(action: Action): GradTape;
-  /** Fresh tensors; the caller owns them. */
-  input(micro: number): Tensor;
-  target(micro: number): Tensor;
+  /** One side of a microbatch, as a fresh tensor that the caller owns. */
+  read(micro: number, side: "input" | "target"): Tensor;
   /** Gradient of the step's loss with respect to a micro's loss sum: 1 / tokens of the global batch. */
   readonly seed: number;
   /** Called after each action; times in milliseconds. */
@@ -60,9 +59,9 @@ async function forward(
   action: Action,
   { arrived, outgoing }: Mail,
 ): Promise<Live & { loss?: number }> {
-  const { stage, micro = 0 } = action,
-    last = stage === context.stages.length - 1;
-  const x = stage === 0 ? context.input(micro) : take(arrived, `F${key(action)}`);
+  const { stage, micro = 0 } = action;
+  const last = stage === context.stages.length - 1;
+  const x = stage === 0 ? context.read(micro, "input") : take(arrived, `F${key(action)}`);
   const tape = context.newTape(action);
   let y = x as Held<"I">;
   for (const layer of context.stages[stage]!.layers) {
@@ -73,15 +72,15 @@ async function forward(
     outgoing.set(`F${key(action)}`, y);
     return { tape, x, y, target: undefined };
   }
-  const target = context.target(micro);
+  const target = context.read(micro, "target");
   const sum = await context.model.loss(tape, y, target as Held<"I">);
   tape.seal(sum);
   return { tape, x, y: sum, target, loss: (await sum.data())[0]! };
 }
 
 async function backward(context: StepContext, action: Action, live: Live, { arrived, outgoing }: Mail): Promise<void> {
-  const { tape, x, y, target } = live,
-    last = action.stage === context.stages.length - 1;
+  const { tape, x, y, target } = live;
+  const last = action.stage === context.stages.length - 1;
   const dy = last ? tf.scalar(context.seed) : take(arrived, `B${key(action)}`);
   const dx = await tape.backward(y, dy, x);
   if (x !== y) x.dispose();
@@ -98,8 +97,8 @@ async function backward(context: StepContext, action: Action, live: Live, { arri
 export async function execute(actions: readonly Action[], context: StepContext): Promise<Map<number, number>> {
   const { store, pipe, at, ownerOf } = context;
   const mail: Mail = { arrived: new Map(), outgoing: new Map(), sending: [] };
-  const live = new Map<string, Live>(),
-    losses = new Map<number, number>();
+  const live = new Map<string, Live>();
+  const losses = new Map<number, number>();
   const names = ({ stage }: Action) => context.stages[stage]!.params;
 
   const send = (to: number, what: string, x: Tensor) => {

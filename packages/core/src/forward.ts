@@ -37,19 +37,19 @@ export async function forward(model: Model, weights: Weights, device?: Device): 
   await useDevice(device);
   const specs = model.layers.flatMap((layer, i) => layer.params.map((p) => specOf(i, `${layer.name}.${p.name}`, p)));
   const dealt = specs.map((spec) => {
-    const values = weights.get(spec.name),
-      size = elements(spec.shape);
+    const values = weights.get(spec.name);
+    const size = elements(spec.shape);
     if (values?.length !== size)
       throw new Error(`${spec.name} needs ${size} values; the weights have ${values?.length ?? "none"}`);
     return { spec, shape: spec.shape, values };
   });
-  const meter = new Meter(),
-    store = localStore(dealt, meter),
-    [alone] = memory(1);
+  const meter = new Meter();
+  const store = localStore(dealt, meter);
+  const [alone] = memory(1);
   const group = (axis: string) => new Group(axis, alone!, [0]);
   const run = async ({ values, shape, dtype }: ForwardInput) => {
-    const x = tf.tensor(values, [...shape], dtype),
-      tape = new GradTape({ vjp: forwardOnly, store, group, meter, at: "forward" });
+    const x = tf.tensor(values, [...shape], dtype);
+    const tape = new GradTape({ vjp: forwardOnly, store, group, meter, at: "forward" });
     let y = x as Held<"I">;
     for (const layer of model.layers) y = await layer.forward(tape, y);
     tape.drop(y);

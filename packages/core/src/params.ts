@@ -41,9 +41,9 @@ export function keptRange(spec: ParamSpec, mesh: Mesh, coords: Coords): [from: n
 
 /** Where index `i` of the local piece stands in the whole parameter, row-major. */
 function globalIndex(i: number, local: Shape, whole: Shape, first: Shape): number {
-  let rest = i,
-    stride = 1,
-    at = 0;
+  let rest = i;
+  let stride = 1;
+  let at = 0;
   for (let dim = local.length - 1; dim >= 0; dim--) {
     const size = local[dim]!;
     at += ((rest % size) + first[dim]!) * stride;
@@ -65,16 +65,16 @@ const origin = (spec: ParamSpec, mesh: Mesh, coords: Coords): number[] => {
 /** Calls `visit(i, g)` for each element this rank keeps: its position in the kept vector, and in the whole parameter. */
 export function eachKept(spec: ParamSpec, mesh: Mesh, coords: Coords, visit: (i: number, g: number) => void): void {
   const [from, to] = keptRange(spec, mesh, coords);
-  const local = localShape(spec, mesh),
-    first = origin(spec, mesh, coords);
+  const local = localShape(spec, mesh);
+  const first = origin(spec, mesh, coords);
   for (let i = from; i < to; i++) visit(i - from, globalIndex(i, local, spec.shape, first));
 }
 
 /** First values of what this rank keeps: keyed by (seed, name, global index), so every mesh starts from the same bits. */
 export function initialValues(spec: ParamSpec, seed: number, mesh: Mesh, coords: Coords): Float32Array {
   const [from, to] = keptRange(spec, mesh, coords);
-  const values = new Float32Array(to - from),
-    { init } = spec;
+  const values = new Float32Array(to - from);
+  const { init } = spec;
   if (init.kind === "constant") return values.fill(init.value);
   const key = randomKey(seed, spec.name);
   eachKept(spec, mesh, coords, (i, g) => {

@@ -79,8 +79,8 @@ function dealSpecs(layers: readonly Layer[], strategies: readonly Strategy[], me
 
 function checkSplit({ name, shape, split }: ParamSpec, mesh: Mesh): void {
   for (const [axis, dim] of Object.entries(split)) {
-    const size = mesh[axis] ?? 1,
-      length = dim === "flat" ? 0 : shape[dim];
+    const size = mesh[axis] ?? 1;
+    const length = dim === "flat" ? 0 : shape[dim];
     if (length === undefined)
       throw new Error(`${axis} would cut dim ${dim} of ${name}, which has dims 0 to ${shape.length - 1}`);
     if (length % size === 0) continue;
@@ -101,8 +101,8 @@ function arrange(strategies: readonly Strategy[], model: ModelShape): { schedule
 function divideBatch(batch: number, mesh: Mesh, micros: number): number {
   const parts = dataRanks(mesh) * micros;
   if (batch % parts === 0) return batch / parts;
-  const below = Math.floor(batch / parts) * parts,
-    above = below + parts;
+  const below = Math.floor(batch / parts) * parts;
+  const above = below + parts;
   throw new Error(
     `batch ${batch} does not divide into dp ${dataRanks(mesh)} x ${micros} micros = ${parts} equal parts: ` +
       `use a batch of ${below ? `${below} or ${above}` : above}, or fewer micros`,

@@ -3,10 +3,10 @@
 
 /** High and low 32 bits of a 32 x 32 bit product, through 16-bit halves: exact in doubles. */
 function multiply(a: number, b: number): [high: number, low: number] {
-  const a0 = a & 0xffff,
-    a1 = a >>> 16,
-    b0 = b & 0xffff,
-    b1 = b >>> 16;
+  const a0 = a & 0xffff;
+  const a1 = a >>> 16;
+  const b0 = b & 0xffff;
+  const b1 = b >>> 16;
   const cross = a1 * b0 + ((a0 * b0) >>> 16);
   const middle = a0 * b1 + (cross & 0xffff);
   return [(a1 * b1 + Math.floor(cross / 65536) + (middle >>> 16)) >>> 0, Math.imul(a, b) >>> 0];
@@ -14,15 +14,15 @@ function multiply(a: number, b: number): [high: number, low: number] {
 
 /** Four uniform 32-bit words for one counter. */
 export function philox(key: readonly [number, number], counter: number): [number, number, number, number] {
-  let c0 = counter >>> 0,
-    c1 = Math.floor(counter / 4294967296),
-    c2 = 0,
-    c3 = 0;
-  let k0 = key[0],
-    k1 = key[1];
+  let c0 = counter >>> 0;
+  let c1 = Math.floor(counter / 4294967296);
+  let c2 = 0;
+  let c3 = 0;
+  let k0 = key[0];
+  let k1 = key[1];
   for (let round = 0; round < 10; round++) {
-    const [h0, l0] = multiply(0xd2511f53, c0),
-      [h1, l1] = multiply(0xcd9e8d57, c2);
+    const [h0, l0] = multiply(0xd2511f53, c0);
+    const [h1, l1] = multiply(0xcd9e8d57, c2);
     c0 = (h1 ^ c1 ^ k0) >>> 0;
     c1 = l1;
     c2 = (h0 ^ c3 ^ k1) >>> 0;
@@ -35,8 +35,8 @@ export function philox(key: readonly [number, number], counter: number): [number
 
 /** A key from a seed and a name: FNV-1a over the name, twice with different offsets. */
 export function randomKey(seed: number, name: string): [number, number] {
-  let a = (0x811c9dc5 ^ seed) >>> 0,
-    b = (0x9747b28c ^ Math.imul(seed + 1, 0x85ebca6b)) >>> 0;
+  let a = (0x811c9dc5 ^ seed) >>> 0;
+  let b = (0x9747b28c ^ Math.imul(seed + 1, 0x85ebca6b)) >>> 0;
   for (let i = 0; i < name.length; i++) {
     a = Math.imul(a ^ name.charCodeAt(i), 0x01000193) >>> 0;
     b = Math.imul(b ^ name.charCodeAt(i), 0x01000193) >>> 0;
@@ -46,8 +46,8 @@ export function randomKey(seed: number, name: string): [number, number] {
 
 const halves = (word: number) => (word & 0xffff) + (word >>> 16);
 /** Mean and inverse deviation of the sum of eight uniform 16-bit integers. */
-const MEAN = 8 * 32767.5,
-  SCALE = 1 / Math.sqrt((8 * (65536 ** 2 - 1)) / 12);
+const MEAN = 8 * 32767.5;
+const SCALE = 1 / Math.sqrt((8 * (65536 ** 2 - 1)) / 12);
 
 /**
  * A normal variate as the centred sum of eight 16-bit uniforms (Irwin-Hall: tails end at 4.9 deviations). Integer

@@ -1,8 +1,6 @@
 // One rank, from its first values to its last step: what `plan` decided, done. Runs the same in a thread of its own, beside
 // other ranks, or in another process: it sees a transport and nothing else.
 
-import type { Tensor } from "@tensorflow/tfjs";
-import * as tf from "@tensorflow/tfjs";
 import type { Members } from "./collectives.ts";
 import { agree, type Report, type Verdict } from "./control.ts";
 import { counted } from "./counted.ts";
@@ -10,14 +8,15 @@ import { execute, type StepContext } from "./execute.ts";
 import { Group } from "./group.ts";
 import { ranksAlong } from "./mesh.ts";
 import { type Held, Meter } from "./meter.ts";
-import { sumOfSquares } from "./optimizer.ts";
 import type { TrainOptions } from "./options.ts";
 import { initialValues, localShape, type ParamSpec } from "./params.ts";
 import { type Plan, type RankPlan, showRank } from "./plan.ts";
+import { readSamples } from "./samples.ts";
 import { type Action, rankOfStage, showAction } from "./schedule.ts";
 import { localStore, type Owned, type ParamStore } from "./store.ts";
 import { GradTape } from "./tape.ts";
 import type { Transport } from "./transport.ts";
+import { gradientSquares, Updates } from "./updates.ts";
 import { rebind, recompute } from "./vjp.ts";
 
 /** One action done; times in milliseconds since the epoch. */
@@ -89,7 +88,7 @@ class Rank {
   readonly #self: RankPlan;
   readonly #groups = new Map<string, Group>();
   readonly #store: ParamStore;
-  readonly #slots = new Map<string, Tensor[]>();
+  readonly #updates: Updates;
   readonly #world: Members;
 
   constructor(job: RankJob, self: RankPlan) {
@@ -100,17 +99,18 @@ class Rank {
     const dealt = self.params.map((spec) => this.#deal(spec, seed));
     const local = localStore(dealt, this.meter);
     this.#store = strategies.reduce((inner, s) => s.store?.(inner, this.#group(s.axis)) ?? inner, local);
+    this.#updates = new Updates(job.options.optimizer, this.#store);
   }
 
   #deal(spec: ParamSpec, seed: number) {
-    const { mesh } = this.#job.plan,
-      { coords } = this.#self;
+    const { mesh } = this.#job.plan;
+    const { coords } = this.#self;
     return { spec, shape: localShape(spec, mesh), values: initialValues(spec, seed, mesh, coords) };
   }
 
   #group = (axis: string): Group => {
-    const { mesh } = this.#job.plan,
-      { rank } = this.#self;
+    const { mesh } = this.#job.plan;
+    const { rank } = this.#self;
     const group = this.#groups.get(axis) ?? new Group(axis, this.#job.transport, ranksAlong(mesh, rank, axis));
     this.#groups.set(axis, group);
     return group;
@@ -128,8 +128,8 @@ class Rank {
   }
 
   async #step(step: number): Promise<Verdict> {
-    const { options, plan, events } = this.#job,
-      began = performance.now();
+    const { options, plan, events } = this.#job;
+    const began = performance.now();
     const actions: ActionTime[] = [];
     const context = this.#context(step, actions);
     const losses = await execute(this.#schedule, context);
@@ -140,7 +140,8 @@ class Rank {
         `${context.at}: the loss is ${verdict.loss}; lower the learning rate (${options.optimizer.lr(step)} here) or set clip`,
       );
     await events.onGradients?.(this.#self.rank, step, this.#store.owned());
-    this.#update(step, verdict.norm);
+    const { clip = Number.POSITIVE_INFINITY } = options;
+    this.#updates.apply(step, verdict.norm > clip ? clip / verdict.norm : 1);
     events.onActions?.(this.#self.rank, step, actions);
     const report = { step, lr: options.optimizer.lr(step), ms: performance.now() - began };
     if (this.#self.rank === 0) events.onStep?.({ ...verdict, ...report });
@@ -156,11 +157,11 @@ class Rank {
   }
 
   #context(step: number, actions: ActionTime[]): StepContext {
-    const { options, plan } = this.#job,
-      { model } = options,
-      at = `step ${step}`;
-    const vjp = options.recompute ? recompute : rebind,
-      origin = performance.timeOrigin;
+    const { options, plan } = this.#job;
+    const { model } = options;
+    const at = `step ${step}`;
+    const vjp = options.recompute ? recompute : rebind;
+    const origin = performance.timeOrigin;
     return {
       at,
       model,
@@ -177,75 +178,23 @@ class Rank {
         const { meter } = this;
         return new GradTape({ vjp, store: this.#store, group: this.#group, meter, at: `${at} micro ${micro}`, last });
       },
-      input: (micro) => this.#batch(step, micro, "input"),
-      target: (micro) => this.#batch(step, micro, "target"),
+      read: (micro, side) => readSamples(options, plan, this.#self.coords, { step, micro }, side),
       seed: 1 / this.#tokens,
       onAction: (action: Action, from, to) =>
         actions.push({ action: showAction(action), from: origin + from, to: origin + to }),
     };
   }
 
-  /** Samples of this step, dealt to data-parallel ranks and micros in order: the same samples on every mesh. */
-  #batch(step: number, micro: number, side: "input" | "target"): Tensor {
-    const { options, plan } = this.#job,
-      { data, batch, seed = 0 } = options,
-      { shape, dtype } = data[side];
-    const perRank = plan.micros * plan.microSize;
-    const first = step * batch + (this.#self.coords.dp ?? 0) * perRank + micro * plan.microSize;
-    const size = shape.reduce((n, d) => n * d, 1);
-    const values = dtype === "int32" ? new Int32Array(plan.microSize * size) : new Float32Array(plan.microSize * size);
-    for (let i = 0; i < plan.microSize; i++) values.set(data.sample(first + i, seed)[side], i * size);
-    return tf.tensor(values, [plan.microSize, ...shape], dtype);
-  }
-
   async #report(losses: ReadonlyMap<number, number>): Promise<Report> {
-    const { plan, stopped } = this.#job,
-      { coords } = this.#self;
+    const { plan, stopped } = this.#job;
+    const { coords } = this.#self;
     const speaks = Object.entries(coords).every(([axis, at]) => axis === "dp" || axis === "pp" || at === 0);
     return {
       stop: stopped(),
       held: this.meter.peakTotal,
-      squares: await this.#squares(),
+      squares: await gradientSquares(this.#store, coords),
       losses: Array.from({ length: plan.micros }, (_, m) => (speaks ? (losses.get(m) ?? 0) : 0)),
     };
-  }
-
-  /** Whether this rank counts a parameter that other ranks hold too. Along dp the store says so, along pp one rank holds it. */
-  #counts = ({ split }: ParamSpec): boolean =>
-    Object.entries(this.#self.coords).every(
-      ([axis, at]) => axis === "dp" || axis === "pp" || axis in split || at === 0,
-    );
-
-  async #squares(): Promise<number[]> {
-    const sums = this.#store.owned().map(({ spec, grad, counts: [from, to] }) => {
-      if (!grad || from === to || !this.#counts(spec)) return undefined;
-      const whole = to - from === grad.size; // a slice copies all of its source on wasm
-      return tf.tidy(() => sumOfSquares(whole ? grad : grad.flatten().slice(from, to - from)));
-    });
-    const values = await Promise.all(sums.map(async (s) => (s ? (await s.data())[0]! : 0)));
-    tf.dispose(sums.filter((s) => s !== undefined));
-    return values;
-  }
-
-  #update(step: number, norm: number): void {
-    const { optimizer, clip } = this.#job.options;
-    const scale = clip !== undefined && norm > clip ? clip / norm : 1;
-    for (const { spec, value, grad } of this.#store.owned()) {
-      if (!grad || !value.size) continue;
-      const slots = this.#slotsOf(spec.name, value);
-      const [next, ...rest] = tf.tidy(() => optimizer.update(value, grad, slots, { spec, step, scale }));
-      tf.dispose(slots);
-      this.#slots.set(spec.name, rest);
-      this.#store.update(spec.name, next!);
-    }
-  }
-
-  #slotsOf(name: string, value: Tensor): Tensor[] {
-    const seen = this.#slots.get(name);
-    if (seen) return seen;
-    const { slots } = this.#job.options.optimizer;
-    this.meter.add("optimizer", slots * value.size * 4);
-    return Array.from({ length: slots }, () => tf.zerosLike(value));
   }
 
   async pieces(): Promise<Map<string, Float32Array>> {
@@ -255,6 +204,6 @@ class Rank {
 
   dispose(): void {
     this.#store.dispose();
-    for (const slots of this.#slots.values()) tf.dispose(slots);
+    this.#updates.dispose();
   }
 }

@@ -73,8 +73,8 @@ export class GradSum {
 
   add(names: readonly string[], grads: readonly Tensor[]): void {
     names.forEach((name, i) => {
-      const seen = this.#sums.get(name),
-        grad = grads[i]!;
+      const seen = this.#sums.get(name);
+      const grad = grads[i]!;
       this.#sums.set(name, seen ? tf.add(seen, grad) : grad);
       if (seen) tf.dispose([seen, grad]);
       else this.#meter.add("grads", bytes(grad));

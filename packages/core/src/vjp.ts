@@ -70,8 +70,8 @@ function backpropagate(nodes: readonly Node[], path: ReadonlySet<number>, grads:
     if (!node.gradient) throw new Error("an operation of this segment has no gradient in tfjs");
     const thunks = node.gradient(dys);
     for (const [name, t] of wanted) {
-      const dx = thunks[name]!(),
-        seen = grads.get(t.id);
+      const dx = thunks[name]!();
+      const seen = grads.get(t.id);
       grads.set(t.id, seen ? tf.add(seen, dx) : dx);
     }
   }
@@ -102,8 +102,8 @@ function keptBytes(nodes: readonly Node[], y: Tensor): number {
 /** Keeps the tape of the forward, less the saved tensors that are inputs: they are taken again at pullback. */
 export const rebind: Vjp = (f, xs) => {
   const { y, nodes } = record(f, xs);
-  const path = onPath(nodes, xs, y),
-    holes = unpin(nodes, xs);
+  const path = onPath(nodes, xs, y);
+  const holes = unpin(nodes, xs);
   const drop = () => tf.dispose(savedOf(nodes));
   return {
     y,

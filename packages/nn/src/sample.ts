@@ -26,11 +26,11 @@ function draw(logits: Float32Array, temperature: number, u: number): number {
 
 /** `prompt` and what the model adds to it. `weights` are those that `train` returns. Sets the device up if none is. */
 export async function sample(model: LanguageModel, weights: Weights, options: SampleOptions): Promise<string> {
-  const { prompt, length, temperature = 0.8, seed = 0 } = options,
-    { context, vocab } = model;
+  const { prompt, length, temperature = 0.8, seed = 0 } = options;
+  const { context, vocab } = model;
   if (!prompt.length) throw new Error("sample({ prompt }): give at least one character to continue");
-  const tokens = [...new TextEncoder().encode(prompt)],
-    key = randomKey(seed, "sample");
+  const tokens = [...new TextEncoder().encode(prompt)];
+  const key = randomKey(seed, "sample");
   const run = await forward(model, weights);
   for (let i = 0; i < length; i++) {
     const seen = tokens.slice(-context);

@@ -37,8 +37,8 @@ const gathers = ({ schedule }: CostInput): number =>
 
 /** `rounds` passes of all parameters, each sending (N-1)/N of their elements per rank; float32. */
 function price({ model }: CostInput, rounds: number) {
-  const { mesh, layers } = model,
-    members = axisSize(mesh, "dp");
+  const { mesh, layers } = model;
+  const members = axisSize(mesh, "dp");
   const pieces = meshSize(mesh) / members / axisSize(mesh, "pp");
   const local = (spec: ParamSpec) => elements(localShape(spec, mesh));
   const psi = layers.flatMap(({ params }) => params).reduce((sum, spec) => sum + local(spec), 0);

@@ -78,10 +78,10 @@ export const threads = ({ workers = availableParallelism(), script, stall = 60_0
   return {
     name: "threads",
     async run(job) {
-      const url = scriptUrl(script),
-        home = dealThreads(job.plan, Math.min(workers, job.plan.ranks.length));
-      const wiring = wireThreads(home),
-        stop = new SharedArrayBuffer(4);
+      const url = scriptUrl(script);
+      const home = dealThreads(job.plan, Math.min(workers, job.plan.ranks.length));
+      const wiring = wireThreads(home);
+      const stop = new SharedArrayBuffer(4);
       const ask = () => void Atomics.store(new Int32Array(stop), 0, 1);
       job.stop.addEventListener("abort", ask);
       const tickets = wiring.rings.map(

@@ -27,8 +27,8 @@ export function describePlan(plan: Plan, options?: TrainOptions): string {
 const section = (title: string, body: string): string => `${title}\n${body.replace(/^/gm, "  ")}`;
 
 function header(plan: Plan, options: TrainOptions | undefined): string {
-  const { mesh, ranks, batch, micros, microSize } = plan,
-    psi = countParams(plan);
+  const { mesh, ranks, batch, micros, microSize } = plan;
+  const psi = countParams(plan);
   const axes = Object.entries(mesh)
     .map(([axis, size]) => `${axis} ${size}`)
     .join(" x ");

@@ -43,8 +43,8 @@ export const showPlain = (state: Progress): string => fields(state).join("  ");
 
 /** The plain line behind a bar, in at most `columns` characters: first the bar shrinks and goes, then fields from the right. */
 export function showLine(state: Progress, columns: number): string {
-  const texts = fields(state),
-    whole = texts.join("  ");
+  const texts = fields(state);
+  const whole = texts.join("  ");
   const room = Math.min(BAR, columns - whole.length - "[] ".length);
   if (room >= BAR / 4) return `${bar(state.done / state.steps, room)} ${whole}`;
   while (texts.length > 1 && texts.join("  ").length > columns) texts.pop();
@@ -79,12 +79,12 @@ const LINES = 20;
 
 /** Shows each step it is told, or as many as are worth it. `close` shows the last one and ends the line; call it any number of times. */
 export function progress({ steps, tokens, out, now = () => performance.now() }: ProgressOptions) {
-  const meanOf = movingMean(WINDOW),
-    every = Math.max(1, Math.round(steps / LINES));
-  let state: Progress | undefined,
-    shown: Progress | undefined,
-    drawn = Number.NEGATIVE_INFINITY,
-    open = true;
+  const meanOf = movingMean(WINDOW);
+  const every = Math.max(1, Math.round(steps / LINES));
+  let state: Progress | undefined;
+  let shown: Progress | undefined;
+  let drawn = Number.NEGATIVE_INFINITY;
+  let open = true;
   const show = () => {
     if (!state || state === shown) return;
     out.write(out.isTTY ? `\r${showLine(state, (out.columns ?? 80) - 1)}\x1b[K` : `${showPlain(state)}\n`);
@@ -93,8 +93,8 @@ export function progress({ steps, tokens, out, now = () => performance.now() }: 
   };
   return {
     step({ step, loss, ms, held }: StepReport): void {
-      const done = step + 1,
-        mean = meanOf(ms);
+      const done = step + 1;
+      const mean = meanOf(ms);
       state = {
         done,
         steps,

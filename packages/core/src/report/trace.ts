@@ -46,10 +46,10 @@ export function actionEvents(
   start: number,
 ): TraceEvent[] {
   return actions.flatMap(({ action: name, from, to }): TraceEvent[] => {
-    const action = parseAction(name),
-      ts = micros(from, start),
-      end = micros(to, start),
-      at = { pid: 0, tid: rank } as const;
+    const action = parseAction(name);
+    const ts = micros(from, start);
+    const end = micros(to, start);
+    const at = { pid: 0, tid: rank } as const;
     const dur = Math.round((end - ts) * 1e3) / 1e3;
     const slice: TraceEvent = { name, ph: "X", ...at, cat: action.op, ts, dur, args: { step } };
     if (!partnerOf(action)) return [slice];

@@ -6,8 +6,8 @@ const three = (value: number): string =>
 
 /** `value` in the largest unit that keeps it at 1 or more. */
 function scaled(value: number, base: number, units: readonly string[]): string {
-  let rest = value,
-    unit = 0;
+  let rest = value;
+  let unit = 0;
   while (rest >= base && unit < units.length - 1) {
     rest /= base;
     unit++;
@@ -23,8 +23,8 @@ export const showCount = (count: number): string => scaled(count, 1000, ["", "k"
 
 /** `0:41`, `1:02:05`. */
 export function showSeconds(seconds: number): string {
-  const whole = Math.max(0, Math.round(seconds)),
-    pad = (n: number) => String(n).padStart(2, "0");
+  const whole = Math.max(0, Math.round(seconds));
+  const pad = (n: number) => String(n).padStart(2, "0");
   const [h, m, s] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
   return h ? `${h}:${pad(m)}:${pad(s)}` : `${m}:${pad(s)}`;
 }

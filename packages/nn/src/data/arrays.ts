@@ -9,8 +9,8 @@ export interface ArraysOptions {
 }
 
 function width(rows: readonly (readonly number[])[], what: string): number {
-  const length = rows[0]!.length,
-    odd = rows.findIndex((row) => row.length !== length);
+  const length = rows[0]!.length;
+  const odd = rows.findIndex((row) => row.length !== length);
   if (odd >= 0)
     throw new Error(`arrays({ ${what} }): row ${odd} has ${rows[odd]!.length} values and row 0 has ${length}`);
   return length;
@@ -20,8 +20,8 @@ const gcd = (a: number, b: number): number => (b ? gcd(b, a % b) : a);
 
 /** Row of sample `index`: every row once an epoch, in an affine permutation that changes with the epoch. */
 function rowOf(index: number, rows: number, seed: number): number {
-  const key = randomKey(seed, "arrays"),
-    epoch = Math.floor(index / rows);
+  const key = randomKey(seed, "arrays");
+  const epoch = Math.floor(index / rows);
   let stride = 1 + uniformInt(key, 2 * epoch, rows);
   while (gcd(stride, rows) !== 1) stride++;
   return (stride * (index % rows) + uniformInt(key, 2 * epoch + 1, rows)) % rows;

@@ -18,8 +18,8 @@ function read(source: string | URL): Uint8Array {
 
 /** The file at `source` as byte tokens: input and target `[context]`, int32. Throws on a file too short for one sample. */
 export function text(source: string | URL, { context }: TextOptions): Data {
-  const bytes = read(source),
-    places = bytes.length - context;
+  const bytes = read(source);
+  const places = bytes.length - context;
   if (bytes.length === 0) throw new Error(`text("${source}"): the file is empty`);
   if (places < 1)
     throw new Error(

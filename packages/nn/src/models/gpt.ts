@@ -42,8 +42,8 @@ const norm = (name: string, width: number): LayerParam[] => [
 ];
 
 function blockParams({ layers, width, heads, hidden = 4 * width }: GptOptions): LayerParam[] {
-  const inner = [heads, width / heads],
-    out = normal(STD / Math.sqrt(2 * layers));
+  const inner = [heads, width / heads];
+  const out = normal(STD / Math.sqrt(2 * layers));
   const projection = (name: string): LayerParam => ({
     name: `attn.${name}`,
     shape: [width, ...inner],

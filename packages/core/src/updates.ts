@@ -1,0 +1,61 @@
+// The end of a step on one rank: its part of the gradient norm, then the optimizer on the pieces it owns.
+
+import type { Tensor } from "@tensorflow/tfjs";
+import * as tf from "@tensorflow/tfjs";
+import type { Coords } from "./mesh.ts";
+import { type Optimizer, sumOfSquares } from "./optimizer.ts";
+import type { ParamSpec } from "./params.ts";
+import type { Owned, ParamStore } from "./store.ts";
+
+/** Whether this rank counts a parameter that others hold too. Along dp the store says so; along pp one rank holds it. */
+const counts = ({ split }: ParamSpec, coords: Coords): boolean =>
+  Object.entries(coords).every(([axis, at]) => axis === "dp" || axis === "pp" || axis in split || at === 0);
+
+function squaresOf({ spec, grad, counts: [from, to] }: Owned, coords: Coords): Tensor | undefined {
+  if (!grad || from === to || !counts(spec, coords)) return undefined;
+  const whole = to - from === grad.size; // a slice copies all of its source on wasm
+  return tf.tidy(() => sumOfSquares(whole ? grad : grad.flatten().slice(from, to - from)));
+}
+
+/** Sum of squares of the gradient elements that this rank counts, by owned parameter. */
+export async function gradientSquares(store: ParamStore, coords: Coords): Promise<number[]> {
+  const sums = store.owned().map((owned) => squaresOf(owned, coords));
+  const values = await Promise.all(sums.map(async (sum) => (sum ? (await sum.data())[0]! : 0)));
+  tf.dispose(sums.filter((sum) => sum !== undefined));
+  return values;
+}
+
+/** Runs an optimizer on what a store owns, and keeps its state. */
+export class Updates {
+  readonly #slots = new Map<string, Tensor[]>();
+  readonly #optimizer: Optimizer;
+  readonly #store: ParamStore;
+
+  constructor(optimizer: Optimizer, store: ParamStore) {
+    this.#optimizer = optimizer;
+    this.#store = store;
+  }
+
+  /** `scale` multiplies every gradient first. */
+  apply(step: number, scale: number): void {
+    for (const { spec, value, grad } of this.#store.owned()) {
+      if (!grad || !value.size) continue;
+      const slots = this.#slotsOf(spec.name, value);
+      const [next, ...rest] = tf.tidy(() => this.#optimizer.update(value, grad, slots, { spec, step, scale }));
+      tf.dispose(slots);
+      this.#slots.set(spec.name, rest);
+      this.#store.update(spec.name, next!);
+    }
+  }
+
+  #slotsOf(name: string, value: Tensor): Tensor[] {
+    const { slots } = this.#optimizer;
+    const seen = this.#slots.get(name);
+    if (!seen) this.#store.meter.add("optimizer", slots * value.size * 4);
+    return seen ?? Array.from({ length: slots }, () => tf.zerosLike(value));
+  }
+
+  dispose(): void {
+    for (const slots of this.#slots.values()) tf.dispose(slots);
+  }
+}
