@@ -15,7 +15,7 @@ const options = {
   mesh: { dp },
   strategies: [zero({ stage: 0 })],
   optimizer: adamw({ lr: 1e-3 }),
-  steps: 8,
+  steps: 7,
   run: false as const,
   quiet: true,
 };

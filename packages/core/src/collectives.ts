@@ -29,16 +29,26 @@ export function toVector({ dtype, data: { buffer, byteOffset, byteLength } }: Fr
   return new Float32Array(buffer as ArrayBuffer, byteOffset, byteLength / 4);
 }
 
-export const concat = (parts: readonly Float32Array[]): Float32Array => {
-  if (parts.length === 1) return parts[0]!;
-  const whole = new Float32Array(parts.reduce((n, part) => n + part.length, 0));
+/** Whether each part begins where the one before ends. */
+const neighbours = (parts: readonly Float32Array[]): boolean =>
+  parts.every((part, i) => {
+    const before = parts[i - 1];
+    return !before || (before.buffer === part.buffer && before.byteOffset + before.byteLength === part.byteOffset);
+  });
+
+/** The parts as one vector: the same memory where they are neighbours, else a copy. */
+export function concat(parts: readonly Float32Array[]): Float32Array {
+  const length = parts.reduce((n, part) => n + part.length, 0);
+  const [first = new Float32Array(0)] = parts;
+  if (neighbours(parts)) return new Float32Array(first.buffer as ArrayBuffer, first.byteOffset, length);
+  const whole = new Float32Array(length);
   let at = 0;
   for (const part of parts) {
     whole.set(part, at);
     at += part.length;
   }
   return whole;
-};
+}
 
 const others = ({ ranks, at }: Members) => ranks.filter((_, i) => i !== at);
 
@@ -62,8 +72,9 @@ async function exchange(members: Members, parts: readonly Float32Array[], key: s
   return vectors;
 }
 
-/** The sum in group order, written over the first vector that is not `mine`; the other received ones are handed back. */
+/** The sum in group order, written over the first vector that is not mine; the other received ones are handed back. */
 function sum({ transport, at }: Members, vectors: readonly Float32Array[]): Float32Array {
+  if (vectors.length === 1) return vectors[0]!.slice();
   const total = vectors[at === 0 ? 1 : 0]!;
   const [first, second] = vectors as [Float32Array, Float32Array];
   for (let i = 0; i < total.length; i++) total[i] = first[i]! + second[i]!;
@@ -87,7 +98,8 @@ export async function reduceScatter(
   return cut(total, sizes);
 }
 
-function cut(whole: Float32Array, sizes: readonly number[]): Float32Array[] {
+/** `whole` in pieces of `sizes`, in the same memory. */
+export function cut(whole: Float32Array, sizes: readonly number[]): Float32Array[] {
   let at = 0;
   return sizes.map((size) => {
     at += size;

@@ -62,6 +62,7 @@ async function forward(
   const { stage, micro = 0 } = action;
   const last = stage === context.stages.length - 1;
   const x = stage === 0 ? context.read(micro, "input") : take(arrived, `F${key(action)}`);
+  if (stage > 0) context.meter.add("activations", 4 * x.size);
   const tape = context.newTape(action);
   let y = x as Held<"I">;
   for (const layer of context.stages[stage]!.layers) {
@@ -83,7 +84,8 @@ async function backward(context: StepContext, action: Action, live: Live, { arri
   const last = action.stage === context.stages.length - 1;
   const dy = last ? tf.scalar(context.seed) : take(arrived, `B${key(action)}`);
   const dx = await tape.backward(y, dy, x);
-  if (x !== y) x.dispose();
+  if (action.stage > 0) context.meter.add("activations", -4 * x.size);
+  x.dispose();
   target?.dispose();
   if (action.stage === 0) dx?.dispose();
   else if (dx) outgoing.set(`B${key(action)}`, dx);

@@ -1,12 +1,35 @@
 // A mesh axis's view of a transport: it speaks tensors. The collectives are those of `collectives.ts`; here tensors
 // become vectors and back, and a group of one does nothing.
-
 import type { Tensor } from "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs";
 import * as wire from "./collectives.ts";
+import { floats, onWasm } from "./devices/wasm/heap.ts";
 import type { Transport } from "./transport.ts";
 
 const read = async (x: Tensor) => (await x.data()) as Float32Array;
+
+/** The elements of several tensors; on wasm as neighbours in one buffer, which is one copy less when they are sent. */
+async function readAll(xs: readonly Tensor[], spare: Spare): Promise<Float32Array[]> {
+  if (!onWasm()) return Promise.all(xs.map(read));
+  const sizes = xs.map((x) => x.size);
+  const vectors = wire.cut(spare.take(sizes.reduce((n, size) => n + size, 0)), sizes);
+  for (const [i, x] of xs.entries()) vectors[i]!.set(floats(x));
+  return vectors;
+}
+
+/** Send buffers to be used again: the first touch of fresh pages costs as much as the copy into them. */
+class Spare {
+  readonly #free = new Map<number, Float32Array[]>();
+
+  take = (length: number): Float32Array => this.#free.get(length)?.pop() ?? new Float32Array(length);
+
+  /** Takes back the neighbours that `readAll` made; of other vectors nothing is kept, as a backend may share them. */
+  give(vectors: readonly Float32Array[]): void {
+    if (!onWasm()) return;
+    const whole = wire.concat(vectors);
+    this.#free.set(whole.length, [...(this.#free.get(whole.length) ?? []), whole]);
+  }
+}
 
 export class Group {
   readonly axis: string;
@@ -14,6 +37,7 @@ export class Group {
   readonly rank: number;
   readonly size: number;
   readonly #members: wire.Members;
+  readonly #spare = new Spare();
 
   /** `ranks` are the transport's, in the order of the axis; the transport's own is one of them. */
   constructor(axis: string, transport: Transport, ranks: readonly number[]) {
@@ -58,7 +82,10 @@ export class Group {
     if (this.size === 1) return [...xs];
     const vectors = await this.#take(xs);
     const totals = await wire.allReduce(this.#members, vectors, `${this.axis}.all-reduce ${at}`);
-    return totals.map((total, i) => tf.tensor(total, xs[i]!.shape));
+    const tensors = totals.map((total, i) => tf.tensor(total, xs[i]!.shape));
+    this.#giveBack(totals);
+    this.#spare.give(vectors);
+    return tensors;
   }
 
   /** My chunk (`chunk` of params.ts) of the sum of each, as a vector, in one exchange. Takes ownership of `xs`. */
@@ -66,15 +93,19 @@ export class Group {
     if (this.size === 1) return xs.map((x) => flattened(x));
     const vectors = await this.#take(xs);
     const mine = await wire.reduceScatter(this.#members, vectors, `${this.axis}.reduce-scatter ${at}`);
-    return mine.map((part) => tf.tensor1d(part));
+    const tensors = mine.map((part) => tf.tensor1d(part));
+    this.#giveBack(mine);
+    this.#spare.give(vectors);
+    return tensors;
   }
 
   /** Whole tensors of `shapes` from everyone's chunk of each, in one exchange. */
   async allGatherAll(chunks: readonly Tensor[], shapes: readonly (readonly number[])[], at: string): Promise<Tensor[]> {
     if (this.size === 1) return chunks.map((part, i) => part.reshape([...shapes[i]!]));
     const sizes = shapes.map((shape) => tf.util.sizeFromShape([...shape]));
-    const vectors = await Promise.all(chunks.map(read));
+    const vectors = await readAll(chunks, this.#spare);
     const wholes = await wire.allGather(this.#members, vectors, sizes, `${this.axis}.all-gather ${at}`);
+    this.#spare.give(vectors);
     return wholes.map((whole, i) => tf.tensor(whole, [...shapes[i]!]));
   }
 
@@ -92,9 +123,14 @@ export class Group {
   }
 
   async #take(xs: readonly Tensor[]): Promise<Float32Array[]> {
-    const vectors = await Promise.all(xs.map(read));
+    const vectors = await readAll(xs, this.#spare);
     tf.dispose([...xs]);
     return vectors;
+  }
+
+  /** Wasm has copied the values into its heap: the buffer they arrived in is free. Other backends may go on using it. */
+  #giveBack(values: readonly Float32Array[]): void {
+    if (onWasm()) this.#members.transport.recycle?.(new Uint8Array(values[0]!.buffer as ArrayBuffer));
   }
 }
 

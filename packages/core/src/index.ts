@@ -17,6 +17,7 @@ export { adjoint, dual, type Held, type Placement, type Transition, transitions 
 export { type Plan, plan, type RankPlan, showRank } from "./plan.ts";
 export { normal, randomKey, uniformInt } from "./random.ts";
 export type { Outcome, RankEvents, StepReport } from "./rank.ts";
+export { Reductions } from "./reduction.ts";
 export { describePlan } from "./report/plan-text.ts";
 export * from "./schedule.ts";
 export * from "./schedule-grid.ts";

@@ -1,6 +1,6 @@
 // Optimizers and learning-rate schedules: plain data and pure updates of one piece of one parameter, so that they work
 // on whole parameters and on shards alike.
-import type { Scalar, Tensor } from "@tensorflow/tfjs";
+import type { Tensor } from "@tensorflow/tfjs";
 import { type AdamwStep, adamwOnHeap } from "./devices/wasm/adamw.ts";
 import { onWasm } from "./devices/wasm/heap.ts";
 import type { ParamSpec } from "./params.ts";
@@ -114,12 +114,3 @@ export const constant =
   (peak: number, warmup = 0): LearningRate =>
   (step) =>
     step < warmup ? (peak * (step + 1)) / warmup : peak;
-
-/** Sum of squares as a scalar. In two levels, so that the error grows with the root of the size. */
-export function sumOfSquares(x: Tensor): Scalar {
-  const width = 256;
-  const rest = (width - (x.size % width)) % width;
-  const vector = x.flatten().square();
-  const padded = rest ? vector.pad([[0, rest]]) : vector;
-  return padded.reshape([-1, width]).sum(1).sum();
-}

@@ -117,13 +117,14 @@ async function measure(options: TrainOptions, specs: readonly ParamSpec[], micro
   const layers: LayerShape[] = [];
   let x = placeholder([samples, ...data.input.shape]);
   for (const [i, layer] of model.layers.entries()) {
-    const tape = new ShapeTape(mesh, byName);
+    const tape = new ShapeTape(mesh, byName, options.recompute ?? false);
     x = await layer.forward(tape, x);
     const last = i === model.layers.length - 1;
     const y = last ? await model.loss(tape, x, placeholder([samples, ...data.target.shape])) : x;
     const params = specs.filter((spec) => spec.layer === i);
-    const { flops, moves, widest } = tape;
-    layers.push({ name: layer.name, params, flops, widest, kept: tape.kept(y), out: elements(x.shape), moves });
+    const kept = tape.kept(y);
+    const { flops, moves, widest, reread, peak } = tape;
+    layers.push({ name: layer.name, params, flops, widest, reread, kept, peak, out: elements(x.shape), moves });
   }
   return { mesh, layers, micros };
 }
@@ -140,7 +141,7 @@ function dealRanks(plan: Omit<Plan, "ranks">, { optimizer }: TrainOptions): Rank
     const whole = sum(params, (spec) => elements(localShape(spec, mesh)));
     const segment = kept === whole ? 0 : Math.max(...layers.map((i) => model.layers[i]!.widest));
     const gathered = segment && unshards(schedule) ? whole : segment;
-    const live = simulation.peak[at]! * sum(layers, (i) => model.layers[i]!.kept);
+    const live = sum(mine, (s) => heldByStage(plan, s, simulation.peak[at]!));
     const bytes = {
       params: 4 * (kept + gathered),
       grads: 4 * (plan.micros === 1 ? Math.min(whole, kept + segment) : whole),
@@ -149,6 +150,19 @@ function dealRanks(plan: Omit<Plan, "ranks">, { optimizer }: TrainOptions): Rank
     };
     return { rank, coords, stages: mine, params, bytes };
   });
+}
+
+/** Elements of activations that a stage holds at its worst: in the forward of the last of `micros` live ones. */
+function heldByStage({ model, stages }: Omit<Plan, "ranks">, stage: number, micros: number): number {
+  const layers = stages[stage]!.map((i) => model.layers[i]!);
+  const input = stage === 0 ? 0 : model.layers[stages[stage]![0]! - 1]!.out;
+  let soFar = input;
+  let peak = 0;
+  for (const layer of layers) {
+    peak = Math.max(peak, soFar + layer.peak);
+    soFar += layer.kept;
+  }
+  return (micros - 1) * soFar + Math.max(peak, soFar);
 }
 
 /** Whether stages stay whole for a step; else a sharded rank gathers one segment at a time. */

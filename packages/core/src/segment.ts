@@ -13,8 +13,6 @@ export interface SegmentShape {
   readonly flops: number;
   /** Elements kept from forward to backward beside inputs, parameters and output. */
   readonly kept: number;
-  /** Which inputs the backward reads; all of them where this is absent. */
-  readonly reads?: readonly boolean[];
 }
 
 export interface Segment<In extends Placement, Out extends Placement> {
@@ -25,6 +23,8 @@ export interface Segment<In extends Placement, Out extends Placement> {
   readonly run: (params: readonly Tensor[], ...xs: readonly Tensor[]) => Tensor;
   /** Sizes, from the (local) shapes of parameters and inputs. */
   readonly shape: (params: readonly Shape[], ...xs: readonly Shape[]) => SegmentShape;
+  /** Which parameters, then inputs, the backward reads; all of them where this is absent. For `plan`: nothing runs by it. */
+  readonly reads?: readonly boolean[];
   /** Placements of inputs and output; exists for the compiler only. */
   readonly type?: (x: In) => Out;
 }
@@ -42,5 +42,5 @@ const guess: Segment<Placement, Placement>["shape"] = (params, x = []) => {
  * `segment<"R", "P">({ name: "mlp", params: ["up", "down"], run: ([up, down], x) => ... })`
  */
 export const segment = <In extends Placement, Out extends Placement>(
-  parts: Pick<Segment<In, Out>, "name" | "params" | "run"> & Partial<Pick<Segment<In, Out>, "shape">>,
+  parts: Pick<Segment<In, Out>, "name" | "params" | "run"> & Partial<Pick<Segment<In, Out>, "shape" | "reads">>,
 ): Segment<In, Out> => ({ shape: guess, ...parts });

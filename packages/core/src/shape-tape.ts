@@ -31,15 +31,20 @@ export class ShapeTape implements Tape {
   flops = 0;
   /** Elements of the parameters of the largest segment. */
   widest = 0;
+  /** Elements of the parameters that backwards read, over all segments. */
+  reread = 0;
   readonly moves: Move[] = [];
   #kept = 0;
   readonly #outputs: Handle[] = [];
   readonly #mesh: Mesh;
   readonly #specs: ReadonlyMap<string, ParamSpec>;
+  readonly #recompute: boolean;
 
-  constructor(mesh: Mesh, specs: ReadonlyMap<string, ParamSpec>) {
+  /** `recompute`: nothing is kept inside segments, and backwards read all that forwards did. */
+  constructor(mesh: Mesh, specs: ReadonlyMap<string, ParamSpec>, recompute: boolean) {
     this.#mesh = mesh;
     this.#specs = specs;
+    this.#recompute = recompute;
   }
 
   #param(name: string): Shape {
@@ -57,15 +62,15 @@ export class ShapeTape implements Tape {
     ...xs: Held<NoInfer<In>>[]
   ): Promise<Held<Out>> {
     const params = segment.params.map((name) => this.#param(`${at}.${name}`));
-    const { shape, flops, kept, reads } = segment.shape(params, ...xs.map(shapeOf));
+    const { shape, flops, kept } = segment.shape(params, ...xs.map(shapeOf));
+    const reads = (i: number) => this.#recompute || (segment.reads?.[i] ?? true);
+    const sizes = params.map(elements);
     this.flops += flops;
-    this.widest = Math.max(
-      this.widest,
-      params.reduce((sum, p) => sum + elements(p), 0),
-    );
-    this.#kept += kept;
+    this.widest = Math.max(this.widest, sum(sizes));
+    this.reread += sum(sizes.filter((_, i) => reads(i)));
+    if (!this.#recompute) this.#kept += kept;
     xs.forEach((x, i) => {
-      if (reads?.[i] ?? true) bufferOf(x).needed = true;
+      if (reads(params.length + i)) bufferOf(x).needed = true;
     });
     const y = handle(shape);
     this.#outputs.push(y);
@@ -75,8 +80,9 @@ export class ShapeTape implements Tape {
   async move<T extends Transition>(axis: string, transition: T, x: unknown, dim = 0): Promise<Held<never>> {
     const shape = shapeOf(x);
     this.moves.push({ axis, transition, elements: elements(shape) });
-    if (transition === "I->R") return { shape, buffer: bufferOf(x) } as unknown as Held<never>;
-    const y = handle(movedShape(transition, shape, dim, axisSize(this.#mesh, axis)));
+    const members = axisSize(this.#mesh, axis);
+    if (transition === "I->R" || members === 1) return { shape, buffer: bufferOf(x) } as unknown as Held<never>;
+    const y = handle(movedShape(transition, shape, dim, members));
     this.#outputs.push(y);
     return y as unknown as Held<never>;
   }
@@ -87,6 +93,13 @@ export class ShapeTape implements Tape {
   /** Elements held from forward to backward, when `y` is the output. */
   kept(y: unknown): number {
     bufferOf(y).needed = true;
-    return this.#outputs.reduce((sum, { buffer }) => sum + (buffer.needed ? buffer.size : 0), this.#kept);
+    return this.#kept + sum(this.#outputs.map(({ buffer }) => (buffer.needed ? buffer.size : 0)));
+  }
+
+  /** Elements held at the end of the forward, before what no backward reads is freed. */
+  get peak(): number {
+    return this.#kept + sum(this.#outputs.map(({ buffer }) => buffer.size));
   }
 }
+
+const sum = (sizes: readonly number[]): number => sizes.reduce((total, size) => total + size, 0);

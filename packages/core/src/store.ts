@@ -26,11 +26,11 @@ export interface ParamStore {
   release(names: readonly string[]): void;
   /** Adds to the gradients of this step. Takes ownership. */
   addGrads(names: readonly string[], grads: readonly Tensor[]): void;
-  /** Told that no micro will add to these gradients any more in this step: a store that shards them reduces them now. */
-  settleGrads?(names: readonly string[], at: string): Promise<void>;
+  /** Told that no micro will add to these gradients any more in this step: a store may start to reduce them. */
+  settleGrads?(names: readonly string[], at: string): void;
   /** The sum so far, removed from the store; the caller owns it. */
   takeGrads(names: readonly string[]): Tensor[];
-  /** Makes the gradients those of the global batch, where they are not yet. */
+  /** Makes the gradients those of the global batch, and waits for those that `settleGrads` started. */
   reduceGrads(names: readonly string[], at: string): Promise<void>;
   owned(): readonly Owned[];
   /** Replaces an owned value and drops its gradient. Takes ownership. */

@@ -22,8 +22,12 @@ export interface LayerShape {
   readonly flops: number;
   /** Elements kept from forward to backward. */
   readonly kept: number;
+  /** Elements held at the end of the forward, before what no backward reads is freed. */
+  readonly peak: number;
   /** Elements of the parameters of its largest segment: what a sharded store gathers at once. */
   readonly widest: number;
+  /** Elements of the parameters that backwards read, over all segments: what a sharded store gathers again. */
+  readonly reread: number;
   /** Elements of the output: what a pipeline sends on. */
   readonly out: number;
   readonly moves: readonly Move[];

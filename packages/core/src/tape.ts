@@ -79,12 +79,14 @@ export class GradTape implements Tape {
     this.#hold(y.dataId, bytesOf(y));
     for (const x of xs.filter((_, i) => needs[names.length + i])) this.#needed.add(x.dataId);
     const back = async (dy: Tensor): Promise<[Tensor, Tensor][]> => {
-      const again = await store.acquire(names, `${pass} B`);
-      const grads = pullback(dy, [...again, ...xs]);
-      store.release(names);
+      const reread = names.filter((_, i) => needs[i]);
+      const again = await store.acquire(reread, `${pass} B`);
+      const values = names.map((name, i) => again[reread.indexOf(name)] ?? params[i]!); // what is not read may be gone
+      const grads = pullback(dy, [...values, ...xs]);
+      store.release(reread);
       this.#free(kept);
       store.addGrads(names, grads.slice(0, names.length) as Tensor[]);
-      if (last) await store.settleGrads?.(names, `${pass} B`);
+      if (last) store.settleGrads?.(names, `${pass} B`);
       return xs.flatMap((x, i) => (grads[names.length + i] ? [[x, grads[names.length + i]!]] : []));
     };
     const dropAll = () => {

@@ -3,27 +3,24 @@
 import type { Tensor } from "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs";
 import type { Coords } from "./mesh.ts";
-import { type Optimizer, sumOfSquares } from "./optimizer.ts";
+import type { Optimizer } from "./optimizer.ts";
 import type { ParamSpec } from "./params.ts";
-import type { Owned, ParamStore } from "./store.ts";
+import { sumOfSquares } from "./squares.ts";
+import type { ParamStore } from "./store.ts";
 
 /** Whether this rank counts a parameter that others hold too. Along dp the store says so; along pp one rank holds it. */
 const counts = ({ split }: ParamSpec, coords: Coords): boolean =>
   Object.entries(coords).every(([axis, at]) => axis === "dp" || axis === "pp" || axis in split || at === 0);
 
-function squaresOf({ spec, grad, counts: [from, to] }: Owned, coords: Coords): Tensor | undefined {
-  if (!grad || from === to || !counts(spec, coords)) return undefined;
-  const whole = to - from === grad.size; // a slice copies all of its source on wasm
-  return tf.tidy(() => sumOfSquares(whole ? grad : grad.flatten().slice(from, to - from)));
-}
-
 /** Sum of squares of the gradient elements that this rank counts, by owned parameter. */
-export async function gradientSquares(store: ParamStore, coords: Coords): Promise<number[]> {
-  const sums = store.owned().map((owned) => squaresOf(owned, coords));
-  const values = await Promise.all(sums.map(async (sum) => (sum ? (await sum.data())[0]! : 0)));
-  tf.dispose(sums.filter((sum) => sum !== undefined));
-  return values;
-}
+export const gradientSquares = (store: ParamStore, coords: Coords): Promise<number[]> =>
+  Promise.all(
+    store
+      .owned()
+      .map(async ({ spec, grad, counts: [from, to] }) =>
+        grad && from < to && counts(spec, coords) ? sumOfSquares(grad, from, to) : 0,
+      ),
+  );
 
 /** Runs an optimizer on what a store owns, and keeps its state. */
 export class Updates {

@@ -5,8 +5,8 @@ import { compress, describePlan } from "../src/report/plan-text.ts";
 import { eightRanks } from "./report-case.ts";
 
 test("eight ranks: who holds what, who does what, what is sent", async () => {
-  const decided = await plan(eightRanks),
-    text = describePlan(decided, eightRanks);
+  const decided = await plan(eightRanks);
+  const text = describePlan(decided, eightRanks);
   expect(text.split("\n").every((line) => line.length < 100)).toBe(true);
   expect(text).toMatch(/^mesh {8}pp 2 x dp 2 x tp 2 = 8 ranks$/m);
   expect(text).toMatch(/^batch {7}16 samples = dp 2 x 4 micros x 2 samples$/m);

@@ -17,7 +17,9 @@ interface Event {
   readonly args: { readonly name?: string; readonly step?: number };
 }
 
-let root: string, decided: Plan, dir: string;
+let root: string;
+let decided: Plan;
+let dir: string;
 const silent = { write: () => {} };
 const open = (options: TrainOptions): Run => openRun({ options, plan: decided, out: silent, root });
 const stop = new AbortController().signal;
@@ -25,8 +27,8 @@ const stop = new AbortController().signal;
 beforeAll(async () => {
   root = mkdtempSync(join(tmpdir(), "orthant-report-"));
   decided = await plan(eightRanks);
-  const options = { ...eightRanks, run: "first" },
-    run = open(options);
+  const options = { ...eightRanks, run: "first" };
+  const run = open(options);
   await eightRanks.transport!.run({ options, plan: decided, events: run.events, stop });
   run.close();
   run.close();
@@ -83,19 +85,19 @@ describe("the trace", () => {
   });
 
   test("each arrow goes from a SEND to its RECV, forward in time, between neighbours", () => {
-    const starts = of("s"),
-      ends = new Map(of("f").map((end) => [end.id, end]));
+    const starts = of("s");
+    const ends = new Map(of("f").map((end) => [end.id, end]));
     expect(new Set(starts.map(({ id }) => id)).size).toBe(starts.length);
     expect(starts.length).toBe(2 * 4 * 4 * 3); // both ways, micros, columns, steps
     expect(ends.size).toBe(starts.length);
     for (const start of starts) {
-      const end = ends.get(start.id)!,
-        to = decided.ranks[end.tid]!.coords,
-        from = decided.ranks[start.tid]!.coords;
+      const end = ends.get(start.id)!;
+      const to = decided.ranks[end.tid]!.coords;
+      const from = decided.ranks[start.tid]!.coords;
       expect(to).toEqual({ ...from, pp: 1 - from.pp! });
       expect(end.ts).toBeGreaterThanOrEqual(start.ts);
-      const send = inside(start).name,
-        recv = inside(end).name;
+      const send = inside(start).name;
+      const recv = inside(end).name;
       expect(recv).toBe(send.replace(/^\d+SEND/, `${to.pp}RECV`));
     }
   });
@@ -120,8 +122,8 @@ describe("the folder", () => {
   });
 
   test("run: false writes nothing, and a quiet one hears nothing", () => {
-    const before = readdirSync(root),
-      run = open({ ...eightRanks, run: false, quiet: true });
+    const before = readdirSync(root);
+    const run = open({ ...eightRanks, run: false, quiet: true });
     run.close();
     expect([run.dir, run.events]).toEqual([undefined, {}]);
     expect(readdirSync(root)).toEqual(before);

@@ -12,6 +12,8 @@ const modelOf = (mesh: ModelShape["mesh"], flops: readonly number[]): ModelShape
     params: [],
     flops: f,
     widest: 0,
+    reread: 0,
+    peak: 0,
     kept: 0,
     out: 10 * (i + 1),
     moves: [],

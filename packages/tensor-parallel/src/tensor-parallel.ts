@@ -39,8 +39,8 @@ function sentBy(op: (typeof transitions)[Move["transition"]], elements: number, 
 
 /** Bytes of every `enter` and `leave`, forward and backward, of all micros on all ranks; float32. */
 function cost({ model, schedule }: CostInput) {
-  const { mesh, layers } = model,
-    members = axisSize(mesh, "tp");
+  const { mesh, layers } = model;
+  const members = axisSize(mesh, "tp");
   const micros = schedule.flat().filter((a) => a.op === "F" && a.stage === 0).length;
   const perMicro = layers
     .flatMap(({ moves }) => moves)

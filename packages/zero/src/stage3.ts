@@ -1,6 +1,6 @@
 // ZeRO stage 3: the inner store holds this rank's chunk of each parameter; whole ones are gathered while a segment
 // runs and freed after it. Gradients are summed whole over the step's micros, then reduce-scattered.
-import { elements, GradSum, type Group, type ParamStore } from "@orthant/core";
+import { elements, GradSum, type Group, type ParamStore, Reductions } from "@orthant/core";
 import type { Tensor } from "@tensorflow/tfjs";
 
 /** A gathered parameter and how many are using it. */
@@ -15,6 +15,7 @@ class ShardedStore implements ParamStore {
   readonly #inner: ParamStore;
   readonly #group: Group;
   readonly #grads: GradSum;
+  readonly #reductions = new Reductions();
   readonly #gathered = new Map<string, Gathered>();
   readonly #shapes: ReadonlyMap<string, number[]>;
   /** Numbers the gathers, so that each has its own name: ranks make the same ones in the same order. */
@@ -66,14 +67,16 @@ class ShardedStore implements ParamStore {
   addGrads = (names: readonly string[], grads: readonly Tensor[]): void => this.#grads.add(names, grads);
   takeGrads = (names: readonly string[]): Tensor[] => this.#grads.take(names);
 
-  /** Segment by segment in the last micro's backward: with one micro no more than a segment's gradients are ever whole. */
-  settleGrads = (names: readonly string[], at: string): Promise<void> => this.reduceGrads(names, at);
+  settleGrads = (names: readonly string[], at: string): void => this.#reductions.start(names, this.#reduce(names, at));
 
   async reduceGrads(names: readonly string[], at: string): Promise<void> {
-    const whole = names.filter(this.#grads.has);
-    if (!whole.length) return;
-    const chunks = await this.#group.reduceScatterAll(this.#grads.take(whole), `${at} ${whole[0]}`);
-    this.#inner.addGrads(whole, chunks);
+    await this.#reduce(await this.#reductions.finish(names), at);
+  }
+
+  async #reduce(names: readonly string[], at: string): Promise<void> {
+    if (!names.length) return;
+    const whole = this.#grads.take(names);
+    this.#inner.addGrads(names, await this.#group.reduceScatterAll(whole, `${at} ${names[0]}`));
   }
 
   owned = () => this.#inner.owned();

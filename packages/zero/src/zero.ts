@@ -1,6 +1,6 @@
 // Data parallelism and ZeRO (Rajbhandari et al.: ZeRO: Memory optimizations toward training trillion parameter models,
 // SC 2020). Stage 0 keeps everything on every rank; stage 3 shards parameters, gradients and optimizer state.
-import { axisSize, type CostInput, elements, localShape, meshSize, type ParamSpec, type Strategy } from "@orthant/core";
+import { axisSize, type CostInput, elements, localShape, meshSize, microsOf, type Strategy } from "@orthant/core";
 import { withReduceGrad, withUnshard } from "./passes.ts";
 import { allReduced } from "./stage0.ts";
 import { sharded } from "./stage3.ts";
@@ -21,26 +21,36 @@ export function zero({ stage, gather = "segment" }: ZeroOptions): Strategy {
     throw new Error(`zero({ gather: "${gather}" }): give "segment" (least memory) or "step" (fewest bytes sent)`);
   const strategy = { name: "zero", axis: "dp" } as const;
   if (stage === 0)
-    return { ...strategy, schedule: withReduceGrad, store: allReduced, cost: (input) => price(input, 2) };
+    return {
+      ...strategy,
+      schedule: withReduceGrad,
+      store: allReduced,
+      cost: (input) => price(input, 2 * wholeParams(input)),
+    };
   return {
     ...strategy,
     split: (param) => ({ ...param, split: { ...param.split, dp: "flat" } }),
     schedule: (schedule) => withReduceGrad(gather === "step" ? withUnshard(schedule) : schedule),
     store: sharded,
-    cost: (input) => price(input, gather === "step" ? 2 : 1 + gathers(input)),
+    cost: (input) => price(input, wholeParams(input) + (gather === "step" ? wholeParams(input) : gathered(input))),
   };
 }
 
-/** Gathers of one parameter in a step, where each segment gathers for itself: forward and backward of each micro. */
-const gathers = ({ schedule }: CostInput): number =>
-  2 * schedule.flat().filter((a) => a.op === "F" && a.stage === 0).length;
+const micros = ({ schedule }: CostInput): number => microsOf(schedule);
 
-/** `rounds` passes of all parameters, each sending (N-1)/N of their elements per rank; float32. */
-function price({ model }: CostInput, rounds: number) {
-  const { mesh, layers } = model;
+/** Elements of all parameters, as one rank of each stage sees them. */
+const wholeParams = ({ model: { layers, mesh } }: CostInput): number =>
+  sum(layers.flatMap(({ params }) => params).map((spec) => elements(localShape(spec, mesh))));
+
+/** Elements gathered in a step where each segment gathers for itself: in forward all, in backward what is read there. */
+const gathered = (input: CostInput): number =>
+  micros(input) * (wholeParams(input) + sum(input.model.layers.map(({ reread }) => reread)));
+
+/** Collectives over `total` elements, each rank sending (N-1)/N of them; float32, over all ranks. */
+function price({ model: { mesh } }: CostInput, total: number) {
   const members = axisSize(mesh, "dp");
-  const pieces = meshSize(mesh) / members / axisSize(mesh, "pp");
-  const local = (spec: ParamSpec) => elements(localShape(spec, mesh));
-  const psi = layers.flatMap(({ params }) => params).reduce((sum, spec) => sum + local(spec), 0);
-  return { sent: 4 * rounds * psi * (members - 1) * pieces };
+  const groups = meshSize(mesh) / members / axisSize(mesh, "pp");
+  return { sent: 4 * total * (members - 1) * groups };
 }
+
+const sum = (sizes: readonly number[]): number => sizes.reduce((total, size) => total + size, 0);

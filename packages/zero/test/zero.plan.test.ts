@@ -1,6 +1,6 @@
 // What zero() decides: bytes held and sent as in the paper's table, passes over a schedule, and what it refuses.
 import { adamw, parseSchedule, plan, printSchedule } from "@orthant/core";
-import { tinyGpt, tinySequences } from "@orthant/testing";
+import { tiny, tinyGpt, tinySequences } from "@orthant/testing";
 import { describe, expect, test } from "vitest";
 import { withReduceGrad, withUnshard, type ZeroOptions, zero } from "../src/index.ts";
 
@@ -17,6 +17,8 @@ const on = (dp: number, options: ZeroOptions) =>
 
 /** Parameters of the tiny GPT. */
 const psi = (await on(1, { stage: 0 })).ranks[0]!.bytes.params / 4;
+/** Parameters of its largest segment, the MLP: up, bias, down. */
+const widest = 8 * tiny.width ** 2 + 4 * tiny.width;
 
 describe.each([1, 2, 4])("dp %i", (dp) => {
   const part = ((dp - 1) / dp) * dp; // (N-1)/N of the elements, from each of N ranks
@@ -27,14 +29,21 @@ describe.each([1, 2, 4])("dp %i", (dp) => {
     expect(sent.dp).toBe(4 * 2 * psi * part);
   });
 
-  test("stage 3 keeps 1/N of parameters and optimizer state, and sends 3 Psi (N-1)/N elements a micro", async () => {
-    const { ranks, sent } = await on(dp, { stage: 3 });
-    for (const { bytes } of ranks) expect([bytes.params, bytes.optimizer]).toEqual([(4 * psi) / dp, (8 * psi) / dp]);
-    expect(sent.dp).toBe(4 * 3 * psi * part);
+  test("stage 3 keeps 1/N of parameters and optimizer state, and gathers again only what a backward reads", async () => {
+    const { ranks, sent, model } = await on(dp, { stage: 3 });
+    const reread = model.layers.reduce((sum, layer) => sum + layer.reread, 0);
+    expect(reread).toBeLessThan(psi);
+    const gathered = dp > 1 ? widest : 0;
+    for (const { bytes } of ranks)
+      expect([bytes.params, bytes.optimizer]).toEqual([4 * (psi / dp + gathered), (8 * psi) / dp]);
+    expect(sent.dp).toBe(4 * (2 * psi + reread) * part);
   });
 
-  test("stage 3 with one gather a step sends 2 Psi (N-1)/N elements", async () => {
-    expect((await on(dp, { stage: 3, gather: "step" })).sent.dp).toBe(4 * 2 * psi * part);
+  test("stage 3 with one gather a step holds all parameters and sends 2 Psi (N-1)/N elements", async () => {
+    const { ranks, sent } = await on(dp, { stage: 3, gather: "step" });
+    const gathered = dp > 1 ? psi : 0;
+    for (const { bytes } of ranks) expect(bytes.params).toBe(4 * (psi / dp + gathered));
+    expect(sent.dp).toBe(4 * 2 * psi * part);
   });
 });
 

@@ -33,6 +33,7 @@ function run(tokens_VD: tf.Tensor, positions_CD: tf.Tensor, index_BT: tf.Tensor)
 export const embedding: Segment<"I", "I"> = segment({
   name: "embedding",
   params: ["tokens", "positions"],
+  reads: [false, false, true],
   run: ([tokens, positions], index) => run(tokens!, positions!, index!),
   shape: ([tokens = []], index = []) => {
     const out = [...index, tokens[1]!];

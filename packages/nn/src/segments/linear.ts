@@ -31,9 +31,10 @@ function shape([weight = []]: readonly Shape[], x: Shape = []) {
 export const linear: Segment<"I", "I"> = segment({
   name: "linear",
   params: ["weight", "bias"],
+  reads: [true, false, true],
   run: (params, x) => run(params, x!),
   shape,
 });
 
 /** `linear` without a bias. */
-export const linearWithoutBias: Segment<"I", "I"> = segment({ ...linear, params: ["weight"] });
+export const linearWithoutBias: Segment<"I", "I"> = segment({ ...linear, params: ["weight"], reads: [true, true] });

@@ -34,6 +34,7 @@ function run([up_DF, bias_F, down_FD]: readonly tf.Tensor[], x_BTD: tf.Tensor): 
 export const mlp: Segment<"R", "P"> = segment({
   name: "mlp",
   params: ["up", "upBias", "down"],
+  reads: [true, false, true, true],
   run: (params, x) => run(params, x!),
   shape: ([up = []], x = []) => {
     const [D, F] = up as [number, number];

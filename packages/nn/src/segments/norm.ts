@@ -40,6 +40,7 @@ const shape = (_: readonly Shape[], x: Shape = []) => ({
 export const layerNorm: Segment<"I", "I"> = segment({
   name: "layerNorm",
   params: ["gain", "bias"],
+  reads: [true, false, true],
   run: (params, x) => run({ center: true, epsilon: 1e-5 }, params, x!),
   shape,
 });

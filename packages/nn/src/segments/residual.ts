@@ -18,6 +18,7 @@ function run(bias_D: tf.Tensor, stream_BTD: tf.Tensor, branch_BTD: tf.Tensor): t
 export const residual: Segment<"I", "I"> = segment({
   name: "residual",
   params: ["bias"],
+  reads: [false, false, false],
   run: ([bias], stream, branch) => run(bias!, stream!, branch!),
-  shape: (_, x = []) => ({ shape: x, flops: 2 * elements(x), kept: 0, reads: [false, false] }),
+  shape: (_, x = []) => ({ shape: x, flops: 2 * elements(x), kept: 0 }),
 });

@@ -1,0 +1,117 @@
+// Optimizers against the published update rules, written out in plain numbers; learning rates; the norm.
+import * as tf from "@tensorflow/tfjs";
+import { beforeAll, describe, expect, test } from "vitest";
+import { adamw, constant, cosine, type Optimizer, type ParamSpec, sgd, useDevice } from "../src/index.ts";
+import { sumByOperations, sumOfSquares } from "../src/squares.ts";
+
+const matrix: ParamSpec = { name: "w", shape: [2, 2], layer: 0, init: { kind: "constant", value: 0 }, split: {} };
+const vector: ParamSpec = { ...matrix, shape: [4] };
+const start = [1, -2, 0.5, 3];
+const gradient = (step: number) => start.map((x, i) => Math.sin(step + i) * (1 + x));
+
+/** Values after `steps` updates. */
+function run(optimizer: Optimizer, spec: ParamSpec, steps: number, scale = 1): number[] {
+  let value: tf.Tensor = tf.tensor(start, [...spec.shape]);
+  let slots: tf.Tensor[] = Array.from({ length: optimizer.slots }, () => tf.zerosLike(value));
+  for (let step = 0; step < steps; step++) {
+    const grad = tf.tensor(gradient(step), [...spec.shape]);
+    const [next, ...rest] = tf.tidy(() => optimizer.update(value, grad, slots, { spec, step, scale }));
+    tf.dispose([value, grad, ...slots]);
+    value = next!;
+    slots = rest;
+  }
+  const values = [...value.dataSync()];
+  tf.dispose([value, ...slots]);
+  return values;
+}
+
+/** Decoupled weight decay, algorithm 2 of the paper: lambda here is in units of the learning rate. */
+function adamwByHand(steps: number, lr: (step: number) => number, decay: number, scale: number): number[] {
+  const [beta1, beta2, eps] = [0.9, 0.95, 1e-8];
+  return start.map((x0, i) => {
+    let x = x0;
+    let m = 0;
+    let v = 0;
+    for (let t = 1; t <= steps; t++) {
+      const g = scale * gradient(t - 1)[i]!;
+      m = beta1 * m + (1 - beta1) * g;
+      v = beta2 * v + (1 - beta2) * g * g;
+      const mHat = m / (1 - beta1 ** t);
+      const vHat = v / (1 - beta2 ** t);
+      x -= lr(t - 1) * (mHat / (Math.sqrt(vHat) + eps) + decay * x);
+    }
+    return x;
+  });
+}
+
+function close(found: number[], expected: number[]): void {
+  for (const [i, value] of found.entries()) expect(value).toBeCloseTo(expected[i]!, 5);
+}
+
+describe.each(["cpu", "wasm"] as const)("on %s", (device) => {
+  beforeAll(() => useDevice(device));
+
+  describe("adamw", () => {
+    const lr = (step: number) => 0.1 / (1 + step);
+    const optimizer = adamw({ lr, beta2: 0.95, weightDecay: 0.2 });
+
+    test.each([1, 2, 10])("%i steps on a matrix decay it", (steps) =>
+      close(run(optimizer, matrix, steps), adamwByHand(steps, lr, 0.2, 1)),
+    );
+    test.each([1, 2, 10])("%i steps on a vector do not", (steps) =>
+      close(run(optimizer, vector, steps), adamwByHand(steps, lr, 0, 1)),
+    );
+    test("a clipped gradient is scaled first", () =>
+      close(run(optimizer, matrix, 5, 0.25), adamwByHand(5, lr, 0.2, 0.25)));
+    test("refuses betas that are none", () => {
+      expect(() => adamw({ lr: 1, beta1: 1 })).toThrow("adamw({ beta1 }) is 1; it must be at least 0 and below 1");
+      expect(() => adamw({ lr: 1, beta2: -1 })).toThrow("adamw({ beta2 }) is -1");
+    });
+  });
+
+  describe("sgd", () => {
+    test.each([0, 0.9])("with momentum %f", (momentum) => {
+      const expected = start.map((x0, i) => {
+        let x = x0;
+        let velocity = 0;
+        for (let t = 0; t < 6; t++) {
+          velocity = momentum * velocity + 0.5 * gradient(t)[i]!;
+          x -= 0.1 * velocity;
+        }
+        return x;
+      });
+      close(run(sgd({ lr: 0.1, momentum }), matrix, 6, 0.5), expected);
+    });
+
+    test("without momentum has no state", () => {
+      expect(sgd({ lr: 1 }).slots).toBe(0);
+      expect(() => sgd({ lr: 1, momentum: 1.5 })).toThrow(
+        "sgd({ momentum }) is 1.5; it must be at least 0 and below 1",
+      );
+    });
+  });
+
+  test.each([1, 255, 256, 257, 1000])("the sum of squares of part of %i elements", async (n) => {
+    const x = tf.range(1, n + 1);
+    const squares = (upTo: number) => (upTo * (upTo + 1) * (2 * upTo + 1)) / 6;
+    const from = Math.floor(n / 3);
+    for (const sum of [sumOfSquares, sumByOperations])
+      expect((await sum(x, from, n)) / (squares(n) - squares(from))).toBeCloseTo(1, 5);
+    x.dispose();
+  });
+});
+
+describe("learning rates", () => {
+  test("cosine warms up, peaks, and falls to its floor", () => {
+    const lr = cosine({ peak: 1, warmup: 4, steps: 14, floor: 0.1 }) as (step: number) => number;
+    expect([0, 1, 3].map(lr)).toEqual([0.25, 0.5, 1]);
+    expect(lr(4)).toBe(1);
+    expect(lr(9)).toBeCloseTo(0.55);
+    expect(lr(14)).toBeCloseTo(0.1);
+    expect(lr(99)).toBeCloseTo(0.1);
+  });
+
+  test("constant warms up and stays", () => {
+    expect([0, 1, 2, 50].map(constant(2, 2) as (step: number) => number)).toEqual([1, 2, 2, 2]);
+  });
+});

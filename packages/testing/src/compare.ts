@@ -1,0 +1,84 @@
+// Two observed runs of the same training, side by side: how far apart, and what must be equal. Pure arithmetic.
+import { axisSize, type Mesh, type Plan } from "@orthant/core";
+import { eachKept } from "@orthant/core/internal";
+import type { Observed, Pieces } from "./observe.ts";
+
+/** Worst errors, relative; `at` names the tensor of the worst one. */
+export interface Errors {
+  readonly loss: number;
+  /** Undefined where the host shows no gradients. */
+  readonly gradient: number | undefined;
+  readonly parameter: number;
+  readonly at: string;
+}
+
+interface Worst {
+  readonly error: number;
+  readonly at: string;
+}
+
+/** Largest relative difference of two loss curves; Infinity where they differ in length or are no numbers. */
+export function lossError(found: readonly number[], expected: readonly number[]): number {
+  if (found.length !== expected.length) return Number.POSITIVE_INFINITY;
+  const errors = found.map((loss, step) => Math.abs(loss - expected[step]!) / Math.abs(expected[step]!));
+  return worstOf(errors.map((error) => ({ error, at: "" }))).error;
+}
+
+/** `|found - expected| / |expected|` of each tensor, in Euclidean norm, over every rank's copy; `whole` is one rank's. */
+function tensorErrors({ ranks, mesh }: Plan, pieces: readonly Pieces[], whole: Pieces): Worst[] {
+  const sums = new Map([...whole.keys()].map((name) => [name, { off: 0, size: 0 }]));
+  for (const { rank, coords, params } of ranks)
+    for (const spec of params) {
+      const mine = pieces[rank]!.get(spec.name)!;
+      const all = whole.get(spec.name)!;
+      const sum = sums.get(spec.name)!;
+      eachKept(spec, mesh, coords, (i, g) => {
+        sum.off += (mine[i]! - all[g]!) ** 2;
+        sum.size += all[g]! ** 2;
+      });
+    }
+  return [...sums].map(([at, { off, size }]) => ({ at, error: off === 0 ? 0 : Math.sqrt(off / size) }));
+}
+
+const worstOf = (list: readonly Worst[]): Worst =>
+  list.reduce((a, b) => (b.error > a.error || Number.isNaN(b.error) ? { ...b, error: b.error || Infinity } : a), {
+    error: 0,
+    at: "",
+  });
+
+/** `expected` ran on one device. */
+export function errorsBetween(found: Observed, expected: Observed): Errors {
+  const steps = found.gradients.map((pieces, step) =>
+    worstOf(
+      tensorErrors(found.plan, pieces, expected.gradients[step]![0]!).map((w) => ({
+        ...w,
+        at: `gradient of ${w.at}, step ${step}`,
+      })),
+    ),
+  );
+  const gradient = worstOf(steps);
+  const parameter = worstOf(tensorErrors(found.plan, found.parameters, expected.parameters[0]!));
+  const { at } = worstOf([gradient, parameter]);
+  const loss = lossError(found.losses, expected.losses);
+  return { loss, gradient: steps.length ? gradient.error : undefined, parameter: parameter.error, at };
+}
+
+/** What is wrong with the bytes and tensors of one run, in words; nothing where all is well. */
+export const accountingFailures = ({ plan, losses, sent, tensors, leaked }: Observed): string[] => [
+  ...Object.keys(plan.mesh).flatMap((axis) =>
+    byteFailures(plan.mesh, axis, sent[axis] ?? 0, plan.sent[axis] ?? 0, losses.length),
+  ),
+  ...(leaked === 0 ? [] : [`${leaked} tensors were left behind`]),
+  ...(new Set(tensors.slice(1)).size < 2
+    ? []
+    : [`the tensors at the end of each step are not constant: ${tensors.join(" ")}`]),
+];
+
+function byteFailures(mesh: Mesh, axis: string, sent: number, perStep: number, steps: number): string[] {
+  const off =
+    sent === perStep * steps
+      ? []
+      : [`${axis} sent ${sent} bytes in ${steps} steps; cost() says ${perStep} x ${steps} = ${perStep * steps}`];
+  const idle = axisSize(mesh, axis) > 1 && sent === 0 ? [`${axis} ${axisSize(mesh, axis)} sent nothing`] : [];
+  return [...off, ...idle];
+}

@@ -1,0 +1,11 @@
+// The exports of @orthant/testing.
+export { type Case, runCases } from "./case.ts";
+export { accountingFailures, type Errors, errorsBetween, lossError } from "./compare.ts";
+export { caseOptions, type DifferentialOptions, differential, differentialCases, type Row } from "./differential.ts";
+export { extras, grid, type MeshCase, onThreads, pairwise, showCase, strategiesOf } from "./grid.ts";
+export { type Observed, observe, type Pieces } from "./observe.ts";
+export { underAdamw, underSgd } from "./standard.ts";
+export { type StrategyTest, testStrategy } from "./strategy.ts";
+export { showRow, showTable, showWorst, tableHead } from "./table.ts";
+export { tiny, tinyGpt, tinySequences } from "./tiny.ts";
+export { type OpenTransport, testTransport } from "./transport.ts";

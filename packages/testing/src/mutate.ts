@@ -1,0 +1,83 @@
+// Mutations of a correct run, to show that the comparison with one device notices each: one collective whose members
+// receive nothing, or one `enter` or `leave` that a cast took out of the model.
+import type { Frame, Held, Layer, Model, Plan, Tape, Transport } from "@orthant/core";
+import { ranksAlong } from "@orthant/core";
+
+/** One call of one group: the key it has on the wire, and the group's first rank. */
+export interface Call {
+  readonly key: string;
+  readonly group: number;
+}
+
+export const showCall = ({ key, group }: Call): string => `${key}, group of rank ${group}`;
+
+/** First rank of the group that `rank` speaks in under `key`; a key opens with its axis. */
+function groupOf({ mesh }: Plan, rank: number, key: string): number {
+  const axis = key.slice(0, key.indexOf("."));
+  return axis in mesh ? ranksAlong(mesh, rank, axis)[0]! : 0;
+}
+
+/** Notes every call that is made, once. Hand it to `memory({ wrap })`. */
+export function recorder(plan: Plan): { wrap: (inner: Transport) => Transport; calls: () => Call[] } {
+  const seen = new Map<string, Call>();
+  const wrap = (inner: Transport): Transport => ({
+    ...inner,
+    send(to, key, frame) {
+      const call = { key, group: groupOf(plan, inner.rank, key) };
+      if (to.length) seen.set(showCall(call), call);
+      return inner.send(to, key, frame);
+    },
+  });
+  return { wrap, calls: () => [...seen.values()] };
+}
+
+/** Every member of `call` receives zeros instead of what the others sent. Hand it to `memory({ wrap })`. */
+export const without =
+  (plan: Plan, call: Call) =>
+  (inner: Transport): Transport => ({
+    ...inner,
+    async recv(from, key) {
+      const frame = await inner.recv(from, key);
+      return key === call.key && groupOf(plan, inner.rank, key) === call.group ? silent(frame) : frame;
+    },
+  });
+
+const silent = (frame: Frame): Frame => ({ ...frame, data: new Uint8Array(frame.data.length) });
+
+/** One `enter` or `leave` of a model: of layer `layer`, the `nth` of its kind, from 0. */
+export interface Crossing {
+  readonly kind: "enter" | "leave";
+  readonly layer: number;
+  readonly nth: number;
+}
+
+export const showCrossing = ({ kind, layer, nth }: Crossing): string => `${kind} ${nth} of layer ${layer}`;
+
+/** A tape that calls `visit` before each enter and leave, and passes by where it returns true. */
+const bypassing = (tape: Tape, visit: (kind: Crossing["kind"]) => boolean): Tape => ({
+  local: (segment, at, ...xs) => tape.local(segment, at, ...xs),
+  move: (axis, transition, x, dim) => tape.move(axis, transition, x, dim),
+  enter: async (axis, x) => (visit("enter") ? (x as Held<never>) : tape.enter(axis, x)),
+  leave: async (axis, x) => (visit("leave") ? (x as Held<never>) : tape.leave(axis, x)),
+});
+
+function rewired(layer: Layer, at: number, passBy: (crossing: Crossing) => boolean): Layer {
+  const forward: Layer["forward"] = (tape, x) => {
+    const count = { enter: 0, leave: 0 };
+    return layer.forward(
+      bypassing(tape, (kind) => passBy({ kind, layer: at, nth: count[kind]++ })),
+      x,
+    );
+  };
+  return { ...layer, forward };
+}
+
+/** The model with one crossing forced out, as a cast would. */
+export const withoutCrossing = (model: Model, out: Crossing): Model =>
+  rewire(model, (crossing) => showCrossing(crossing) === showCrossing(out));
+
+/** The model unchanged but for `passBy`, which is told every crossing and takes out those it returns true for. */
+export const rewire = (model: Model, passBy: (crossing: Crossing) => boolean): Model => ({
+  ...model,
+  layers: model.layers.map((layer, at) => rewired(layer, at, passBy)),
+});

@@ -1,0 +1,11 @@
+// The two trainings of the differential test. Every suite and every worker thread takes them from here.
+import { adamw, sgd } from "@orthant/core";
+import type { DifferentialOptions } from "./differential.ts";
+
+type Training = Omit<DifferentialOptions, "cases">;
+
+/** Losses are compared. */
+export const underAdamw = (): Training => ({ optimizer: adamw({ lr: 3e-3 }), steps: 20, clip: 1 });
+
+/** Losses, the gradients of every step and the parameters are compared. */
+export const underSgd = (): Training => ({ optimizer: sgd({ lr: 0.03, momentum: 0.9 }), steps: 20, clip: 1 });

@@ -1,0 +1,36 @@
+// A model and data that are as small as they can be and still use everything: what the suites train.
+import { type Data, type Init, type Layer, randomKey, uniformInt } from "@orthant/core";
+import { gpt, type LanguageModel } from "@orthant/nn";
+
+export const tiny = { layers: 4, width: 8, heads: 2, context: 6, vocab: 12 } as const;
+
+/** GPT-2's deviation suits wide models: at this width it leaves query and key gradients that are mostly rounding. */
+const scaled = (init: Init): Init => (init.kind === "normal" ? { ...init, std: 10 * init.std } : init);
+
+const louder = (layer: Layer): Layer => ({
+  ...layer,
+  params: layer.params.map((p) => ({ ...p, init: scaled(p.init) })),
+});
+
+/** 4 blocks by default; `over` replaces single sizes. First values are large enough for every gradient to matter. */
+export function tinyGpt(over: Partial<Record<keyof typeof tiny, number>> = {}): LanguageModel {
+  const model = gpt({ ...tiny, ...over });
+  return { ...model, layers: model.layers.map(louder) };
+}
+
+/** Sequences with something to learn: every other token follows from the one before, the rest are random. */
+export function tinySequences({ context, vocab }: { readonly context: number; readonly vocab: number } = tiny): Data {
+  const field = { shape: [context], dtype: "int32" } as const;
+  return {
+    input: field,
+    target: field,
+    tokens: context,
+    sample(index, seed) {
+      const key = randomKey(seed, "sequences");
+      const tokens = new Int32Array(context + 1);
+      for (let t = 0; t <= context; t++)
+        tokens[t] = t % 2 ? (5 * tokens[t - 1]! + 1) % vocab : uniformInt(key, index * (context + 1) + t, vocab);
+      return { input: tokens.slice(0, context), target: tokens.slice(1) };
+    },
+  };
+}
