@@ -1,4 +1,5 @@
-// Three tiers by what a test needs: `plan` no tensors, `cpu` tensors in this thread, `runtime` processes and threads.
+// Tiers by what a test needs: `plan` no tensors, `cpu` tensors in this thread, `runtime` processes and threads, `nats` a
+// nats-server.
 // Two workers, because the suite must fit a machine of two cores; tensors and threads get a process each.
 import { defineConfig } from "vitest/config";
 
@@ -9,6 +10,6 @@ const tier = (name: string, testTimeout: number) => ({
 export default defineConfig({
   test: {
     maxWorkers: 2,
-    projects: [tier("plan", 5_000), tier("cpu", 60_000), tier("runtime", 60_000)],
+    projects: [tier("plan", 5_000), tier("cpu", 60_000), tier("runtime", 60_000), tier("nats", 60_000)],
   },
 });

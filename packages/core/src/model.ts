@@ -12,7 +12,7 @@ export interface Tape {
     at: string,
     ...xs: Held<NoInfer<In>>[]
   ): Promise<Held<Out>>;
-  /** Changes the placement along a mesh axis; `dim` is the tensor dim that V shards cut. Takes ownership of `x`. */
+  /** Changes the placement along a mesh axis; `dim` is the tensor dim that V shards cut. */
   move<T extends Transition>(
     axis: string,
     transition: T,

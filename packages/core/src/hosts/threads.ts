@@ -84,6 +84,7 @@ export const threads = ({ workers = availableParallelism(), script, stall = 60_0
       const stop = new SharedArrayBuffer(4);
       const ask = () => void Atomics.store(new Int32Array(stop), 0, 1);
       job.stop.addEventListener("abort", ask);
+      if (job.stop.aborted) ask();
       const tickets = wiring.rings.map(
         (_, thread): ThreadTicket => ({
           wiring,
@@ -105,22 +106,20 @@ export const threads = ({ workers = availableParallelism(), script, stall = 60_0
   };
 };
 
+/** All outcomes by rank, or the earliest error among those that come in soon after the first. */
 async function outcomesOf(endings: readonly Promise<Ending>[]): Promise<Outcome[]> {
   const known: Ending[] = [];
-  const grace = Promise.race(
-    endings.map(async (ending) => {
-      const end = await ending;
-      known.push(end);
-      if (!("error" in end)) await Promise.all(endings);
-      else await new Promise((resolve) => setTimeout(resolve, GRACE).unref());
-    }),
-  );
-  await Promise.race([Promise.all(endings), grace]);
-  const errors = known.filter((end) => "error" in end).sort((a, b) => a.at - b.at);
-  if (errors[0]) throw errors[0].error;
-  return (await Promise.all(endings))
-    .flatMap((end) => ("outcomes" in end ? end.outcomes : []))
-    .sort((a, b) => a.rank - b.rank);
+  const failed = new Promise<void>((resolve) => {
+    for (const ending of endings)
+      void ending.then((end) => {
+        known.push(end);
+        if ("error" in end) setTimeout(resolve, GRACE).unref();
+      });
+  });
+  await Promise.race([Promise.all(endings), failed]);
+  const [first] = known.filter((end) => "error" in end).sort((a, b) => a.at - b.at);
+  if (first) throw first.error;
+  return known.flatMap((end) => ("outcomes" in end ? end.outcomes : [])).sort((a, b) => a.rank - b.rank);
 }
 
 const now = () => performance.timeOrigin + performance.now();

@@ -1,0 +1,252 @@
+// The client's work once the ranks have met: between the rings of this process's threads and the subjects of the server.
+// To the threads it looks like one more thread of theirs, home of every rank that lives elsewhere; the board of credit,
+// waits and closings mirrors what the other clients say of those ranks.
+import { Board, Incoming, Outbox, type Parcel, Pool, Ring, Watch } from "@orthant/core/internal";
+import { ControlCodec, type State } from "./control.ts";
+import { FrameCodec, FrameError } from "./frame.ts";
+import { Inflow } from "./inflow.ts";
+import { type ClientJob, clientThread } from "./job.ts";
+import type { Link } from "./link.ts";
+import { Outflow } from "./outflow.ts";
+import { Peer } from "./peer.ts";
+import { Shared } from "./shared.ts";
+import { ranksOf, type Subjects, setOf } from "./subjects.ts";
+
+/** ms without acknowledgement after which parts are sent again, at first. */
+const retryAfter = 1000;
+/** ms between two looks at what changed without a bell. */
+export const tickEvery = 10;
+
+export class Bridge {
+  readonly peers: ReadonlyMap<number, Peer>;
+  readonly board: Board;
+  readonly shared: Shared;
+  readonly outflow: Outflow;
+  readonly #job: ClientJob;
+  readonly #link: Link;
+  readonly #subjects: Subjects;
+  readonly #nodeOf: readonly number[];
+  readonly #node: number;
+  readonly #own: ReadonlySet<number>;
+  /** Ranks of this process whose last frame is acknowledged. */
+  readonly #left = new Set<number>();
+  readonly #pool: Pool;
+  readonly #inflow: Inflow;
+  readonly #frames = new FrameCodec();
+  readonly #controls = new ControlCodec();
+  readonly #outboxes = new Map<number, Outbox>();
+  readonly #incoming: Incoming[] = [];
+  /** Sets subscribed to. */
+  readonly #sets: Set<string>;
+  /** By sender: until all that came from it is in the rings. */
+  readonly #delivered = new Map<number, Promise<unknown>>();
+
+  constructor(job: ClientJob, link: Link, subjects: Subjects, nodeOf: readonly number[]) {
+    const { run, epoch, size, window, wiring } = job;
+    this.#job = job;
+    this.#link = link;
+    this.#subjects = subjects;
+    this.#nodeOf = nodeOf;
+    this.#own = new Set(job.ranks);
+    this.#sets = new Set(job.ranks.map((rank) => setOf([rank]))); // before all met
+    this.#node = Math.min(...job.ranks);
+    this.#pool = new Pool(wiring.credit);
+    this.board = new Board(wiring.board, wiring.home, wiring.credit);
+    this.shared = new Shared(job.shared, size);
+    this.#inflow = new Inflow(size, this.#pool, (parcel) => this.#deliver(parcel));
+    const publish = (subject: string, bytes: Uint8Array): void => this.#publish(subject, bytes);
+    const recycle = (data: Uint8Array): void => this.#pool.give(data);
+    const { maxPayload } = link;
+    this.outflow = new Outflow({ run, epoch, size, subjects, maxPayload, window, nodeOf, publish, recycle });
+    const nodes = new Set(nodeOf.filter((node) => node !== this.#node));
+    this.peers = new Map([...nodes].map((node) => [node, new Peer(node, this.#ranksAt(node))]));
+    for (let thread = 0; thread < clientThread(job); thread++) this.#connect(thread);
+  }
+
+  /** Frames on the subject of `set`. */
+  hearFrame(set: string, bytes: Uint8Array): void {
+    try {
+      const part = this.#frames.decode(bytes, this.#job);
+      const peer = this.peers.get(this.#nodeOf[part.from] ?? -1);
+      if (part.run !== this.#job.run || part.epoch !== this.#job.epoch || !peer || peer.left.has(part.from))
+        throw new FrameError(`rank ${part.from} in epoch ${part.epoch} of "${part.run}" is not of this run`);
+      this.#count(this.#inflow.accept(set, part), peer);
+    } catch (error) {
+      this.#refuse(error);
+    }
+  }
+
+  hearState(bytes: Uint8Array): void {
+    try {
+      const state = this.#controls.decode(bytes);
+      if (state.kind !== "state" || state.epoch !== this.#job.epoch) throw new FrameError("not of this epoch");
+      const peer = this.peers.get(state.node);
+      if (peer?.hear(state)) this.#learn(peer, state);
+    } catch (error) {
+      this.#refuse(error);
+    }
+  }
+
+  /** Moves all that can move now. */
+  turn(): void {
+    for (const incoming of this.#incoming) incoming.drain();
+    for (const outbox of this.#outboxes.values()) outbox.flush();
+    this.#pump();
+    for (const peer of this.peers.values()) {
+      if (peer.lacks(this.#wordsFrom(peer), this.#waiting(), this.#job.wiring.credit / 64)) peer.due = "now";
+      if (peer.due === "now") this.tell(peer);
+    }
+  }
+
+  /** Looks at what rings no bell. */
+  tick(now: number): void {
+    if (this.#link.up) this.shared.count("resent", this.outflow.retry(now, retryAfter));
+    this.turn();
+    for (const peer of this.peers.values()) {
+      const asked = peer.asking;
+      peer.stuck = this.#sendsTo(peer) ? peer.stuck + 1 : 0;
+      if (peer.due || peer.asking || asked) this.tell(peer);
+    }
+  }
+
+  /** How things stand, to one client. */
+  tell(peer: Peer): void {
+    if (peer.gone) return;
+    const waiting = this.#waiting();
+    const state: State = {
+      kind: "state",
+      epoch: this.#job.epoch,
+      node: this.#node,
+      count: peer.tell(this.#wordsFrom(peer), waiting),
+      asks: peer.asking,
+      waiting,
+      consumed: this.#pairs(peer).filter(([, , words]) => words > 0),
+      acks: this.#inflow.acks(peer.ranks),
+      opens: this.outflow.unopened(peer.node),
+      left: [...this.#left],
+      last: this.#job.ranks.map((rank) => [rank, this.shared.recorded(rank).at(-1) ?? ""]),
+    };
+    this.#link.publish(this.#subjects.state(peer.node), this.#controls.encode(state));
+  }
+
+  /** Own `rank` is done: the others may stop waiting for it. */
+  leave(rank: number): void {
+    this.#left.add(rank);
+    for (const peer of this.peers.values()) peer.due = "now";
+  }
+
+  /** `rank`, elsewhere, will send nothing more. */
+  end(peer: Peer, rank: number, reason: string): void {
+    if (peer.left.has(rank)) return;
+    peer.left.add(rank);
+    this.shared.setReason(rank, reason);
+    if (peer.gone) this.outflow.drop(peer.node);
+    const delivered = this.#delivered.get(rank) ?? Promise.resolve();
+    void delivered.then(() => this.board.close(rank));
+  }
+
+  #ranksAt(node: number): number[] {
+    return this.#nodeOf.flatMap((at, rank) => (at === node ? [rank] : []));
+  }
+
+  #connect(thread: number): void {
+    const { rings } = this.#job.wiring;
+    const client = clientThread(this.#job);
+    const wake = (): void => this.board.wake(thread);
+    const watch = new Watch(Infinity, () => []);
+    const out = new Ring(rings[client]?.[thread] as SharedArrayBuffer);
+    this.#outboxes.set(thread, new Outbox(out, `thread ${thread} to take`, watch, wake));
+    const ring = new Ring(rings[thread]?.[client] as SharedArrayBuffer);
+    this.#incoming.push(new Incoming(ring, this.#pool, wake, (parcel) => this.#send(parcel)));
+  }
+
+  #send(parcel: Parcel): void {
+    const to = parcel.to.filter((rank) => !this.peers.get(this.#nodeOf[rank] as number)?.left.has(rank));
+    if (to.length > 0) this.outflow.add({ ...parcel, to });
+    const opens = to.map((rank) => this.peers.get(this.#nodeOf[rank] as number) as Peer);
+    for (const peer of opens) if (this.outflow.unopened(peer.node).length > 0) peer.due = "now";
+  }
+
+  #deliver({ from, to, key, frame }: Parcel): void {
+    const here = to.filter((rank) => this.#own.has(rank) && !this.board.closed(rank));
+    const homes = new Set(here.map((rank) => this.#job.wiring.home[rank] as number));
+    const sent = [...homes].map((home) => {
+      const ranks = here.filter((rank) => this.#job.wiring.home[rank] === home);
+      return this.#outboxes.get(home)?.send({ from, to: ranks, key, frame });
+    });
+    void Promise.allSettled(sent).then(() => this.#pool.give(frame.data));
+    this.#delivered.set(from, Promise.allSettled([this.#delivered.get(from), ...sent]));
+  }
+
+  #learn(peer: Peer, state: State): void {
+    const now = performance.now();
+    this.shared.setAsked([...this.peers.values()].some(({ asks }) => asks));
+    for (const [from, set] of state.opens) if (peer.ranks.has(from)) this.#open(peer, from, set);
+    for (const [from, set, parts, gap] of state.acks)
+      this.outflow.acknowledge(peer.node, from, set, parts, gap === 1, now);
+    peer.mirror(state, this.board, this.shared, this.#own);
+    for (const [rank, action] of state.last) if (peer.ranks.has(rank)) this.#note(rank, action);
+    for (const rank of state.left) if (peer.ranks.has(rank)) this.end(peer, rank, "it closed");
+    this.#pump();
+  }
+
+  #note(rank: number, action: string): void {
+    if (this.shared.recorded(rank).at(-1) !== action && action !== "") this.shared.record(rank, action);
+  }
+
+  #open(peer: Peer, from: number, set: string): void {
+    if (!ranksOf(set, this.#job.size).some((rank) => this.#own.has(rank))) return;
+    this.listen(set);
+    this.#inflow.open(from, set);
+    peer.due = "now";
+    this.board.wake(clientThread(this.#job));
+  }
+
+  /** Subscribes to what goes to `set`, once. */
+  listen(set: string): void {
+    if (this.#sets.has(set)) return;
+    this.#sets.add(set);
+    this.#link.subscribe(this.#subjects.data(set, "*"), (bytes) => this.hearFrame(set, bytes));
+  }
+
+  #count(verdict: ReturnType<Inflow["accept"]>, peer: Peer): void {
+    peer.missed = 0;
+    this.shared.count(verdict === "taken" ? "received" : verdict === "gap" ? "gaps" : "duplicates");
+    const much = verdict === "gap" || this.#inflow.unsaid(peer.ranks) > this.#job.window / 8;
+    if (much && peer.due !== "now") this.board.wake(clientThread(this.#job));
+    peer.due = much ? "now" : (peer.due ?? "soon");
+  }
+
+  #pump(): void {
+    if (this.#link.up) this.outflow.pump(performance.now());
+  }
+
+  #publish(subject: string, bytes: Uint8Array): void {
+    this.shared.count("published");
+    this.#link.publish(subject, bytes);
+  }
+
+  #refuse(error: unknown): void {
+    if (!(error instanceof FrameError)) throw error;
+    this.shared.count("refused");
+  }
+
+  #waiting(): number[] {
+    return this.#job.ranks.filter((rank) => this.shared.waits(rank));
+  }
+
+  #sendsTo(peer: Peer): boolean {
+    return [...peer.ranks].some((rank) => !peer.left.has(rank) && this.shared.sends(rank) > 0);
+  }
+
+  /** [its rank, own rank, words consumed]. */
+  #pairs(peer: Peer): [from: number, to: number, words: number][] {
+    return [...peer.ranks].flatMap((from) =>
+      this.#job.ranks.map((to): [number, number, number] => [from, to, this.shared.consumed(from, to)]),
+    );
+  }
+
+  #wordsFrom(peer: Peer): number {
+    return this.#pairs(peer).reduce((sum, [, , words]) => sum + words, 0);
+  }
+}

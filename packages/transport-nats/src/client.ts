@@ -1,0 +1,206 @@
+// The thread that talks to NATS: it never computes, so a long kernel elsewhere delays no message, heartbeat or
+// acknowledgement. Meets the other clients, then serves the rings until the ranks of this process have left.
+import { parentPort, workerData } from "node:worker_threads";
+import { Bridge, tickEvery } from "./bridge.ts";
+import { type Control, ControlCodec, type Stranger } from "./control.ts";
+import { FrameError } from "./frame.ts";
+import { type ClientJob, type ClientReport, clientThread } from "./job.ts";
+import { Link } from "./link.ts";
+import { Rendezvous } from "./rendezvous.ts";
+import { Shared } from "./shared.ts";
+import { setOf, subjectsOf } from "./subjects.ts";
+
+/** ms between two hellos. */
+const helloEvery = 200;
+
+class Client {
+  readonly #job: ClientJob;
+  readonly #link: Link;
+  readonly #subjects: ReturnType<typeof subjectsOf>;
+  readonly #controls = new ControlCodec();
+  readonly #meeting: Rendezvous;
+  readonly #failed = Promise.withResolvers<never>();
+  #bridge: Bridge | undefined;
+  /** ms of heartbeats without a connection. */
+  #cut = 0;
+
+  constructor(job: ClientJob, link: Link) {
+    const { run, epoch, ranks, size, fingerprint } = job;
+    this.#job = job;
+    this.#link = link;
+    this.#subjects = subjectsOf(run, epoch);
+    const id = `${Date.now().toString(36).padStart(10, "0")}-${crypto.randomUUID()}`;
+    this.#meeting = new Rendezvous({ id, run, epoch, ranks, size, fingerprint });
+    this.#failed.promise.catch(() => {});
+  }
+
+  /** Ends the run on this client. */
+  fail(error: Error): void {
+    this.#failed.reject(error);
+  }
+
+  /** Until every rank was heard of; rejects where this client is refused, or after `gather` ms. */
+  async meet(): Promise<void> {
+    const { lobby, state, data } = this.#subjects;
+    const { ranks, gather, run, size } = this.#job;
+    this.#link.subscribe(lobby, (bytes) => this.#hear(bytes));
+    this.#link.subscribe(state(Math.min(...ranks)), (bytes) => this.#bridge?.hearState(bytes));
+    for (const rank of ranks)
+      this.#link.subscribe(data(setOf([rank]), "*"), (bytes) => this.#bridge?.hearFrame(setOf([rank]), bytes));
+    const late = Promise.withResolvers<never>();
+    const timer = setTimeout(() => late.reject(this.#missing()), gather);
+    const found = this.#sayHello();
+    try {
+      await Promise.race([found, late.promise, this.#failed.promise]);
+    } finally {
+      clearTimeout(timer);
+    }
+    if (this.#meeting.missing().length > 0) throw new Error(`run "${run}" of ${size}: nobody there`);
+    this.#bridge = new Bridge(this.#job, this.#link, this.#subjects, this.#meeting.nodeOf());
+  }
+
+  /** Until all ranks of this process left; rejects where the run cannot go on. */
+  async serve(): Promise<void> {
+    const bridge = this.#bridge as Bridge;
+    const { heartbeat } = this.#job;
+    const timers = [
+      setInterval(() => bridge.tick(performance.now()), tickEvery),
+      setInterval(() => this.#beat(bridge), heartbeat),
+    ];
+    void this.#link.watch({ onUp: () => this.#up(bridge), onDown: () => {} });
+    try {
+      await Promise.race([this.#loop(bridge), this.#failed.promise]);
+    } catch (error) {
+      this.#giveUp(bridge, (error as Error).message);
+      await this.#loop(bridge);
+    } finally {
+      for (const timer of timers) clearInterval(timer);
+    }
+  }
+
+  /** Says hello until all know all; resolves when this client does. */
+  #sayHello(): Promise<void> {
+    return new Promise((resolve) => {
+      const say = (): void => {
+        const { hello, over } = this.#meeting;
+        this.#link.publish(this.#subjects.lobby, this.#controls.encode(hello));
+        if (hello.complete) resolve();
+        if (over) clearInterval(timer);
+      };
+      const timer = setInterval(say, helloEvery);
+      this.#failed.promise.catch(() => clearInterval(timer));
+      say();
+    });
+  }
+
+  #missing(): Error {
+    const { run, gather } = this.#job;
+    const refused = [...this.#meeting.refused].map((reason) => `; refused another: ${reason}`).join("");
+    const ranks = this.#meeting.missing().join(", ");
+    return new Error(
+      `run "${run}": no word of rank ${ranks} in ${gather} ms: start them, on the same server${refused}`,
+    );
+  }
+
+  #hear(bytes: Uint8Array): void {
+    try {
+      const message = this.#controls.decode(bytes);
+      if (message.kind === "gone") this.#lose(message.rank, message.reason);
+      else if (message.kind !== "state") this.#answer(message);
+    } catch (error) {
+      if (!(error instanceof FrameError)) this.fail(error as Error);
+    }
+  }
+
+  #answer(message: Exclude<Control, { kind: "state" | "gone" }> | Stranger): void {
+    const news = message.kind === "hello" && !this.#meeting.knows(message);
+    const refusal = this.#meeting.hear(message);
+    const answer = refusal ?? (news ? this.#meeting.hello : undefined);
+    if (answer) this.#link.publish(this.#subjects.lobby, this.#controls.encode(answer));
+  }
+
+  #lose(rank: number, reason: string): void {
+    const peers = [...(this.#bridge?.peers.values() ?? [])];
+    const peer = peers.find(({ ranks }) => ranks.has(rank));
+    if (peer) this.#bridge?.end(peer, rank, reason);
+    else if (!this.#bridge) this.fail(new Error(`rank ${rank} ended before all had met: ${reason}`));
+  }
+
+  async #loop(bridge: Bridge): Promise<void> {
+    const { board } = bridge;
+    const thread = clientThread(this.#job);
+    const leaving = new Map<number, number>();
+    for (let left = 0; left < this.#job.ranks.length; ) {
+      const bell = board.bell(thread);
+      for (const rank of this.#job.ranks) if (board.closed(rank) && !leaving.has(rank)) leaving.set(rank, Date.now());
+      bridge.turn();
+      left += this.#leave(bridge, leaving);
+      await (board.sleep(thread, bell) ?? new Promise((resolve) => setImmediate(resolve)));
+    }
+    bridge.turn();
+  }
+
+  /** Lets ranks go that closed and whose frames are all acknowledged, or waited long enough. Returns their number. */
+  #leave(bridge: Bridge, leaving: Map<number, number>): number {
+    const done = [...leaving].filter(
+      ([rank, since]) => since > 0 && (!bridge.outflow.busy(rank) || Date.now() - since > this.#job.linger),
+    );
+    for (const [rank] of done) {
+      leaving.set(rank, 0);
+      bridge.leave(rank);
+    }
+    if (done.length < leaving.size) setTimeout(() => bridge.board.wake(clientThread(this.#job)), tickEvery);
+    else if (done.length > 0) bridge.board.wake(clientThread(this.#job));
+    return done.length;
+  }
+
+  #beat(bridge: Bridge): void {
+    const { heartbeat, silence, servers } = this.#job;
+    this.#cut = this.#link.up ? 0 : this.#cut + heartbeat;
+    if (this.#cut > silence) this.fail(new Error(`no connection to ${servers} for ${this.#cut} ms`));
+    for (const peer of bridge.peers.values()) {
+      if (this.#link.up) peer.missed += 1;
+      const silent = peer.missed * heartbeat;
+      if (silent > silence)
+        for (const rank of peer.ranks)
+          bridge.end(peer, rank, `no word of it for ${silent} ms, silence allows ${silence}`);
+      bridge.tell(peer);
+    }
+  }
+
+  #up(bridge: Bridge): void {
+    bridge.shared.count("reconnects");
+    bridge.outflow.rewind(performance.now());
+    for (const peer of bridge.peers.values()) {
+      peer.missed = 0;
+      peer.due = "now";
+    }
+    bridge.turn();
+  }
+
+  #giveUp(bridge: Bridge, reason: string): void {
+    for (const peer of bridge.peers.values()) for (const rank of peer.ranks) bridge.end(peer, rank, reason);
+  }
+}
+
+/** The whole life of a client. */
+async function run(job: ClientJob, report: (report: ClientReport) => void): Promise<void> {
+  let link: Link | undefined;
+  try {
+    let client: Client | undefined;
+    link = await Link.open(job, (error) => client?.fail(error));
+    client = new Client(job, link);
+    await client.meet();
+    report({ kind: "ready" });
+    await client.serve();
+    report({ kind: "done" });
+  } catch (error) {
+    report({ kind: "failed", message: (error as Error).message });
+  } finally {
+    await link?.close();
+    const shared = new Shared(job.shared, job.size);
+    for (const rank of job.ranks) shared.leave(rank);
+  }
+}
+
+if (parentPort) await run(workerData as ClientJob, (report) => parentPort?.postMessage(report));

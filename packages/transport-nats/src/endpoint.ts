@@ -1,0 +1,82 @@
+// One rank's endpoint: the threads transport's, which moves the bytes and keeps the credit, and beside it what the other
+// processes need to hear: what was consumed, who waits, what each rank did last. Adds to errors why a rank is gone.
+import { setTimeout } from "node:timers/promises";
+import type { Transport } from "@orthant/core";
+import { maxKey } from "./frame.ts";
+import type { Counts, Shared } from "./shared.ts";
+
+export interface NatsTransport extends Transport {
+  /** What this process's client counted so far. */
+  counts(): Counts;
+  /** The last actions that are known of a rank, the newest last; of other processes, one a heartbeat. */
+  recorded(rank: number): string[];
+}
+
+/** What the endpoint needs of its process. */
+export interface Surroundings {
+  readonly shared: Shared;
+  /** Ranks that live in other processes. */
+  readonly far: ReadonlySet<number>;
+  /** Wakes the client. */
+  readonly wake: () => void;
+}
+
+function checkKey(key: string): void {
+  const bytes = key.length * 3 <= maxKey ? 0 : new TextEncoder().encode(key).length;
+  if (bytes > maxKey) throw new Error(`a key of ${bytes} bytes: at most ${maxKey}`);
+}
+
+/** The same error, with what is known of the ranks it names. */
+function explained(error: Error, from: number | undefined, key: string, { shared, far }: Surroundings): Error {
+  const gone = /rank (\d+)(?:, which)? is closed/.exec(error.message)?.[1];
+  const reason = gone !== undefined && far.has(Number(gone)) ? shared.reason(Number(gone)) : "";
+  const last = (rank: number): string => `last seen: ${shared.recorded(rank).at(-1) ?? "nothing"}`;
+  if (reason) return new Error(`${error.message}: ${reason} (${last(Number(gone))})`, { cause: error });
+  if (from === undefined || !error.message.startsWith("stalled")) return error;
+  return new Error(`rank ${from} never entered ${key} (${last(from)}); ${error.message}`, { cause: error });
+}
+
+export function endpoint(inner: Transport, around: Surroundings): NatsTransport {
+  const { rank, size } = inner;
+  const { shared, far, wake } = around;
+  const waits = async <T>(work: Promise<T>): Promise<T> => {
+    shared.addWait(rank, 1);
+    if (shared.asked()) wake();
+    return work.finally(() => shared.addWait(rank, -1));
+  };
+  return {
+    rank,
+    size,
+    async send(to, key, frame) {
+      checkKey(key);
+      const receivers = to.filter((receiver) => far.has(receiver));
+      shared.record(rank, key);
+      for (const receiver of receivers) shared.addSend(receiver, 1);
+      try {
+        await waits(inner.send(to, key, frame));
+      } catch (error) {
+        throw explained(error as Error, undefined, key, around);
+      } finally {
+        for (const receiver of receivers) shared.addSend(receiver, -1);
+      }
+    },
+    async recv(from, key) {
+      shared.record(rank, key);
+      try {
+        const frame = await waits(inner.recv(from, key));
+        shared.consume(from, rank, frame.data.length);
+        if (shared.asked()) wake();
+        return frame;
+      } catch (error) {
+        throw explained(error as Error, from, key, around);
+      }
+    },
+    recycle: (data) => inner.recycle?.(data),
+    async close() {
+      await inner.close();
+      while (far.size > 0 && !shared.hasLeft(rank)) await Promise.race([shared.untilLeft(rank), setTimeout(50)]);
+    },
+    counts: () => shared.counts(),
+    recorded: (other) => shared.recorded(other),
+  };
+}

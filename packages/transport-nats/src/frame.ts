@@ -1,0 +1,120 @@
+// One part of a tensor frame, as bytes on the wire: two Uint32 (length and CRC-32 of the header), a msgpack header, zeros
+// up to a multiple of 8, raw little-endian elements. Pure: knows no server, no credit, no order.
+import { crc32 } from "node:zlib";
+import type { WireType } from "@orthant/core";
+import type { Packr } from "msgpackr";
+import { newPackr, unpack } from "./packed.ts";
+
+/** Of the wire protocol: ranks of another version are refused. */
+export const protocol = 1;
+
+export interface PartHeader {
+  readonly run: string;
+  readonly epoch: number;
+  /** Counts the parts of one stream: one sender to one set of receivers. */
+  readonly seq: number;
+  readonly from: number;
+  readonly key: string;
+  readonly dtype: WireType;
+  readonly shape: readonly number[];
+  readonly part: number;
+  readonly parts: number;
+}
+
+export interface Part extends PartHeader {
+  /** A view of the message. */
+  readonly data: Uint8Array;
+}
+
+export interface FrameLimits {
+  /** Bytes of a whole frame. */
+  readonly maxFrame: number;
+}
+
+/** What a frame was refused for; nothing else is ever thrown by decoding. */
+export class FrameError extends Error {}
+
+/** Bytes of a key in UTF-8. */
+export const maxKey = 1024;
+const maxDims = 16;
+const prefixBytes = 8;
+const maxHeader = 4096;
+
+const elementBytes: Readonly<Record<string, number>> = { float32: 4, float64: 8, int32: 4, uint8: 1 };
+
+/** Bytes of data that fit one message of `maxPayload` bytes beside the header; a multiple of 8. */
+export function partBytes({ key, shape }: Pick<PartHeader, "key" | "shape">, maxPayload: number): number {
+  const header = 256 + 3 * key.length + 9 * shape.length;
+  const room = (maxPayload - prefixBytes - header) & ~7;
+  if (room >= 8) return room;
+  throw new Error(`max_payload ${maxPayload} of the server is too small for a header of ${header} bytes: raise it`);
+}
+
+export class FrameCodec {
+  readonly #packr: Packr = newPackr();
+
+  /** Memory for the part comes from `take`. */
+  encode(head: PartHeader, data: Uint8Array, take = (length: number) => new Uint8Array(length)): Uint8Array {
+    const { run, epoch, seq, from, key, dtype, shape, part, parts } = head;
+    const header = this.#packr.pack([protocol, run, epoch, seq, from, key, dtype, shape, part, parts, crc32(data)]);
+    const at = (prefixBytes + header.length + 7) & ~7;
+    const bytes = take(at + data.length);
+    const view = new DataView(bytes.buffer, bytes.byteOffset);
+    view.setUint32(0, header.length, true);
+    view.setUint32(4, crc32(header), true);
+    bytes.set(header, prefixBytes);
+    bytes.fill(0, prefixBytes + header.length, at);
+    bytes.set(data, at);
+    return bytes;
+  }
+
+  /** Throws a FrameError where anything is not as it must be, before memory is taken for it. */
+  decode(bytes: Uint8Array, limits: FrameLimits): Part {
+    const header = headerOf(bytes);
+    const fields = unpack(this.#packr, header);
+    const data = bytes.subarray((prefixBytes + header.length + 7) & ~7);
+    const part = toPart(fields, data);
+    checkLengths(part, limits);
+    if ((fields as unknown[])[10] !== crc32(data)) throw new FrameError("checksum of the data is wrong");
+    return part;
+  }
+}
+
+function headerOf(bytes: Uint8Array): Uint8Array {
+  if (bytes.length < prefixBytes) throw new FrameError(`${bytes.length} bytes: cut before the header`);
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const length = view.getUint32(0, true);
+  if (length > maxHeader || ((prefixBytes + length + 7) & ~7) > bytes.length)
+    throw new FrameError(`header of ${length} bytes in a message of ${bytes.length}`);
+  const header = bytes.subarray(prefixBytes, prefixBytes + length);
+  if (crc32(header) !== view.getUint32(4, true)) throw new FrameError("checksum of the header is wrong");
+  return header;
+}
+
+export const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+
+function toPart(fields: unknown, data: Uint8Array): Part {
+  if (!Array.isArray(fields) || fields.length !== 11) throw new FrameError("the header is not eleven fields");
+  const [version, run, epoch, seq, from, key, dtype, shape, part, parts] = fields as unknown[];
+  if (version !== protocol) throw new FrameError(`protocol ${String(version)}, not ${protocol}`);
+  if (typeof run !== "string" || typeof key !== "string" || ![epoch, seq, from, part, parts].every(isCount))
+    throw new FrameError("a header field has the wrong type");
+  if (typeof dtype !== "string" || !Object.hasOwn(elementBytes, dtype)) throw new FrameError("unknown dtype");
+  if (!Array.isArray(shape) || shape.length > maxDims || !shape.every(isCount)) throw new FrameError("no shape");
+  return { run, epoch, seq, from, key, dtype, shape, part, parts, data } as Part;
+}
+
+/** Bytes of the whole frame. */
+export const frameBytes = ({ dtype, shape }: Pick<PartHeader, "dtype" | "shape">): number =>
+  shape.reduce((n, dim) => n * dim, elementBytes[dtype] as number);
+
+function checkLengths({ part, parts, data, ...head }: Part, { maxFrame }: FrameLimits): void {
+  const total = frameBytes(head);
+  if (!(total <= maxFrame)) throw new FrameError(`a frame of ${total} bytes: at most ${maxFrame}`);
+  if (part >= parts) throw new FrameError(`part ${part} of ${parts}`);
+  const last = part === parts - 1;
+  const fits = last
+    ? data.length <= total && (parts > 1 || data.length === total)
+    : data.length * (parts - 1) < total && total <= data.length * parts;
+  if (!fits) throw new FrameError(`part ${part} of ${parts} has ${data.length} bytes of ${total}`);
+}

@@ -1,0 +1,94 @@
+// All that other clients send to the ranks of this process: each stream's parts in order, once each, put together to
+// frames. What is missing is asked for again; what comes twice is dropped.
+import type { Parcel, Pool } from "@orthant/core/internal";
+import { FrameError, frameBytes, type Part } from "./frame.ts";
+import { ranksOf } from "./subjects.ts";
+
+interface Source {
+  readonly from: number;
+  readonly set: string;
+  /** Number of the part that comes next. */
+  next: number;
+  /** A later part came: `next` is lost. */
+  gap: boolean;
+  /** Bytes since the last acknowledgement. */
+  unsaid: number;
+  /** The frame whose parts arrive. */
+  whole: { readonly head: Part; readonly data: Uint8Array; filled: number; parts: number } | undefined;
+}
+
+/** What became of a part. */
+export type Verdict = "taken" | "duplicate" | "gap";
+
+export class Inflow {
+  readonly #size: number;
+  readonly #pool: Pool;
+  readonly #deliver: (parcel: Parcel) => void;
+  readonly #sources = new Map<string, Source>();
+
+  constructor(size: number, pool: Pool, deliver: (parcel: Parcel) => void) {
+    this.#size = size;
+    this.#pool = pool;
+    this.#deliver = deliver;
+  }
+
+  /** Begins to listen to a stream, if it did not. */
+  open(from: number, set: string): void {
+    this.#source(from, set);
+  }
+
+  /** Throws a FrameError where the part does not continue the frame before it. */
+  accept(set: string, part: Part): Verdict {
+    const source = this.#source(part.from, set);
+    source.unsaid += part.data.length;
+    if (part.seq < source.next) return "duplicate";
+    if (part.seq > source.next) {
+      source.gap = true;
+      return "gap";
+    }
+    this.#append(source, part);
+    source.next += 1;
+    source.gap = false;
+    return "taken";
+  }
+
+  /** Of streams from the ranks in `ranks`: [from, set, parts received in order, 1 where the next is lost]. */
+  acks(ranks: ReadonlySet<number>): [number, string, number, number][] {
+    const sources = [...this.#sources.values()].filter(({ from }) => ranks.has(from));
+    return sources.map((source) => {
+      const { from, set, next, gap } = source;
+      source.unsaid = 0;
+      source.gap = false; // said once for each part that comes too early
+      return [from, set, next, gap ? 1 : 0];
+    });
+  }
+
+  /** Bytes that came from `ranks` since the last acknowledgement. */
+  unsaid(ranks: ReadonlySet<number>): number {
+    return this.#sources.values().reduce((sum, { from, unsaid }) => sum + (ranks.has(from) ? unsaid : 0), 0);
+  }
+
+  #source(from: number, set: string): Source {
+    const name = `${from} ${set}`;
+    const known = this.#sources.get(name);
+    if (known) return known;
+    const source: Source = { from, set, next: 0, gap: false, unsaid: 0, whole: undefined };
+    this.#sources.set(name, source);
+    return source;
+  }
+
+  #append(source: Source, part: Part): void {
+    const whole = source.whole ?? { head: part, data: this.#pool.take(frameBytes(part)), filled: 0, parts: 0 };
+    const { head, data, filled, parts } = whole;
+    const same = head.key === part.key && head.parts === part.parts && frameBytes(part) === data.length;
+    if (!same || part.part !== parts || filled + part.data.length > data.length)
+      throw new FrameError(`part ${part.part} of "${part.key}" does not follow part ${parts - 1} of "${head.key}"`);
+    data.set(part.data, filled);
+    whole.filled += part.data.length;
+    whole.parts += 1;
+    source.whole = whole.parts === head.parts ? undefined : whole;
+    if (source.whole) return;
+    const { from, key, dtype, shape } = head;
+    this.#deliver({ from, to: ranksOf(source.set, this.#size), key, frame: { dtype, shape, data } });
+  }
+}

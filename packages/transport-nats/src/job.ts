@@ -1,0 +1,30 @@
+// What a client is started with, and what it reports: plain data that crosses to its thread.
+import type { ThreadWiring } from "@orthant/core";
+import type { LinkOptions } from "./link.ts";
+
+export interface ClientJob extends LinkOptions {
+  readonly run: string;
+  readonly epoch: number;
+  readonly size: number;
+  /** Ranks of this process. */
+  readonly ranks: readonly number[];
+  readonly fingerprint: string;
+  readonly wiring: ThreadWiring;
+  readonly shared: SharedArrayBuffer;
+  /** ms. */
+  readonly gather: number;
+  readonly silence: number;
+  readonly heartbeat: number;
+  readonly linger: number;
+  /** Bytes. */
+  readonly window: number;
+  readonly maxFrame: number;
+}
+
+export type ClientReport =
+  | { readonly kind: "ready" }
+  | { readonly kind: "failed"; readonly message: string }
+  | { readonly kind: "done" };
+
+/** The thread of the wiring that stands for all other processes. */
+export const clientThread = ({ wiring }: Pick<ClientJob, "wiring">): number => Math.max(...wiring.home);

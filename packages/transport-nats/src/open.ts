@@ -1,0 +1,137 @@
+// Where a rank's program meets the transport: starting the client's thread, and the endpoints. The endpoints are those of
+// the threads transport, with what this process cannot see of the others added to the messages.
+import { Worker } from "node:worker_threads";
+import { joinThreads, type ThreadWiring, wireThreads } from "@orthant/core";
+import { Board } from "@orthant/core/internal";
+import { endpoint, type NatsTransport } from "./endpoint.ts";
+import { type ClientJob, type ClientReport, clientThread } from "./job.ts";
+import type { LinkOptions } from "./link.ts";
+import { Shared, sharedBytes } from "./shared.ts";
+import { subjectsOf } from "./subjects.ts";
+
+export interface RunOptions extends LinkOptions {
+  /** Ranks with the same run name meet; letters, digits, `_` and `-`. */
+  readonly run: string;
+  readonly size: number;
+  /** Of the run: frames and ranks of another are refused. Default 0. */
+  readonly epoch?: number;
+  /** What all ranks must agree on, such as the plan as text. */
+  readonly fingerprint?: string;
+  /** ms to wait for the other ranks. Default 60 000. */
+  readonly gather?: number;
+  /** ms that a rank may say nothing before it is given up. Default 30 000. */
+  readonly silence?: number;
+  /** ms between two signs of life. Default 1000. */
+  readonly heartbeat?: number;
+  /** ms that `close` waits for the receivers to acknowledge. Default 5000. */
+  readonly linger?: number;
+  /** Bytes a sender may have with one receiver that this one did not `recv` yet. Default 64 MiB. */
+  readonly credit?: number;
+  /** Bytes from one process to another that are published and not acknowledged. By default 16 MiB, or less where more
+   * than three processes share the 64 MiB that a server holds for one of them. */
+  readonly window?: number;
+  /** Bytes of one frame, at most. Default 1 GiB. */
+  readonly maxFrame?: number;
+}
+
+export interface NatsOptions extends RunOptions {
+  readonly rank: number;
+  /** ms after which what waits rejects and names who waits for whom; Infinity for never. Default 60 000. */
+  readonly stall?: number;
+}
+
+/** Plain data for the threads of this process. */
+export interface NatsTicket {
+  readonly wiring: ThreadWiring;
+  readonly shared: SharedArrayBuffer;
+  /** The process's ranks, by thread. */
+  readonly threads: readonly (readonly number[])[];
+}
+
+/** The home of every rank: its thread, or the client's. */
+function homes(size: number, threads: readonly (readonly number[])[]): number[] {
+  const ranks = threads.flat();
+  const wrong = ranks.find(
+    (rank, i) => !(Number.isInteger(rank) && rank >= 0 && rank < size) || ranks.indexOf(rank) < i,
+  );
+  if (wrong !== undefined || ranks.length === 0)
+    throw new Error(`ranks [${ranks.join(", ")}] of ${size}: each once, from 0 to ${size - 1}`);
+  const home: number[] = Array(size).fill(threads.length);
+  for (const [thread, own] of threads.entries()) for (const rank of own) home[rank] = thread;
+  return home;
+}
+
+function jobOf(options: RunOptions, threads: readonly (readonly number[])[]): ClientJob {
+  const { size, credit = 64 * 2 ** 20, epoch = 0, fingerprint = "", run } = options;
+  subjectsOf(run, epoch);
+  const ranks = threads.flat();
+  const others = Math.max(1, size - ranks.length);
+  const defaults = { gather: 60_000, silence: 30_000, heartbeat: 1000, linger: 5000, maxFrame: 2 ** 30 };
+  const limits = { ...defaults, window: Math.min(2 ** 24, 2 ** 26 / others), ...options };
+  const wiring = wireThreads(homes(size, threads), { credit });
+  return { ...limits, epoch, fingerprint, ranks, wiring, shared: new SharedArrayBuffer(sharedBytes(size)) };
+}
+
+/**
+ * Starts this process's client and waits until all ranks of the run have met. `threads` are the ranks of each of the
+ * process's threads; each thread then calls `joinNats`. Rejects, in one line, where there is no server, it refuses the
+ * credentials, the ranks do not agree or do not come.
+ */
+export async function startNats(options: RunOptions, threads: readonly (readonly number[])[]): Promise<NatsTicket> {
+  const job = jobOf(options, threads);
+  if (job.ranks.length < job.size) await started(job);
+  return { wiring: job.wiring, shared: job.shared, threads };
+}
+
+function started(job: ClientJob): Promise<void> {
+  // Flags of this program, such as --eval, are not the client's.
+  const worker = new Worker(new URL("./client.ts", import.meta.url), { workerData: job, execArgv: [] });
+  return new Promise((resolve, reject) => {
+    worker.on("message", (report: ClientReport) => {
+      if (report.kind === "failed") reject(new Error(report.message));
+      if (report.kind !== "ready") return;
+      worker.unref();
+      resolve();
+    });
+    const lose = (error: Error): void => {
+      abandon(job, `the client's thread failed: ${error.message}`);
+      reject(error);
+    };
+    worker.on("error", lose);
+    worker.on("exit", (code) => lose(new Error(`ended with code ${code}`)));
+  });
+}
+
+/** Nobody serves the rings any more: who waits for ranks elsewhere must hear of it. */
+function abandon({ wiring, shared, ranks, size }: ClientJob, reason: string): void {
+  const board = new Board(wiring.board, wiring.home, wiring.credit);
+  const known = new Shared(shared, size);
+  for (const rank of wiring.home.keys()) {
+    if (ranks.includes(rank) || board.closed(rank)) continue;
+    known.setReason(rank, reason);
+    board.close(rank);
+  }
+  for (const rank of ranks) known.leave(rank);
+}
+
+/** The endpoints, by rank, of the ranks at home on `thread`. To be called once a thread. `stall` in ms. */
+export function joinNats(ticket: NatsTicket, thread: number, { stall = 60_000 } = {}): Map<number, NatsTransport> {
+  const { wiring, threads } = ticket;
+  const { home, credit } = wiring;
+  const own = new Set(threads.flat());
+  const board = new Board(wiring.board, home, credit);
+  const around = {
+    shared: new Shared(ticket.shared, home.length),
+    far: new Set(home.keys().filter((rank) => !own.has(rank))),
+    wake: () => board.wake(clientThread(ticket)),
+  };
+  const inner = joinThreads(wiring, thread, { stall });
+  return new Map([...inner].map(([rank, transport]) => [rank, endpoint(transport, around)]));
+}
+
+/** One rank's endpoint of a run over NATS, with a client of its own. */
+export async function openNats(options: NatsOptions): Promise<NatsTransport> {
+  const ticket = await startNats(options, [[options.rank]]);
+  const { stall } = options;
+  return joinNats(ticket, 0, stall === undefined ? {} : { stall }).get(options.rank) as NatsTransport;
+}

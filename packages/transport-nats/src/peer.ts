@@ -1,0 +1,84 @@
+// What one client knows of another: which ranks live there, what it last said, what it was last told. Plain bookkeeping.
+import type { Board } from "@orthant/core/internal";
+import type { State } from "./control.ts";
+import type { Shared } from "./shared.ts";
+
+/** Words of 8 bytes count modulo 2^32. */
+const since = (now: number, before: number): number => (now - before) >>> 0;
+
+export class Peer {
+  /** Its lowest rank. */
+  readonly node: number;
+  readonly ranks: ReadonlySet<number>;
+  /** Ranks that closed, or were given up. */
+  readonly left = new Set<number>();
+  /** Heartbeats missed in a row. */
+  missed = 0;
+  /** Sends there wait for credit with my ranks. */
+  asks = false;
+  /** Ticks in a row that found a send here not resolved. */
+  stuck = 0;
+  /** Something changed that it should hear of: at once, or soon. */
+  due: "now" | "soon" | undefined;
+  #heard = 0;
+  #told = 0;
+  #toldWords = 0;
+  #toldWaiting = "";
+  readonly #waiting = new Set<number>();
+  readonly #consumed = new Map<number, number>();
+
+  constructor(node: number, ranks: readonly number[]) {
+    this.node = node;
+    this.ranks = new Set(ranks);
+  }
+
+  get gone(): boolean {
+    return this.left.size === this.ranks.size;
+  }
+
+  /** Sends here seem to wait for credit with its ranks. */
+  get asking(): boolean {
+    return this.stuck > 1;
+  }
+
+  /** True where `state` is newer than any before. */
+  hear({ count, asks }: State): boolean {
+    this.missed = 0;
+    if (count <= this.#heard) return false;
+    this.#heard = count;
+    this.asks = asks;
+    return true;
+  }
+
+  /** The number of the next message to it. */
+  tell(words: number, waiting: readonly number[]): number {
+    this.due = undefined;
+    this.#toldWords = words;
+    this.#toldWaiting = waiting.join();
+    return ++this.#told;
+  }
+
+  /** It should hear how things stand: it asks and they changed, or much was consumed. */
+  lacks(words: number, waiting: readonly number[], much: number): boolean {
+    const more = since(words, this.#toldWords);
+    return more >= much || (this.asks && (more > 0 || waiting.join() !== this.#toldWaiting));
+  }
+
+  /** Carries what it says of its ranks over to the board, where the senders of this process look. */
+  mirror({ waiting, consumed }: State, board: Board, shared: Shared, own: ReadonlySet<number>): void {
+    for (const rank of this.ranks) {
+      const waits = waiting.includes(rank);
+      if (waits === this.#waiting.has(rank)) continue;
+      board.wait(rank, waits ? 1 : -1);
+      if (waits) this.#waiting.add(rank);
+      else this.#waiting.delete(rank);
+    }
+    for (const [from, to, words] of consumed) {
+      if (!own.has(from) || !this.ranks.has(to)) continue;
+      const pair = from * shared.size + to;
+      const more = since(words, this.#consumed.get(pair) ?? 0);
+      this.#consumed.set(pair, words);
+      if (more > 0) board.giveCredit(from, to, more * 8);
+    }
+  }
+}

@@ -1,0 +1,140 @@
+// What a rank's thread and the client's thread know of each other beside the rings: who waits, what was consumed, what
+// was counted, what each rank did last. Shared memory; every counter access atomic.
+
+/** What the client counts. */
+const counted = ["published", "received", "resent", "duplicates", "gaps", "refused", "reconnects"] as const;
+export type Counts = Record<(typeof counted)[number], number>;
+
+/** The flight recorder keeps this many actions of a rank, */
+const kept = 16;
+/** each in this many bytes: one for the length, then UTF-8. */
+const actionBytes = 128;
+const reasonBytes = 512;
+
+/** Bytes of the shared memory of `size` ranks. */
+export const sharedBytes = (size: number): number =>
+  4 * (1 + counted.length + 4 * size + size * size) + size * (kept * actionBytes + reasonBytes);
+
+export class Shared {
+  readonly size: number;
+  readonly #asked: Int32Array;
+  readonly #counts: Int32Array;
+  readonly #sends: Int32Array;
+  readonly #waits: Int32Array;
+  readonly #left: Int32Array;
+  readonly #actions: Int32Array;
+  readonly #consumed: Int32Array;
+  readonly #recorder: Uint8Array;
+  readonly #reasons: Uint8Array;
+
+  constructor(memory: SharedArrayBuffer, size: number) {
+    let at = 0;
+    const take = (bytes: number): [SharedArrayBuffer, number] => {
+      at += bytes;
+      return [memory, at - bytes];
+    };
+    const words = (count: number): Int32Array => new Int32Array(...take(4 * count), count);
+    this.size = size;
+    this.#asked = words(1);
+    this.#counts = words(counted.length);
+    this.#sends = words(size);
+    this.#waits = words(size);
+    this.#left = words(size);
+    this.#actions = words(size);
+    this.#consumed = words(size * size);
+    this.#recorder = new Uint8Array(...take(size * kept * actionBytes));
+    this.#reasons = new Uint8Array(...take(size * reasonBytes));
+  }
+
+  /** Some other client asks how things stand: wake the client where they change. */
+  asked(): boolean {
+    return Atomics.load(this.#asked, 0) === 1;
+  }
+
+  setAsked(asked: boolean): void {
+    Atomics.store(this.#asked, 0, asked ? 1 : 0);
+  }
+
+  count(what: keyof Counts, more = 1): void {
+    Atomics.add(this.#counts, counted.indexOf(what), more);
+  }
+
+  counts(): Counts {
+    return Object.fromEntries(counted.map((name, i) => [name, Atomics.load(this.#counts, i)])) as Counts;
+  }
+
+  /** Sends to `rank` that did not resolve yet became one more or one less. */
+  addSend(rank: number, change: 1 | -1): void {
+    Atomics.add(this.#sends, rank, change);
+  }
+
+  sends(rank: number): number {
+    return Atomics.load(this.#sends, rank);
+  }
+
+  /** What `rank`, of this process, waits for became one more or one less. */
+  addWait(rank: number, change: 1 | -1): void {
+    Atomics.add(this.#waits, rank, change);
+  }
+
+  waits(rank: number): boolean {
+    return Atomics.load(this.#waits, rank) > 0;
+  }
+
+  /** `to`, of this process, received `bytes` of `from`. */
+  consume(from: number, to: number, bytes: number): void {
+    Atomics.add(this.#consumed, from * this.size + to, Math.ceil(bytes / 8));
+  }
+
+  /** Words of 8 bytes, modulo 2^32. */
+  consumed(from: number, to: number): number {
+    return Atomics.load(this.#consumed, from * this.size + to) >>> 0;
+  }
+
+  /** The client sent on all that `rank` had sent, and said goodbye. */
+  leave(rank: number): void {
+    Atomics.store(this.#left, rank, 1);
+    Atomics.notify(this.#left, rank);
+  }
+
+  hasLeft(rank: number): boolean {
+    return Atomics.load(this.#left, rank) === 1;
+  }
+
+  /** Until `leave`; undefined where that was. */
+  untilLeft(rank: number): Promise<unknown> | undefined {
+    const wait = Atomics.waitAsync(this.#left, rank, 0);
+    return wait.async ? wait.value : undefined;
+  }
+
+  record(rank: number, action: string): void {
+    const slot = Atomics.add(this.#actions, rank, 1) & (kept - 1);
+    writeText(this.#recorder, (rank * kept + slot) * actionBytes, action, actionBytes);
+  }
+
+  /** Up to 16 last actions, the newest last. */
+  recorded(rank: number): string[] {
+    const count = Atomics.load(this.#actions, rank) >>> 0;
+    const first = Math.max(0, count - kept);
+    return Array.from({ length: count - first }, (_, i) =>
+      readText(this.#recorder, (rank * kept + ((first + i) & (kept - 1))) * actionBytes),
+    );
+  }
+
+  setReason(rank: number, reason: string): void {
+    writeText(this.#reasons, rank * reasonBytes, reason, reasonBytes);
+  }
+
+  reason(rank: number): string {
+    return readText(this.#reasons, rank * reasonBytes);
+  }
+}
+
+function writeText(memory: Uint8Array, at: number, text: string, room: number): void {
+  const bytes = new TextEncoder().encode(text).subarray(0, Math.min(255, room - 1));
+  memory.set(bytes, at + 1);
+  memory[at] = bytes.length;
+}
+
+const readText = (memory: Uint8Array, at: number): string =>
+  new TextDecoder().decode(memory.slice(at + 1, at + 1 + (memory[at] as number)));

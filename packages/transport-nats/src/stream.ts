@@ -1,0 +1,148 @@
+// One sender's parts to one set of receivers: numbered, kept until every receiver has them, sent again from the first
+// that one of them misses (go-back-N: the server keeps the order, so what is lost is lost in a row). Publishes nothing.
+
+/** ms between two answers to reports of a gap. */
+const patience = 100;
+
+/** A part on the wire. */
+export interface Cut {
+  readonly bytes: Uint8Array;
+  /** Published more than once: a copy may still be on its way out when the last acknowledgement comes. */
+  again: boolean;
+}
+
+/** A part that was cut, and the bytes of the stream up to its end. */
+interface Kept extends Cut {
+  readonly end: number;
+}
+
+/** Yields the next part of the frames in order, undefined while there is none; `seq` is what it is numbered. */
+export type Cutter = (seq: number) => Uint8Array | undefined;
+
+export class Stream {
+  readonly from: number;
+  readonly set: string;
+  readonly subject: string;
+  /** Clients that receive it and are still there. */
+  readonly nodes: Set<number>;
+  readonly #cut: Cutter;
+  readonly #free: (bytes: Uint8Array) => void;
+  /** By client: parts received in order. None while it did not say that it listens. */
+  readonly #acked = new Map<number, number>();
+  readonly #kept: Kept[] = [];
+  /** Number of the first part kept, and bytes before it. */
+  #first = 0;
+  #start = 0;
+  /** Index in `kept` of the next to publish. */
+  #cursor = 0;
+  /** When a part was published or acknowledged last, ms; times resent since. */
+  #moved = 0;
+  #tries = 0;
+  /** When it went back last, ms. */
+  #rewound = Number.NEGATIVE_INFINITY;
+
+  constructor(
+    from: number,
+    set: string,
+    subject: string,
+    nodes: readonly number[],
+    cut: Cutter,
+    free: (bytes: Uint8Array) => void,
+  ) {
+    this.from = from;
+    this.set = set;
+    this.subject = subject;
+    this.nodes = new Set(nodes);
+    this.#cut = cut;
+    this.#free = free;
+  }
+
+  /** Every receiver listens. */
+  get open(): boolean {
+    return this.nodes.size === this.#acked.size;
+  }
+
+  listens(node: number): boolean {
+    return this.#acked.has(node);
+  }
+
+  /** Published or not, something is not yet with every receiver. */
+  get busy(): boolean {
+    return this.next() !== undefined || this.#kept.length > 0;
+  }
+
+  /** The part to publish next. */
+  next(): Cut | undefined {
+    const kept = this.#kept[this.#cursor];
+    if (kept) return kept;
+    const bytes = this.nodes.size > 0 ? this.#cut(this.#first + this.#kept.length) : undefined;
+    if (bytes === undefined) return undefined;
+    this.#kept.push({ bytes, again: false, end: (this.#kept.at(-1)?.end ?? this.#start) + bytes.length });
+    return this.#kept[this.#cursor];
+  }
+
+  published(now: number): void {
+    this.#cursor += 1;
+    this.#moved = now;
+  }
+
+  /** Bytes published that `node` did not acknowledge. */
+  flying(node: number): number {
+    const acked = (this.#acked.get(node) ?? 0) - this.#first;
+    return this.nodes.has(node) ? Math.max(0, this.#endOf(this.#cursor) - this.#endOf(acked)) : 0;
+  }
+
+  /** `node` has the first `parts` parts, and where `gap`, misses the next one but not all after it. */
+  acknowledge(node: number, parts: number, gap: boolean, now: number): void {
+    if (!this.nodes.has(node) || parts > this.#first + this.#kept.length) return;
+    const before = this.#acked.get(node);
+    this.#acked.set(node, Math.max(before ?? 0, parts));
+    if (before !== undefined && parts > before) this.#progress(now);
+    this.#release();
+    // Every part that comes too early is reported: they must not make it go back again and again.
+    if (gap && parts === this.#acked.get(node) && now - this.#rewound > patience) this.rewind(now);
+  }
+
+  /** Publishes again whatever is not acknowledged by all. */
+  rewind(now: number): void {
+    for (const kept of this.#kept.slice(0, this.#cursor)) kept.again = true;
+    this.#cursor = 0;
+    this.#moved = now;
+    this.#rewound = now;
+  }
+
+  /** Rewinds where nothing moved for `timeout` ms, doubled at each try, 16 times as long at most. True where it did. */
+  retry(now: number, timeout: number): boolean {
+    if (this.#cursor === 0 || now - this.#moved < timeout * 2 ** this.#tries) return false;
+    this.#tries = Math.min(4, this.#tries + 1);
+    this.rewind(now);
+    return true;
+  }
+
+  /** `node` is no longer a receiver. */
+  drop(node: number): void {
+    this.nodes.delete(node);
+    this.#acked.delete(node);
+    this.#release();
+  }
+
+  #progress(now: number): void {
+    this.#moved = now;
+    this.#tries = 0;
+  }
+
+  /** Frees what every receiver has. */
+  #release(): void {
+    if (!this.open) return;
+    const parts = Math.min(...this.#acked.values(), this.#first + this.#kept.length) - this.#first;
+    const freed = this.#kept.splice(0, parts);
+    this.#first += freed.length;
+    this.#start = freed.at(-1)?.end ?? this.#start;
+    this.#cursor = Math.max(0, this.#cursor - freed.length);
+    for (const { bytes, again } of freed) if (!again) this.#free(bytes);
+  }
+
+  #endOf(count: number): number {
+    return count > 0 ? (this.#kept[count - 1]?.end ?? this.#start) : this.#start;
+  }
+}

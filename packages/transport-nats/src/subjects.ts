@@ -1,0 +1,32 @@
+// The names on the server: all of a run's begin with `orthant.RUN.`, so permissions can keep runs apart. A message to
+// several ranks is published once, on the subject of that set of ranks, which their clients subscribe to.
+
+export interface Subjects {
+  readonly lobby: string;
+  /** To the client whose lowest rank is `node`. */
+  state(node: number): string;
+  /** From one rank to a set of ranks. */
+  data(set: string, from: number | "*"): string;
+}
+
+/** Throws where `run` cannot be part of a subject. */
+export function subjectsOf(run: string, epoch: number): Subjects {
+  if (!/^[\w-]{1,64}$/.test(run)) throw new Error(`run "${run}": 1 to 64 letters, digits, _ and -`);
+  const prefix = `orthant.${run}`;
+  return {
+    lobby: `${prefix}.lobby`,
+    state: (node) => `${prefix}.${epoch}.state.${node}`,
+    data: (set, from) => `${prefix}.${epoch}.data.${set}.${from}`,
+  };
+}
+
+/** A set of ranks as a hexadecimal bitmap: 256 ranks are 64 characters. */
+export const setOf = (ranks: readonly number[]): string =>
+  ranks.reduce((set, rank) => set | (1n << BigInt(rank)), 0n).toString(16);
+
+/** The ranks below `size` in a set; none where it is not a set. */
+export function ranksOf(set: string, size: number): number[] {
+  if (!/^[\da-f]{1,1024}$/.test(set)) return [];
+  const bits = BigInt(`0x${set}`);
+  return Array.from({ length: size }, (_, rank) => rank).filter((rank) => (bits >> BigInt(rank)) & 1n);
+}

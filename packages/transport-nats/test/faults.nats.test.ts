@@ -1,0 +1,122 @@
+// What networks do: the server dies and comes back, a rank's thread is blocked, a rank is killed, a rank never comes.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { setTimeout } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import type { Frame } from "@orthant/core";
+import { afterAll, expect, it } from "vitest";
+import { type NatsTransport, openNats } from "../src/index.ts";
+import { openAll, runName } from "./open.ts";
+import { TestServer } from "./server.ts";
+
+const server = await TestServer.start();
+afterAll(() => server.stop());
+const servers = server.url;
+
+const numbers = (seed: number, length: number): Frame => {
+  const data = Int32Array.from({ length }, (_, i) => Math.imul(i + seed, 0x9e3779b1));
+  return { dtype: "int32", shape: [length], data: new Uint8Array(data.buffer) };
+};
+
+const closeAll = (ranks: readonly NatsTransport[]) => Promise.all(ranks.map((rank) => rank.close()));
+
+/** Each rank sends to all others, `steps` times, and checks what comes. */
+const exchange = async ({ rank, size, send, recv, recycle }: NatsTransport, steps: number, length: number) => {
+  const others = [...Array(size).keys()].filter((other) => other !== rank);
+  for (let step = 0; step < steps; step++) {
+    const sent = send(others, `step ${step}`, numbers(rank + step, length));
+    for (const other of others) {
+      const { data } = await recv(other, `step ${step}`);
+      if (Buffer.compare(data, numbers(other + step, length).data) !== 0) throw new Error(`step ${step}: other bytes`);
+      recycle?.(data);
+    }
+    await sent;
+  }
+};
+
+it("goes on with the same bytes when the server is killed and restarted in mid-traffic", async () => {
+  const ranks = await openAll(3, { servers });
+  const done = Promise.all(ranks.map((rank) => exchange(rank, 60, 300_000)));
+  for (let i = 0; i < 2; i++) {
+    await setTimeout(200);
+    await server.kill();
+    await setTimeout(300);
+    await server.up();
+  }
+  await done;
+  expect(ranks[0]!.counts().reconnects).toBeGreaterThan(0);
+  expect(ranks[0]!.counts().refused).toBe(0);
+  await closeAll(ranks);
+});
+
+it("publishes once what goes to several", async () => {
+  const ranks = await openAll(3, { servers });
+  await Promise.all([
+    ranks[0]!.send([1, 2], "both", numbers(1, 1000)),
+    ranks[1]!.recv(0, "both"),
+    ranks[2]!.recv(0, "both"),
+  ]);
+  expect(ranks[0]!.counts().published).toBe(1);
+  await closeAll(ranks);
+});
+
+it("misses no heartbeat and no frame while the ranks' thread is blocked", async () => {
+  const ranks = await openAll(2, { servers, heartbeat: 100, silence: 1000, credit: 2 ** 20 });
+  const done = Promise.all(ranks.map((rank) => exchange(rank, 20, 100_000)));
+  await setTimeout(50);
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3000);
+  await done;
+  await closeAll(ranks);
+});
+
+it("bounds what a receiver has not asked for, and lets through what it waits for behind it", async () => {
+  const ranks = await openAll(2, { servers, credit: 2 ** 20 });
+  const [a, b] = ranks as [NatsTransport, NatsTransport];
+  let done = 0;
+  const sends = Array.from({ length: 12 }, (_, i) => a.send([1], `${i}`, numbers(i, 2 ** 16)).then(() => done++));
+  await setTimeout(300);
+  expect(done).toBe(4);
+  await b.recv(0, "0");
+  await expect.poll(() => done).toBe(5);
+  await b.recv(0, "11");
+  await Promise.all(sends);
+  await closeAll(ranks);
+});
+
+it("does not deadlock two ranks that both send before they receive", async () => {
+  const ranks = await openAll(2, { servers, credit: 2 ** 20 });
+  const run = async ({ rank, send, recv }: NatsTransport) => {
+    for (let i = 0; i < 12; i++) await send([1 - rank], `${i}`, numbers(i, 2 ** 16));
+    for (let i = 0; i < 12; i++) await recv(1 - rank, `${i}`);
+  };
+  await Promise.all(ranks.map(run));
+  await closeAll(ranks);
+});
+
+it("names a rank that is killed, and what it did last", async () => {
+  const run = runName();
+  const child = spawn(process.execPath, [fileURLToPath(new URL("./rank.ts", import.meta.url)), servers, run]);
+  const [a] = await Promise.all([
+    openNats({ servers, run, rank: 0, size: 2, heartbeat: 100, silence: 1500 }),
+    once(child.stdout, "data"),
+  ]);
+  await a.recv(1, "dp.all-gather step 1");
+  await setTimeout(300);
+  child.kill("SIGKILL");
+  const from = performance.now();
+  await expect(a.recv(1, "dp.all-gather step 2")).rejects.toThrow(
+    /rank 1, which is closed: "dp.all-gather step 2": no word of it for \d+ ms.*\(last seen: never\)/,
+  );
+  expect(performance.now() - from).toBeLessThan(3000);
+  await a.close();
+});
+
+it("says which rank never entered a collective, and where it was last", async () => {
+  const ranks = await openAll(2, { servers, heartbeat: 50, stall: 600 });
+  const [a, b] = ranks as [NatsTransport, NatsTransport];
+  await b.send([0], "tp.all-reduce step 12", numbers(0, 1));
+  await expect(a.recv(1, "dp.all-gather step 12 layer 3")).rejects.toThrow(
+    "rank 1 never entered dp.all-gather step 12 layer 3 (last seen: tp.all-reduce step 12)",
+  );
+  await closeAll(ranks);
+});
