@@ -1,6 +1,6 @@
 // A real nats-server for tests: found on the PATH, or installed by apt where this is root; never skipped. Ends only what
 // it started.
-import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect, createServer } from "node:net";
@@ -10,18 +10,14 @@ import { setTimeout } from "node:timers/promises";
 
 const advice = "no nats-server on the PATH: apt-get install nats-server, or a binary from nats.io/download";
 
-function install(): void {
-  const runs = (command: string, ...args: string[]): boolean => {
-    try {
-      execFileSync(command, args, { stdio: "ignore" });
-      return true;
-    } catch {
-      return false;
-    }
-  };
+/** Debian keeps servers, and what installs them, where an ordinary PATH does not look. */
+const env = { ...process.env, PATH: `${process.env.PATH}:/usr/local/sbin:/usr/sbin:/sbin` };
+
+/** Makes sure that there is a nats-server. Call it once before tests that run side by side: apt lets one in at a time. */
+export function install(): void {
+  const runs = (command: string, ...args: string[]): boolean => spawnSync(command, args, { env }).status === 0;
   if (runs("nats-server", "--version")) return;
-  const installs = process.getuid?.() === 0 && runs("apt-get", "update");
-  if (installs) runs("apt-get", "install", "-y", "nats-server");
+  if (process.getuid?.() === 0 && runs("apt-get", "update")) runs("apt-get", "install", "-y", "nats-server");
   if (!runs("nats-server", "--version")) throw new Error(advice);
 }
 
@@ -66,7 +62,7 @@ export class TestServer {
   async up(): Promise<void> {
     const file = join(this.#folder, "server.conf");
     writeFileSync(file, `host: 127.0.0.1\nport: ${this.port}\n${this.#config}\n`);
-    const child = spawn("nats-server", ["-c", file], { stdio: "ignore" });
+    const child = spawn("nats-server", ["-c", file], { stdio: "ignore", env });
     this.#process = child;
     process.once("exit", () => child.kill("SIGKILL"));
     for (let i = 0; i < 100 && !(await answers(this.port)); i++) await setTimeout(50);

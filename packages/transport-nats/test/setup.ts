@@ -1,0 +1,4 @@
+// Before the tests: a nats-server, found or installed.
+import { install } from "./server.ts";
+
+install();
