@@ -1,7 +1,8 @@
 // Where the ranks of a run live and what carries their frames. A host starts every rank of a plan and hears from them.
+
+import type { Outcome, RankEvents } from "./events.ts";
 import type { TrainOptions } from "./options.ts";
 import type { Plan } from "./plan.ts";
-import type { Outcome, RankEvents } from "./rank.ts";
 
 export interface HostJob {
   readonly options: TrainOptions;

@@ -2,6 +2,7 @@
 
 export { useDevice } from "./devices/index.ts";
 export { useFastGradients } from "./devices/wasm/gradients.ts";
+export type { Outcome, RankEvents, StepReport } from "./events.ts";
 export { type Forward, type ForwardInput, forward, type Weights } from "./forward.ts";
 export { Group } from "./group.ts";
 export type { Host } from "./host.ts";
@@ -16,7 +17,6 @@ export { chunk, type Init, keptRange, localShape, type ParamSpec } from "./param
 export { adjoint, dual, type Held, type Placement, type Transition, transitions } from "./placement.ts";
 export { type Plan, plan, type RankPlan, showRank } from "./plan.ts";
 export { normal, randomKey, uniformInt } from "./random.ts";
-export type { Outcome, RankEvents, StepReport } from "./rank.ts";
 export { Reductions } from "./reduction.ts";
 export { describePlan } from "./report/plan-text.ts";
 export * from "./schedule.ts";

@@ -4,10 +4,11 @@
 import type { Members } from "./collectives.ts";
 import { agree, type Report, type Verdict } from "./control.ts";
 import { counted } from "./counted.ts";
+import type { ActionTime, Outcome, RankEvents } from "./events.ts";
 import { execute, type StepContext } from "./execute.ts";
 import { Group } from "./group.ts";
 import { ranksAlong } from "./mesh.ts";
-import { type Held, Meter } from "./meter.ts";
+import { Meter } from "./meter.ts";
 import type { TrainOptions } from "./options.ts";
 import { initialValues, localShape, type ParamSpec } from "./params.ts";
 import { type Plan, type RankPlan, showRank } from "./plan.ts";
@@ -19,44 +20,6 @@ import type { Transport } from "./transport.ts";
 import { gradientSquares, Updates } from "./updates.ts";
 import { rebind, recompute } from "./vjp.ts";
 
-/** One action done; times in milliseconds since the epoch. */
-export interface ActionTime {
-  readonly action: string;
-  readonly from: number;
-  readonly to: number;
-}
-
-export interface StepReport extends Verdict {
-  /** Counted from 0. */
-  readonly step: number;
-  readonly lr: number;
-  /** From the start of the step until all ranks agreed, in milliseconds. */
-  readonly ms: number;
-}
-
-/** What a rank tells while it runs. All optional: a rank that nobody watches does no work for it. */
-export interface RankEvents {
-  /** From rank 0, after each step. The loss is per token here. */
-  onStep?(report: StepReport): void;
-  /** From every rank, after each step. */
-  onActions?(rank: number, step: number, actions: readonly ActionTime[]): void;
-  /** From every rank, before each update; the tensors are lent. */
-  onGradients?(rank: number, step: number, owned: readonly Owned[]): Promise<void>;
-}
-
-/** What a rank leaves behind. */
-export interface Outcome {
-  readonly rank: number;
-  /** The loss per token of every step. */
-  readonly losses: readonly number[];
-  /** The pieces it owns, by parameter name. */
-  readonly pieces: ReadonlyMap<string, Float32Array>;
-  /** Bytes held, each kind at its peak. */
-  readonly peak: Held;
-  /** Bytes sent over the whole run, by axis. */
-  readonly sent: Readonly<Record<string, number>>;
-}
-
 export interface RankJob {
   readonly options: TrainOptions;
   readonly plan: Plan;
@@ -66,7 +29,10 @@ export interface RankJob {
   stopped(): boolean;
 }
 
-/** Runs a rank to its end. Frees every tensor; leaves the transport open. Errors name the rank, the step and the action. */
+/**
+ * Runs a rank to its end and leaves the transport open. Frees every tensor, but for the activations in flight where it fails.
+ * Errors name the rank, the step and the action.
+ */
 export async function runRank(job: RankJob): Promise<Outcome> {
   const self = job.plan.ranks[job.transport.rank]!;
   const { transport, sent } = counted(job.transport);

@@ -69,7 +69,6 @@ export class GradSum {
   }
 
   get = (name: string): Tensor | undefined => this.#sums.get(name);
-  has = (name: string): boolean => this.#sums.has(name);
 
   add(names: readonly string[], grads: readonly Tensor[]): void {
     names.forEach((name, i) => {

@@ -1,12 +1,12 @@
 // The one call: plan, start the ranks, tell what happens, hand back losses and weights.
 import { workerData } from "node:worker_threads";
 import { assemble } from "./assemble.ts";
+import type { Outcome } from "./events.ts";
 import type { Weights } from "./forward.ts";
 import { serveThread, type ThreadTicket, threads } from "./hosts/threads.ts";
 import type { Held } from "./meter.ts";
 import type { TrainOptions } from "./options.ts";
 import { type Plan, plan } from "./plan.ts";
-import type { Outcome } from "./rank.ts";
 import { openRun } from "./report/run.ts";
 
 export interface TrainResult {

@@ -1,7 +1,8 @@
 // All ranks in this thread, interleaved at their awaits. For tests, and for a look at a mesh without workers.
 import { useDevice } from "../devices/index.ts";
+import type { Outcome } from "../events.ts";
 import type { Host, HostJob } from "../host.ts";
-import { type Outcome, runRank } from "../rank.ts";
+import { runRank } from "../rank.ts";
 import type { Transport } from "../transport.ts";
 import { memory as memoryTransports } from "../transports/memory.ts";
 

@@ -5,10 +5,11 @@ import { availableParallelism } from "node:os";
 import { pathToFileURL } from "node:url";
 import { parentPort, Worker } from "node:worker_threads";
 import { useDevice } from "../devices/index.ts";
+import type { ActionTime, Outcome, RankEvents, StepReport } from "../events.ts";
 import type { Host, HostJob } from "../host.ts";
 import type { TrainOptions } from "../options.ts";
 import type { Plan } from "../plan.ts";
-import { type ActionTime, type Outcome, type RankEvents, runRank, type StepReport } from "../rank.ts";
+import { runRank } from "../rank.ts";
 import { joinThreads, type ThreadWiring, wireThreads } from "../transports/threads.ts";
 import { together } from "./memory.ts";
 
