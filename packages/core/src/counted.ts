@@ -13,7 +13,7 @@ export function counted(inner: Transport): { transport: Transport; sent: Record<
       return inner.send(to, key, frame);
     },
     recv: (from, key) => inner.recv(from, key),
-    close: () => inner.close(),
+    close: (failure) => inner.close(failure),
     recycle: (data) => inner.recycle?.(data),
   };
   return { transport, sent };

@@ -3,7 +3,9 @@ import { workerData } from "node:worker_threads";
 import { assemble } from "./assemble.ts";
 import type { Outcome } from "./events.ts";
 import type { Weights } from "./forward.ts";
-import { serveThread, type ThreadTicket, threads } from "./hosts/threads.ts";
+import type { Host } from "./host.ts";
+import { serveThread, type ThreadTicket } from "./hosts/spread.ts";
+import { threads } from "./hosts/threads.ts";
 import type { Held } from "./meter.ts";
 import type { TrainOptions } from "./options.ts";
 import { type Plan, plan } from "./plan.ts";
@@ -23,33 +25,39 @@ export interface TrainResult {
   readonly dir: string | undefined;
 }
 
+/** What the command line leaves for `train`, whichever copy of the library the script has. */
+type Shelf = { readonly [name: symbol]: unknown };
 /** Set by `orthant plan`: takes the options instead of training. */
 type Intercept = (options: TrainOptions) => Promise<void>;
-const intercept = (): Intercept | undefined =>
-  (globalThis as { [key: symbol]: Intercept | undefined })[Symbol.for("orthant.intercept")];
+const intercept = () => (globalThis as Shelf)[Symbol.for("orthant.intercept")] as Intercept | undefined;
+/** Set by `orthant run`: where the ranks live, whatever the script says. */
+const launched = () => (globalThis as Shelf)[Symbol.for("orthant.host")] as Host | undefined;
 
 const never = new Promise<never>(() => {});
 
 /**
  * Trains `model` and resolves when the last step is done, or the step in which the user pressed Ctrl-C. The first error of
- * any rank rejects, all other ranks ended. In a worker thread that `threads()` started this call runs the ranks of that
- * thread and never resolves, so what a script does after training happens once.
+ * any rank rejects, all other ranks ended. What a script does after training happens once: in a worker thread this call
+ * runs the ranks of that thread and never resolves; in a process without rank 0 it ends the process.
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
   const taken = intercept();
   if (taken) return taken(options).then(() => never);
   const decided = await plan(options);
+  const host = launched() ?? options.transport ?? threads();
   const ticket = (workerData as { orthant?: ThreadTicket } | null)?.orthant;
-  if (ticket) return serveThread(options, decided, ticket).then(() => never);
-  const run = openRun({ options, plan: decided, out: process.stdout });
+  if (ticket && host.wire) return serveThread(options, decided, host.wire, ticket).then(() => never);
+  const root = host.wire?.ranks?.includes(0) ?? true;
+  const shown = root ? options : { ...options, run: false as const, quiet: true };
+  const run = openRun({ options: shown, plan: decided, out: process.stdout });
   try {
     const { signal: stop, release } = onInterrupt();
-    const host = options.transport ?? threads();
     const outcomes = await host.run({ options, plan: decided, events: run.events, stop }).finally(release);
-    return toResult(decided, outcomes, run.dir);
+    if (root) return toResult(decided, outcomes, run.dir);
   } finally {
     run.close();
   }
+  return process.exit(0);
 }
 
 /** First Ctrl-C (or SIGTERM): stop after this step. A second one ends the process as it would have without us. */

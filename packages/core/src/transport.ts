@@ -25,6 +25,9 @@ export interface Transport {
    * saves the first touch of fresh pages, which costs several times the copy into them.
    */
   recycle?(data: Uint8Array): void;
-  /** Ends this endpoint: what waits in `send` or `recv` here rejects. Calling it again does nothing. */
-  close(): Promise<void>;
+  /**
+   * Ends this endpoint: what waits in `send` or `recv` here rejects. Calling it again does nothing. `failure` says why,
+   * where this rank failed: a wire between processes tells all others, whose waits then reject naming it.
+   */
+  close(failure?: string): Promise<void>;
 }

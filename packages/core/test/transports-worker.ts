@@ -45,7 +45,7 @@ async function echo({ rank, size, send, recv }: Transport): Promise<void> {
 
 /** The last rank closes, the others wait for it. */
 async function leave({ rank, size, recv, close }: Transport): Promise<void> {
-  if (rank === size - 1) return setTimeout(50).then(close);
+  if (rank === size - 1) return setTimeout(50).then(() => close());
   const error = await recv(size - 1, "gone").then(
     () => undefined,
     (reason: Error) => reason.message,

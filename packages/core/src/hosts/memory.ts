@@ -34,11 +34,11 @@ export async function together<T>(
   onFailure: (error: unknown) => void = () => {},
 ): Promise<T[]> {
   const failures: unknown[] = [];
-  const close = () => Promise.all(transports.map((t) => t.close()));
+  const close = (failure?: string) => Promise.all(transports.map((t) => t.close(failure)));
   const guarded = transports.map((transport) =>
     run(transport).catch(async (error) => {
       if (failures.push(error) === 1) onFailure(error);
-      await close();
+      await close(error instanceof Error ? error.message : String(error));
       throw error;
     }),
   );
