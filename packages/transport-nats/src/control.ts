@@ -13,8 +13,8 @@ export interface Hello {
   readonly epoch: number;
   readonly ranks: readonly number[];
   readonly size: number;
-  /** What all ranks must agree on: the plan, the model. */
-  readonly fingerprint: string;
+  /** What all ranks must agree on: [name, value]. */
+  readonly fingerprint: readonly (readonly [name: string, value: string])[];
   /** Knows all ranks. */
   readonly complete: boolean;
 }
@@ -85,7 +85,7 @@ const fields: Readonly<Record<string, Readonly<Record<string, Check>>>> = {
     epoch: isCount,
     ranks: list(isCount),
     size: isCount,
-    fingerprint: text,
+    fingerprint: list(tuple(text, text)),
     complete: flag,
   },
   refusal: { id: text, reason: text },

@@ -8,7 +8,7 @@ export interface ClientJob extends LinkOptions {
   readonly size: number;
   /** Ranks of this process. */
   readonly ranks: readonly number[];
-  readonly fingerprint: string;
+  readonly fingerprint: readonly (readonly [name: string, value: string])[];
   readonly wiring: ThreadWiring;
   readonly shared: SharedArrayBuffer;
   /** ms. */

@@ -15,8 +15,8 @@ export interface RunOptions extends LinkOptions {
   readonly size: number;
   /** Of the run: frames and ranks of another are refused. Default 0. */
   readonly epoch?: number;
-  /** What all ranks must agree on, such as the plan as text. */
-  readonly fingerprint?: string;
+  /** What all ranks must agree on, by name: the mesh, the model, the version. */
+  readonly fingerprint?: Readonly<Record<string, string>>;
   /** ms to wait for the other ranks. Default 60 000. */
   readonly gather?: number;
   /** ms that a rank may say nothing before it is given up. Default 30 000. */
@@ -62,14 +62,14 @@ function homes(size: number, threads: readonly (readonly number[])[]): number[] 
 }
 
 function jobOf(options: RunOptions, threads: readonly (readonly number[])[]): ClientJob {
-  const { size, credit = 64 * 2 ** 20, epoch = 0, fingerprint = "", run } = options;
+  const { size, credit = 64 * 2 ** 20, epoch = 0, fingerprint = {}, run } = options;
   subjectsOf(run, epoch);
   const ranks = threads.flat();
   const others = Math.max(1, size - ranks.length);
   const defaults = { gather: 60_000, silence: 30_000, heartbeat: 1000, linger: 5000, maxFrame: 2 ** 30 };
   const limits = { ...defaults, window: Math.min(2 ** 24, 2 ** 26 / others), ...options };
   const wiring = wireThreads(homes(size, threads), { credit });
-  return { ...limits, epoch, fingerprint, ranks, wiring, shared: new SharedArrayBuffer(sharedBytes(size)) };
+  return { ...limits, epoch, fingerprint: Object.entries(fingerprint), ranks, wiring, shared: new SharedArrayBuffer(sharedBytes(size)) };
 }
 
 /**

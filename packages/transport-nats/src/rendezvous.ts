@@ -1,5 +1,6 @@
-// How the clients of a run find each other: everybody says hello in the lobby until all know all. Of two that cannot both
-// be right, the one already complete stays, else the one that started first; the other is told why. Pure: no server.
+// How the clients of a run find each other: everybody says hello in the lobby until all know all. Of two that disagree,
+// the one already complete stays; of two that claim one rank, the one that started first, as everybody sees it alike, until
+// all are complete. The other is told why. Pure: no server.
 import type { Gone, Hello, Refusal, Stranger } from "./control.ts";
 import { protocol } from "./frame.ts";
 
@@ -7,17 +8,22 @@ type Heard = Hello | Refusal | Stranger | Gone;
 
 const show = (ranks: readonly number[]): string => `rank${ranks.length === 1 ? "" : "s"} ${ranks.join(", ")}`;
 
-/** Why `own` and `other` cannot be in one run; `other` is told. */
-function conflict(own: Hello, other: Hello, known: readonly Hello[]): string | undefined {
+/** Why `own` and `other` cannot be in one run, whatever their ranks; `other` is told. */
+function disagreement(own: Hello, other: Hello): string | undefined {
   if (other.epoch !== own.epoch) return `run "${own.run}" is in epoch ${own.epoch}, this client says ${other.epoch}`;
   if (other.size !== own.size) return `run "${own.run}" has ${own.size} ranks, this client says ${other.size}`;
-  if (other.fingerprint !== own.fingerprint)
-    return `another plan, model or version than ${show(own.ranks)}: start every rank with the same script and options`;
-  const taken = known.find(({ id, ranks }) => id !== other.id && ranks.some((rank) => other.ranks.includes(rank)));
-  if (!taken) return undefined;
-  const what = own.complete ? `run "${own.run}" goes on with its own` : `run "${own.run}" already has`;
-  return `${what} ${show(taken.ranks)}: give each run a name of its own`;
+  const [mine, theirs] = [new Map(own.fingerprint), new Map(other.fingerprint)];
+  const name = [...mine.keys(), ...theirs.keys()].find((each) => mine.get(each) !== theirs.get(each));
+  if (name === undefined) return undefined;
+  const [there, here] = [mine, theirs].map((said) => said.get(name) ?? "not given");
+  return `${name} is ${there} with ${show(own.ranks)}, ${here} here: start every rank with the same script and version`;
 }
+
+/** Of two that cannot both be right. Everybody must see it alike, so it rests on what the two say. */
+const goesBefore = (a: Hello, b: Hello): boolean => (a.complete === b.complete ? a.id < b.id : a.complete);
+
+const claimed = (run: string, ranks: readonly number[], over: boolean): string =>
+  `run "${run}" ${over ? "goes on with its own" : "already has"} ${show(ranks)}: give each run a name of its own`;
 
 export class Rendezvous {
   readonly #known = new Map<string, Hello>();
@@ -61,13 +67,25 @@ export class Rendezvous {
   /** Returns what to answer. Throws where this client itself is refused. */
   hear(message: Heard): Refusal | undefined {
     if (message.kind === "gone" || message.id === this.#own.id) return this.#told(message);
+    if (message.kind === "refusal") this.#known.delete(message.id); // it ends: its ranks are free again
     if (message.kind === "refusal") return undefined;
     if (message.kind === "stranger")
       return this.#refuse(message.id, `protocol ${message.version}, this run speaks ${protocol}: install one version`);
-    const reason = message.run === this.#own.run ? conflict(this.hello, message, [...this.#known.values()]) : undefined;
-    if (reason === undefined) this.#known.set(message.id, message);
-    else if (this.#stays(message)) return this.#refuse(message.id, reason);
-    else throw new Error(`refused: ${conflict(message, this.hello, [message]) ?? reason}`);
+    if (message.run !== this.#own.run) return undefined;
+    const reason = disagreement(this.hello, message);
+    if (reason === undefined) return this.#admit(message);
+    if (this.#stays(message)) return this.#refuse(message.id, reason);
+    throw new Error(`refused: ${disagreement(message, this.hello) ?? reason}`);
+  }
+
+  #admit(other: Hello): Refusal | undefined {
+    const overlaps = ({ ranks }: Hello): boolean => ranks.some((rank) => other.ranks.includes(rank));
+    const rival = [...this.#known.values()].find((known) => known.id !== other.id && overlaps(known));
+    if (rival && (this.over || goesBefore(this.#asNow(rival), other)))
+      return this.#refuse(other.id, claimed(other.run, rival.ranks, this.over));
+    if (rival?.id === this.#own.id) throw new Error(`refused: ${claimed(other.run, other.ranks, false)}`);
+    if (rival) this.#known.delete(rival.id);
+    this.#known.set(other.id, other);
     return undefined;
   }
 
@@ -80,12 +98,13 @@ export class Rendezvous {
     return { kind: "refusal", id, reason };
   }
 
+  #asNow(known: Hello): Hello {
+    return known.id === this.#own.id ? this.hello : known;
+  }
+
   /** Of another epoch, the later one stays: the earlier is over. */
   #stays(other: Hello): boolean {
     const own = this.hello;
-    if (own.epoch !== other.epoch) return own.epoch > other.epoch;
-    if (own.complete !== other.complete) return own.complete;
-    const taken = [...this.#known.values()].filter(({ ranks }) => ranks.some((rank) => other.ranks.includes(rank)));
-    return taken.some(({ id }) => id < other.id) || own.id < other.id;
+    return own.epoch === other.epoch ? goesBefore(own, other) : own.epoch > other.epoch;
   }
 }

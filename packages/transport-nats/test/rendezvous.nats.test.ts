@@ -28,7 +28,9 @@ it("refuses a rank that comes late, and the run goes on", async () => {
 
 it("refuses another size, an earlier epoch and another plan", async () => {
   expect(await late({ size: 3 })).toMatch(/has 2 ranks, this client says 3/);
-  expect(await late({ fingerprint: "dp 4" })).toMatch(/another plan, model or version than rank/);
+  expect(await late({ fingerprint: { mesh: "dp 4" } })).toMatch(
+    /mesh is not given with rank [01], dp 4 here: start every/,
+  );
   const run = runName();
   const ranks = await Promise.all([join(run, 0, { epoch: 2 }), join(run, 1, { epoch: 2 })]);
   await expect(join(run, 1, { epoch: 1 })).rejects.toThrow(/is in epoch 2, this client says 1/);
