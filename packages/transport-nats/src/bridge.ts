@@ -186,7 +186,7 @@ export class Bridge {
       this.outflow.acknowledge(peer.node, from, set, parts, gap === 1, now);
     peer.mirror(state, this.board, this.shared, this.#own);
     for (const [rank, action] of state.last) if (peer.ranks.has(rank)) this.#note(rank, action);
-    for (const rank of state.left) if (peer.ranks.has(rank)) this.end(peer, rank, "it closed");
+    for (const rank of state.left) if (peer.ranks.has(rank)) this.end(peer, rank, `rank ${rank} closed (${this.shared.lastSeen(rank)})`);
     this.#pump();
   }
 

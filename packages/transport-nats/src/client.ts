@@ -6,6 +6,7 @@ import { type Control, ControlCodec, type Stranger } from "./control.ts";
 import { FrameError } from "./frame.ts";
 import { type ClientJob, type ClientReport, clientThread } from "./job.ts";
 import { Link } from "./link.ts";
+import type { Peer } from "./peer.ts";
 import { Rendezvous } from "./rendezvous.ts";
 import { Shared } from "./shared.ts";
 import { setOf, subjectsOf } from "./subjects.ts";
@@ -119,11 +120,16 @@ class Client {
     if (answer) this.#link.publish(this.#subjects.lobby, this.#controls.encode(answer));
   }
 
+  /** Some rank elsewhere is gone, and the run with it: no step goes on without it. */
   #lose(rank: number, reason: string): void {
-    const peers = [...(this.#bridge?.peers.values() ?? [])];
-    const peer = peers.find(({ ranks }) => ranks.has(rank));
-    if (peer) this.#bridge?.end(peer, rank, reason);
-    else if (!this.#bridge) this.fail(new Error(`rank ${rank} ended before all had met: ${reason}`));
+    const bridge = this.#bridge;
+    if (this.#job.ranks.includes(rank)) return;
+    if (bridge) this.#giveUp(bridge, `${reason} (${bridge.shared.lastSeen(rank)})`);
+    else this.fail(new Error(`rank ${rank} ended before all had met: ${reason}`));
+  }
+
+  #tellGone(rank: number, reason: string): void {
+    this.#link.publish(this.#subjects.lobby, this.#controls.encode({ kind: "gone", id: "", rank, reason }));
   }
 
   async #loop(bridge: Bridge): Promise<void> {
@@ -132,12 +138,21 @@ class Client {
     const leaving = new Map<number, number>();
     for (let left = 0; left < this.#job.ranks.length; ) {
       const bell = board.bell(thread);
-      for (const rank of this.#job.ranks) if (board.closed(rank) && !leaving.has(rank)) leaving.set(rank, Date.now());
+      for (const rank of this.#job.ranks)
+        if (board.closed(rank) && !leaving.has(rank)) leaving.set(rank, this.#closed(bridge, rank));
       bridge.turn();
       left += this.#leave(bridge, leaving);
       await (board.sleep(thread, bell) ?? new Promise((resolve) => setImmediate(resolve)));
     }
     bridge.turn();
+  }
+
+  /** Returns since when `rank` waits to leave, ms. One that failed tells all others, and waits for nobody. */
+  #closed({ shared }: Bridge, rank: number): number {
+    const failure = shared.reason(rank);
+    if (failure === "") return Date.now();
+    this.#tellGone(rank, failure);
+    return 1;
   }
 
   /** Lets ranks go that closed and whose frames are all acknowledged, or waited long enough. Returns their number. */
@@ -160,11 +175,18 @@ class Client {
     if (this.#cut > silence) this.fail(new Error(`no connection to ${servers} for ${this.#cut} ms`));
     for (const peer of bridge.peers.values()) {
       if (this.#link.up) peer.missed += 1;
-      const silent = peer.missed * heartbeat;
-      if (silent > silence)
-        for (const rank of peer.ranks)
-          bridge.end(peer, rank, `no word of it for ${silent} ms, silence allows ${silence}`);
+      if (peer.missed * heartbeat > silence) this.#silent(peer);
       bridge.tell(peer);
+    }
+  }
+
+  #silent(peer: Peer): void {
+    const { heartbeat, silence } = this.#job;
+    for (const rank of peer.ranks) {
+      if (peer.left.has(rank)) continue;
+      const reason = `rank ${rank} gave no sign of life for ${peer.missed * heartbeat} ms, silence allows ${silence}`;
+      this.#tellGone(rank, reason);
+      this.#lose(rank, reason);
     }
   }
 
@@ -189,6 +211,10 @@ async function run(job: ClientJob, report: (report: ClientReport) => void): Prom
   try {
     let client: Client | undefined;
     link = await Link.open(job, (error) => client?.fail(error));
+    if (job.jetstream && !link.jetstream)
+      throw new Error(
+        `${[job.servers].flat().length > 1 ? "the cluster" : "the server"} has no JetStream: start it with nats-server -js`,
+      );
     client = new Client(job, link);
     await client.meet();
     report({ kind: "ready" });

@@ -28,12 +28,11 @@ function checkKey(key: string): void {
 
 /** The same error, with what is known of the ranks it names. */
 function explained(error: Error, from: number | undefined, key: string, { shared, far }: Surroundings): Error {
-  const gone = /rank (\d+)(?:, which)? is closed/.exec(error.message)?.[1];
-  const reason = gone !== undefined && far.has(Number(gone)) ? shared.reason(Number(gone)) : "";
-  const last = (rank: number): string => `last seen: ${shared.recorded(rank).at(-1) ?? "nothing"}`;
-  if (reason) return new Error(`${error.message}: ${reason} (${last(Number(gone))})`, { cause: error });
+  const gone = Number(/rank (\d+)(?:, which)? is closed/.exec(error.message)?.[1]);
+  const reason = far.has(gone) ? shared.reason(gone) : "";
+  if (reason) return new Error(`${reason}; ${error.message}`, { cause: error });
   if (from === undefined || !error.message.startsWith("stalled")) return error;
-  return new Error(`rank ${from} never entered ${key} (${last(from)}); ${error.message}`, { cause: error });
+  return new Error(`rank ${from} never entered ${key} (${shared.lastSeen(from)}); ${error.message}`, { cause: error });
 }
 
 export function endpoint(inner: Transport, around: Surroundings): NatsTransport {
@@ -72,7 +71,8 @@ export function endpoint(inner: Transport, around: Surroundings): NatsTransport 
       }
     },
     recycle: (data) => inner.recycle?.(data),
-    async close() {
+    async close(failure) {
+      if (failure !== undefined) shared.setReason(rank, failure);
       await inner.close();
       while (far.size > 0 && !shared.hasLeft(rank)) await Promise.race([shared.untilLeft(rank), setTimeout(50)]);
     },

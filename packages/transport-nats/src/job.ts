@@ -19,6 +19,7 @@ export interface ClientJob extends LinkOptions {
   /** Bytes. */
   readonly window: number;
   readonly maxFrame: number;
+  readonly jetstream?: boolean;
 }
 
 export type ClientReport =

@@ -105,7 +105,9 @@ async function dial(options: LinkOptions): Promise<NatsConnection> {
 }
 
 export class Link {
+  /** Bytes. */
   readonly maxPayload: number;
+  readonly jetstream: boolean;
   #up = true;
   readonly #connection: NatsConnection;
   readonly #refused: (error: Error) => void;
@@ -114,6 +116,7 @@ export class Link {
     this.#connection = connection;
     this.#refused = refused;
     this.maxPayload = connection.info?.max_payload ?? 0;
+    this.jetstream = connection.info?.jetstream ?? false;
   }
 
   /** `refused` hears where the server does not allow a subject. */

@@ -23,13 +23,15 @@ export interface RunOptions extends LinkOptions {
   readonly silence?: number;
   /** ms between two signs of life. Default 1000. */
   readonly heartbeat?: number;
-  /** ms that `close` waits for the receivers to acknowledge. Default 5000. */
+  /** ms that `close` waits for the receivers to acknowledge what this rank sent. Default 30 000. */
   readonly linger?: number;
   /** Bytes a sender may have with one receiver that this one did not `recv` yet. Default 64 MiB. */
   readonly credit?: number;
   /** Bytes from one process to another that are published and not acknowledged. By default 16 MiB, or less where more
    * than three processes share the 64 MiB that a server holds for one of them. */
   readonly window?: number;
+  /** Refuse a server without JetStream: the transport needs none, the script may. */
+  readonly jetstream?: boolean;
   /** Bytes of one frame, at most. Default 1 GiB. */
   readonly maxFrame?: number;
 }
@@ -66,10 +68,17 @@ function jobOf(options: RunOptions, threads: readonly (readonly number[])[]): Cl
   subjectsOf(run, epoch);
   const ranks = threads.flat();
   const others = Math.max(1, size - ranks.length);
-  const defaults = { gather: 60_000, silence: 30_000, heartbeat: 1000, linger: 5000, maxFrame: 2 ** 30 };
+  const defaults = { gather: 60_000, silence: 30_000, heartbeat: 1000, linger: 30_000, maxFrame: 2 ** 30 };
   const limits = { ...defaults, window: Math.min(2 ** 24, 2 ** 26 / others), ...options };
   const wiring = wireThreads(homes(size, threads), { credit });
-  return { ...limits, epoch, fingerprint: Object.entries(fingerprint), ranks, wiring, shared: new SharedArrayBuffer(sharedBytes(size)) };
+  return {
+    ...limits,
+    epoch,
+    fingerprint: Object.entries(fingerprint),
+    ranks,
+    wiring,
+    shared: new SharedArrayBuffer(sharedBytes(size)),
+  };
 }
 
 /**

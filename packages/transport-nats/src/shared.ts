@@ -7,9 +7,11 @@ export type Counts = Record<(typeof counted)[number], number>;
 
 /** The flight recorder keeps this many actions of a rank, */
 const kept = 16;
-/** each in this many bytes: one for the length, then UTF-8. */
+/** each in this many bytes: two for the length, then UTF-8. */
 const actionBytes = 128;
-const reasonBytes = 512;
+const reasonBytes = 2048;
+/** Characters of a reason, at most. */
+export const maxReason = 600;
 
 /** Bytes of the shared memory of `size` ranks. */
 export const sharedBytes = (size: number): number =>
@@ -121,8 +123,14 @@ export class Shared {
     );
   }
 
+  /** For messages. */
+  lastSeen(rank: number): string {
+    return `last seen: ${this.recorded(rank).at(-1) ?? "nothing"}`;
+  }
+
+  /** Why `rank` is gone: of another process, or of this one where it failed. */
   setReason(rank: number, reason: string): void {
-    writeText(this.#reasons, rank * reasonBytes, reason, reasonBytes);
+    writeText(this.#reasons, rank * reasonBytes, reason.slice(0, maxReason), reasonBytes);
   }
 
   reason(rank: number): string {
@@ -131,10 +139,12 @@ export class Shared {
 }
 
 function writeText(memory: Uint8Array, at: number, text: string, room: number): void {
-  const bytes = new TextEncoder().encode(text).subarray(0, Math.min(255, room - 1));
-  memory.set(bytes, at + 1);
-  memory[at] = bytes.length;
+  const { written } = new TextEncoder().encodeInto(text, memory.subarray(at + 2, at + room));
+  memory[at] = written & 255;
+  memory[at + 1] = written >> 8;
 }
 
-const readText = (memory: Uint8Array, at: number): string =>
-  new TextDecoder().decode(memory.slice(at + 1, at + 1 + (memory[at] as number)));
+function readText(memory: Uint8Array, at: number): string {
+  const length = (memory[at] as number) | ((memory[at + 1] as number) << 8);
+  return new TextDecoder().decode(memory.slice(at + 2, at + 2 + length));
+}

@@ -1,4 +1,5 @@
-// Before the tests: a nats-server, found or installed.
-import { install } from "./server.ts";
+// Before the tests: a nats-server, found or installed; ends with how to get one where there is none.
+import { install, TestServer } from "./server.ts";
 
 install();
+await (await TestServer.start()).stop();

@@ -1,0 +1,27 @@
+// `train({ transport: nats(...) })`: this process's ranks of a run whose others live in other processes, on other machines.
+// Every process runs the same script; the one of rank 0 shows progress, writes files and goes on after `train`.
+import { availableParallelism } from "node:os";
+import { type Host, spread, type Wire } from "@orthant/core";
+import { joinNats, type NatsTicket, type RunOptions, startNats } from "./open.ts";
+
+export interface NatsHostOptions extends Omit<RunOptions, "size" | "fingerprint"> {
+  /** The ranks that live in this process: every rank of the mesh in exactly one. */
+  readonly ranks: readonly number[];
+  /** Worker threads that they are spread over; one a core by default, never more than ranks. One needs no worker. */
+  readonly workers?: number;
+  /** The module each worker runs; the program's main module by default. */
+  readonly script?: string | URL;
+  /** ms that a rank waits for a message before the run ends, naming who waits for whom. Default 60 000. */
+  readonly stall?: number;
+}
+
+/** Ranks over NATS: those of one process meet in its memory. */
+export function nats({ workers = availableParallelism(), script, stall = 60_000, ...run }: NatsHostOptions): Host {
+  const wire: Wire = {
+    name: "nats",
+    ranks: run.ranks,
+    open: ({ plan, threads, agreed }) => startNats({ ...run, size: plan.ranks.length, fingerprint: agreed }, threads),
+    join: (ticket, thread) => joinNats(ticket as NatsTicket, thread, { stall }),
+  };
+  return spread(wire, { workers, script });
+}

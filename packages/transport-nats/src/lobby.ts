@@ -1,0 +1,51 @@
+// A run's lobby for who has no rank in it: a launcher says that a rank of its own ended, and hears what others say.
+import { ControlCodec } from "./control.ts";
+import { FrameError } from "./frame.ts";
+import { Link, type LinkOptions } from "./link.ts";
+import { maxReason } from "./shared.ts";
+import { subjectsOf } from "./subjects.ts";
+
+export interface LobbyOptions extends LinkOptions {
+  readonly run: string;
+}
+
+export interface Lobby {
+  /** Bytes. */
+  readonly maxPayload: number;
+  /** Tells all ranks of the run that `rank` ended: they stop, with `reason`, which names it. Said again after a cut. */
+  gone(rank: number, reason: string): void;
+  /** Hears what ranks and other launchers say so. */
+  onGone(hear: (rank: number, reason: string) => void): void;
+  close(): Promise<void>;
+}
+
+/** Rejects in one line where there is no server or it refuses the credentials. */
+export async function openLobby({ run, ...options }: LobbyOptions): Promise<Lobby> {
+  const { lobby } = subjectsOf(run, 0);
+  const controls = new ControlCodec();
+  const link = await Link.open(options, () => {});
+  const said: Uint8Array[] = [];
+  const repeat = (): void => {
+    for (const message of said) link.publish(lobby, message);
+  };
+  void link.watch({ onUp: repeat, onDown: () => {} });
+  return {
+    maxPayload: link.maxPayload,
+    gone(rank, reason) {
+      const message = controls.encode({ kind: "gone", id: "launcher", rank, reason: reason.slice(0, maxReason) });
+      said.push(message);
+      link.publish(lobby, message);
+    },
+    onGone: (hear) => link.subscribe(lobby, (bytes) => hearGone(controls, bytes, hear)),
+    close: () => link.close(),
+  };
+}
+
+function hearGone(controls: ControlCodec, bytes: Uint8Array, hear: (rank: number, reason: string) => void): void {
+  try {
+    const message = controls.decode(bytes);
+    if (message.kind === "gone") hear(message.rank, message.reason);
+  } catch (error) {
+    if (!(error instanceof FrameError)) throw error; // somebody else's: the ranks count them
+  }
+}
