@@ -2,10 +2,14 @@
 // Usage: node runtime-tests/main.ts [words]: only the cases whose name holds one of the words.
 import { argv, exit } from "node:process";
 import { runCases } from "@orthant/testing";
+import { natsSuite } from "./nats.ts";
 import { suites } from "./suites.ts";
 
 const words = argv.slice(2);
-const cases = suites.flat().filter(({ name }) => words.length === 0 || words.some((word) => name.includes(word)));
+const overNats = (await natsSuite()).map((each) => ({ ...each, name: `transport: nats: ${each.name}` }));
+const cases = [...suites.flat(), ...overNats].filter(
+  ({ name }) => words.length === 0 || words.some((word) => name.includes(word)),
+);
 const failed = await runCases(cases, console.log);
 console.log(`${cases.length - failed} passed, ${failed} failed`);
 exit(failed === 0 && cases.length > 0 ? 0 : 1);

@@ -45,5 +45,7 @@ export interface Wire {
 }
 
 /** The ranks of this process. */
-export const ranksHere = ({ ranks }: Pick<Wire, "ranks">, plan: Plan): readonly number[] =>
-  ranks ?? plan.ranks.map(({ rank }) => rank);
+export const ranksHere = (
+  { ranks }: { readonly ranks?: readonly number[] | undefined },
+  plan: Plan,
+): readonly number[] => ranks ?? plan.ranks.map(({ rank }) => rank);

@@ -7,6 +7,7 @@ export { type Forward, type ForwardInput, forward, type Weights } from "./forwar
 export { Group } from "./group.ts";
 export type { Host, HostJob, Wire, WireJob } from "./host.ts";
 export { type MemoryOptions, memory } from "./hosts/memory.ts";
+export { type Routes, routed } from "./hosts/routed.ts";
 export { type SpreadOptions, spread } from "./hosts/spread.ts";
 export { type ThreadsOptions, threads } from "./hosts/threads.ts";
 export { axisSize, type Coords, coordsOf, type Mesh, meshSize, rankOf, ranksAlong, showCoords } from "./mesh.ts";

@@ -15,8 +15,8 @@ export interface ThreadsOptions {
 
 const wire = (stall: number): Wire => ({
   name: "threads",
-  async open({ threads }) {
-    const home: number[] = [];
+  async open({ plan, threads }) {
+    const home: number[] = Array(plan.ranks.length).fill(threads.length); // no thread of this process
     for (const [thread, ranks] of threads.entries()) for (const rank of ranks) home[rank] = thread;
     return wireThreads(home);
   },

@@ -70,6 +70,12 @@ export interface ProgressOptions {
   readonly now?: () => number;
 }
 
+/** Width of the terminal that shows `out`; undefined where none does. `orthant run` leaves its own, as it stands between. */
+function columnsOf(out: Output): number | undefined {
+  const left = (globalThis as { readonly [name: symbol]: unknown })[Symbol.for("orthant.columns")];
+  return typeof left === "number" ? left : out.isTTY ? (out.columns ?? 80) : undefined;
+}
+
 /** Steps that speed is averaged over: the first ones, slow with compilation, are soon forgotten. */
 const WINDOW = 20;
 /** Milliseconds between redraws. */
@@ -87,7 +93,8 @@ export function progress({ steps, tokens, out, now = () => performance.now() }: 
   let open = true;
   const show = () => {
     if (!state || state === shown) return;
-    out.write(out.isTTY ? `\r${showLine(state, (out.columns ?? 80) - 1)}\x1b[K` : `${showPlain(state)}\n`);
+    const columns = columnsOf(out);
+    out.write(columns ? `\r${showLine(state, columns - 1)}\x1b[K` : `${showPlain(state)}\n`);
     shown = state;
     drawn = now();
   };
@@ -103,13 +110,13 @@ export function progress({ steps, tokens, out, now = () => performance.now() }: 
         tokensPerSecond: (1000 * tokens) / mean,
         secondsLeft: ((steps - done) * mean) / 1000,
       };
-      if (done === 1 || done === steps || (out.isTTY ? now() - drawn >= REDRAW : done % every === 0)) show();
+      if (done === 1 || done === steps || (columnsOf(out) ? now() - drawn >= REDRAW : done % every === 0)) show();
     },
     close(): void {
       if (!open) return;
       open = false;
       show();
-      if (state && out.isTTY) out.write("\n");
+      if (state && columnsOf(out)) out.write("\n");
     },
   };
 }
