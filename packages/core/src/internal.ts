@@ -8,9 +8,3 @@ export { type Norm, normalized, normGradients, statistics } from "./devices/wasm
 export { oneHot, pickRows, sumIntoRows } from "./devices/wasm/rows.ts";
 export { causalSoftmax, causalSoftmaxGradient } from "./devices/wasm/softmax.ts";
 export { eachKept, initialValues } from "./params.ts";
-export { Board } from "./transports/board.ts";
-export { checkFrame, checkRank } from "./transports/frames.ts";
-export { Pool } from "./transports/pool.ts";
-export { Ring } from "./transports/ring.ts";
-export { Incoming, Outbox, type Parcel } from "./transports/stream.ts";
-export { Watch } from "./transports/watch.ts";

@@ -1,8 +1,7 @@
 // Where a rank's program meets the transport: starting the client's thread, and the endpoints. The endpoints are those of
 // the threads transport, with what this process cannot see of the others added to the messages.
 import { Worker } from "node:worker_threads";
-import { joinThreads, type ThreadWiring, wireThreads } from "@orthant/core";
-import { Board } from "@orthant/core/internal";
+import { Board, joinThreads, type ThreadWiring, wireThreads } from "@orthant/core/wire";
 import { endpoint, type NatsTransport } from "./endpoint.ts";
 import { type ClientJob, type ClientReport, clientThread } from "./job.ts";
 import type { LinkOptions } from "./link.ts";
