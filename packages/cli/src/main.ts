@@ -1,47 +1,58 @@
-// The command line: reads arguments, runs a command, prints, exits. Exit codes: 0 done, 1 it cannot work, 2 wrong usage.
+// The command line: reads the command, runs it, prints, exits. Exit codes: 0 done, 1 it cannot work, 2 wrong usage; those
+// of `orthant run` are the script's.
 import { readFileSync } from "node:fs";
-import { parseArgs } from "node:util";
-import { planScript } from "./plan.ts";
-import type { Result } from "./result.ts";
+import { type Result, UsageError } from "./result.ts";
 
-const HELP = `orthant plan <script>   who holds what, the schedule, bytes held and sent, the bubble; trains nothing
-orthant --help          this text
-orthant --version       the version
+const HELP = `orthant run <options> <script>   the script, each of its ranks in a process of its own
+  --ranks N                 ranks of the run: as many as its mesh has
+  --nats embedded           a nats-server from the PATH, for this run alone; the default
+  --nats URL                your own, such as nats://host:4222; several of a cluster with commas between
+  --threads                 no NATS: all ranks in threads of one process
+  --run NAME                launchers with the same name join into one run
+  --nodes N --node-rank I   this machine starts the I-th of N equal parts of the ranks, counted from 0
+  --runtime node|deno|bun   what runs the ranks; by default what runs this command
+orthant plan <script>            who holds what, the schedule, bytes held and sent, the bubble; trains nothing
+orthant doctor                   what this machine can do: runtimes, devices, nats-server
+  --nats URL|embedded       and what that server is and how fast; NATS_URL by default
+  --jetstream               and whether it has JetStream
+  --run NAME                on the subjects of that run, where the server grants no others
+orthant --help                   this text
+orthant --version                the version
 
-What follows <script> is the script's own.`;
+What follows <script> is the script's own. Credentials for NATS come from the environment: NATS_USER with NATS_PASSWORD,
+NATS_TOKEN, NATS_NKEY (the seed) or NATS_CREDS (a file); certificates from NATS_CA, NATS_CERT and NATS_KEY (files).`;
 
-const wrong = (text: string): Result => ({ code: 2, text: `${text}; orthant --help lists what there is` });
+type Command = (words: readonly string[]) => Promise<Result>;
+
+/** Each is loaded when it is asked for: this text is quick. */
+const commands: Record<string, Command> = {
+  run: async (words) => (await import("./run/launch.ts")).run(words),
+  plan: async (words) => (await import("./plan.ts")).planCommand(words),
+  doctor: async (words) => (await import("./doctor/doctor.ts")).doctor(words),
+};
 
 /** Runs the command that `args` name, prints its result and ends the process. */
 export async function main(args: readonly string[]): Promise<void> {
-  const { code, text } = await run(args);
+  const { code, text } = await resultOf(args);
   const out = code ? process.stderr : process.stdout;
-  out.write(`${text}\n`, () => process.exit(code));
+  out.write(text && `${text}\n`, () => process.exit(code));
 }
 
-function run([first, second, ...rest]: readonly string[]): Result | Promise<Result> {
-  const given = [first, second].filter((arg) => arg !== undefined);
-  const parsed = parse(given);
-  if ("code" in parsed) return parsed;
-  const {
-    values,
-    positionals: [command, script],
-  } = parsed;
-  if (values.help || !given.length) return { code: 0, text: HELP };
-  if (values.version) return { code: 0, text: version() };
-  if (command !== "plan") return wrong(`orthant has no command "${command}"`);
-  if (!script) return wrong("orthant plan needs a script, such as: orthant plan train.ts");
-  return planScript(script, rest);
-}
-
-function parse(args: string[]) {
-  const options = { help: { type: "boolean", short: "h" }, version: { type: "boolean", short: "v" } } as const;
+async function resultOf([name = "--help", ...words]: readonly string[]): Promise<Result> {
+  if ([name, words[0]].some((word) => word === "--help" || word === "-h")) return { code: 0, text: HELP };
+  if (["--version", "-v"].includes(name)) return { code: 0, text: version() };
   try {
-    return parseArgs({ args, options, allowPositionals: true });
-  } catch {
-    return wrong(`orthant cannot read "${args.join(" ")}"`);
+    if (Object.hasOwn(commands, name)) return await (commands[name] as Command)(words);
+    const what = name.startsWith("-") ? `orthant cannot read "${name}"` : `orthant has no command "${name}"`;
+    throw new UsageError(`${what}; orthant --help lists what there is`);
+  } catch (error) {
+    return wrong(error as Error);
   }
 }
+
+/** A line says it all: where in this program it was found is of no use. */
+const wrong = (error: Error): Result =>
+  error instanceof UsageError ? { code: 2, text: error.message } : { code: 1, text: `orthant: ${error.message}` };
 
 function version(): string {
   const manifest = readFileSync(new URL("../package.json", import.meta.url), "utf8");

@@ -4,15 +4,16 @@ import { statSync } from "node:fs";
 import { resolve } from "node:path";
 import { pathToFileURL } from "node:url";
 import { describePlan, plan, type TrainOptions } from "@orthant/core";
-import type { Result } from "./result.ts";
+import { type Result, UsageError } from "./result.ts";
 
 /** `train` looks here first, and does nothing else where it finds a function. Any copy of the library finds the same one. */
 const INTERCEPT = Symbol.for("orthant.intercept");
 
-/** The plan of the script's first `train` call. `args` are what the script sees after its name. */
-export function planScript(script: string, args: readonly string[]): Promise<Result> {
+/** The plan of the script's first `train` call. What follows the script's name is what it sees itself. */
+export async function planCommand([script, ...args]: readonly string[]): Promise<Result> {
+  if (!script) throw new UsageError("orthant plan needs a script, such as: orthant plan train.ts");
   if (!statSync(script, { throwIfNoEntry: false })?.isFile())
-    return Promise.resolve({ code: 2, text: `there is no file ${script}; paths count from the working directory` });
+    throw new UsageError(`there is no file ${script}; paths count from the working directory`);
   const file = resolve(script);
   process.argv = [process.argv[0]!, file, ...args];
   return new Promise((settle) => {

@@ -1,8 +1,8 @@
 // A nats-server of one's own: the one on the PATH, started on a free port of this machine and ended again. Nobody else's
 // server is touched, and nothing is installed.
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, type SpawnOptions, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
@@ -27,24 +27,26 @@ export const serverEnv = (): NodeJS.ProcessEnv => ({
   PATH: `${process.env.PATH ?? ""}:/usr/local/sbin:/usr/sbin:/sbin`,
 });
 
+/** Runs a server that ends when this process does, however that ends: a pipe between them closes, and the shell hears it. */
+const tied = 'exec 3<&0; nats-server "$@" & server=$!; { read -r _ <&3; kill -9 $server 2>/dev/null; } & wait $server';
+
 const ended = ({ exitCode, signalCode }: ChildProcess): boolean => exitCode !== null || signalCode !== null;
 
 export class NatsServer {
   readonly #options: ServerOptions;
   #port: number;
+  #pid: number | undefined;
+  /** The shell between. */
   #process: ChildProcess | undefined;
-  /** Ends the server with this process. */
-  readonly #atExit = (): void => void this.#process?.kill("SIGKILL");
 
   private constructor(options: ServerOptions) {
     this.#options = options;
     this.#port = options.port ?? -1;
   }
 
-  /** Resolves when it answers. It listens to this machine only, and ends with this process unless that is killed. */
+  /** Resolves when it answers. It listens to this machine only, and ends with this process, even where that is killed. */
   static async start(options: ServerOptions = {}): Promise<NatsServer> {
     const server = new NatsServer(options);
-    process.once("exit", server.#atExit);
     await server.up();
     return server;
   }
@@ -65,7 +67,7 @@ export class NatsServer {
 
   /** Of the server's process; undefined while there is none. */
   get pid(): number | undefined {
-    return this.#process && !ended(this.#process) ? this.#process.pid : undefined;
+    return this.#process && !ended(this.#process) ? this.#pid : undefined;
   }
 
   /** Starts it again after `kill`, on the same port. */
@@ -73,7 +75,9 @@ export class NatsServer {
     const folder = mkdtempSync(join(tmpdir(), "orthant-nats-"));
     try {
       this.#process = this.#spawn(folder);
-      this.#port = await portOf(this.#process, folder);
+      const { pid, port } = await answer(this.#process, folder);
+      this.#pid = pid;
+      this.#port = port;
     } finally {
       rmSync(folder, { recursive: true });
     }
@@ -81,17 +85,17 @@ export class NatsServer {
 
   /** Ends its process at once, as a crash would. */
   async kill(): Promise<void> {
-    const child = this.#process;
-    if (!child || ended(child)) return;
-    const exit = once(child, "exit");
-    child.ref();
-    child.kill("SIGKILL");
+    const { pid } = this;
+    if (pid === undefined || !this.#process) return;
+    const exit = once(this.#process, "exit");
+    this.#process.ref();
+    process.kill(pid, "SIGKILL");
     await exit;
+    this.#process.stdin?.destroy();
   }
 
-  async stop(): Promise<void> {
-    process.off("exit", this.#atExit);
-    await this.kill();
+  stop(): Promise<void> {
+    return this.kill();
   }
 
   /** In a process group of its own: the terminal's Ctrl-C is not for the server. */
@@ -100,33 +104,26 @@ export class NatsServer {
     const file = join(folder, "server.conf");
     writeFileSync(file, config, { mode: 0o600 });
     const log = openSync(join(folder, "log"), "w");
-    const where = ["-a", "127.0.0.1", "-p", String(this.#port), "--ports_file_dir", folder];
-    const stdio = ["ignore", log, log] as const;
-    const child = spawn("nats-server", ["-c", file, ...where, ...args], {
-      detached: true,
-      stdio: [...stdio],
-      env: serverEnv(),
-    });
+    const where = ["-c", file, "-a", "127.0.0.1", "-p", String(this.#port), "--ports_file_dir", folder];
+    const options: SpawnOptions = { detached: true, stdio: ["pipe", log, log], env: serverEnv() };
+    const child = spawn("/bin/sh", ["-c", tied, "nats-server", ...where, ...args], options);
     closeSync(log);
     child.unref();
     return child;
   }
 }
 
-/** The port that a starting server listens on; it writes that down when it is ready. */
-async function portOf(child: ChildProcess, folder: string): Promise<number> {
-  const failed = Promise.withResolvers<never>();
-  failed.promise.catch(() => {});
-  child.once("error", () => failed.reject(new Error(missing)));
-  child.once("exit", (code) => failed.reject(new Error(`nats-server ended with code ${code}: ${lastLine(folder)}`)));
-  for (const from = performance.now(); performance.now() - from < patience; ) {
-    const ports = read(join(folder, `nats-server_${child.pid}.ports`));
-    const port = /"nats":\["\w+:\/\/[^"]*:(\d+)"/.exec(ports)?.[1];
-    if (port) return Number(port);
-    await Promise.race([setTimeout(10), failed.promise]);
+/** Of a starting server: it writes down its port when it is ready. */
+async function answer(child: ChildProcess, folder: string): Promise<{ pid: number; port: number }> {
+  for (const from = performance.now(); performance.now() - from < patience && !ended(child); await setTimeout(10)) {
+    const file = readdirSync(folder).find((name) => name.endsWith(".ports")) ?? "";
+    const port = /"nats":\["\w+:\/\/[^"]*:(\d+)"/.exec(read(join(folder, file)))?.[1];
+    if (port) return { pid: Number(/\d+/.exec(file)?.[0]), port: Number(port) };
   }
-  child.kill("SIGKILL");
-  throw new Error(`nats-server does not answer after ${patience / 1000} s: ${lastLine(folder)}`);
+  child.stdin?.destroy();
+  if (child.exitCode === 127) throw new Error(missing);
+  const how = ended(child) ? `ended with code ${child.exitCode}` : `does not answer after ${patience / 1000} s`;
+  throw new Error(`nats-server ${how}: ${lastLine(folder)}`);
 }
 
 /** What is in a file; nothing where there is none yet. */

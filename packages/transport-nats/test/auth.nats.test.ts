@@ -90,6 +90,16 @@ it("says in one line what else is wrong, without the password of the address", a
   await expect(file).rejects.toThrow(/cannot use .*none: ENOENT/);
 });
 
+it("takes user and password from the address, and shows them to nobody", async () => {
+  const server = await TestServer.start('authorization { user: ann, password: "right-word" }');
+  onTestFinished(() => server.stop());
+  const address = (word: string) => server.url.replace("//", `//ann:${word}@`);
+  const ranks = await openAll(2, { servers: address("right-word") });
+  await Promise.all(ranks.map((rank) => rank.close()));
+  const wrong = openNats({ servers: address("wrong-word"), run: runName(), rank: 0, size: 2 });
+  await expect(wrong).rejects.toThrow(/^nats:\/\/127.0.0.1:\d+ refused user and password: check them/);
+});
+
 it("keeps runs apart by the permissions of their subjects", async () => {
   const grant = 'permissions: { publish: "orthant.mine.>", subscribe: "orthant.mine.>" }';
   const server = await TestServer.start(`authorization { users: [{ user: ann, password: word, ${grant} }] }`);

@@ -18,6 +18,7 @@ const head: PartHeader = {
   from: 1,
   key: "dp.sum",
   dtype: "float32",
+  wire: "float32",
   shape: [4, 6],
   part: 0,
   parts: 1,
@@ -74,13 +75,14 @@ const mutations: ((below: (n: number) => number) => Uint8Array)[] = [
     return bytes;
   },
   (below) => {
-    const fields: unknown[] = [1, "r", 3, 7, 1, "dp.sum", "float32", [4, 6], 0, 1, crc32(data)];
+    const fields: unknown[] = [1, "r", 3, 7, 1, "dp.sum", "float32", "float32", [4, 6], 0, 1, crc32(data)];
     fields[below(fields.length)] = values[below(values.length)];
     return sealed(packr.pack(fields), data);
   },
   (below) => sealed(nested(below(4000)), data),
   (below) => sealed(below(2) ? hugeArray : hugeText, data),
-  (below) => sealed(flipped(packr.pack([1, "r", 3, 7, 1, "k", "uint8", [96], 0, 1, crc32(data)]), below), data),
+  (below) =>
+    sealed(flipped(packr.pack([1, "r", 3, 7, 1, "k", "uint8", "uint8", [96], 0, 1, crc32(data)]), below), data),
 ];
 
 function flipped(bytes: Uint8Array, below: (n: number) => number): Uint8Array {
@@ -146,6 +148,8 @@ it("brings back what was sent, part by part", () => {
   expect(() => codec.decode(codec.encode(head, data.subarray(0, 95)), limits)).toThrow(
     "part 0 of 1 has 95 bytes of 96",
   );
+  const half = { ...head, wire: "uint8" as const };
+  expect(() => codec.decode(codec.encode(half, data), limits)).toThrow("another type on the wire than float32");
   const large = codec.encode({ ...head, shape: [2 ** 20] }, data);
   expect(() => codec.decode(large, limits)).toThrow("a frame of 4194304 bytes: at most 1048576");
 });

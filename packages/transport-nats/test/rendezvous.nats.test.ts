@@ -52,6 +52,12 @@ it("names the ranks that do not come", async () => {
   await expect(join(runName(), 0, { gather: 400 })).rejects.toThrow(/no word of rank 1 in 400 ms: start them/);
 });
 
+it("refuses a server without JetStream only where it is asked for", async () => {
+  await expect(join(runName(), 0, { jetstream: true })).rejects.toThrow(
+    /has no JetStream: start it with nats-server -js/,
+  );
+});
+
 it("refuses what cannot work, with the way out", async () => {
   await expect(join("a.b", 0)).rejects.toThrow('run "a.b": 1 to 64 letters, digits, _ and -');
   await expect(join("a", 2)).rejects.toThrow("ranks [2] of 2: each once, from 0 to 1");

@@ -1,0 +1,115 @@
+// What `orthant run` is asked to do. Pure: words in, a description out, or one line that says what to write instead.
+import { type ParseArgsOptionsConfig, parseArgs } from "node:util";
+import { UsageError } from "../result.ts";
+
+export type Runtime = "node" | "deno" | "bun";
+
+export interface RunArguments {
+  readonly script: string;
+  /** The script's own. */
+  readonly args: readonly string[];
+  /** Ranks of the whole run. */
+  readonly size: number;
+  /** Ranks that start here. */
+  readonly ranks: readonly number[];
+  /** "threads" of one process, an "embedded" nats-server, or the addresses of one's own. */
+  readonly wire: "threads" | "embedded" | readonly string[];
+  /** Ranks with this name meet. */
+  readonly run: string;
+  /** The runtime that runs the launcher where undefined. */
+  readonly runtime: Runtime | undefined;
+}
+
+const options = {
+  ranks: { type: "string" },
+  threads: { type: "boolean" },
+  nats: { type: "string" },
+  run: { type: "string" },
+  nodes: { type: "string" },
+  "node-rank": { type: "string" },
+  runtime: { type: "string" },
+} as const satisfies ParseArgsOptionsConfig;
+
+type Name = keyof typeof options;
+type Given = Partial<Record<Name, string>>;
+
+const example: Given = {
+  ranks: "4",
+  nats: "nats://host:4222",
+  run: "first-try",
+  nodes: "2",
+  "node-rank": "0",
+  runtime: "bun",
+};
+
+/** Options end at the script: what follows is its own. Throws a UsageError. */
+export function runArguments(words: readonly string[]): RunArguments {
+  const parsed = parseArgs({ args: [...words], options, strict: false, allowPositionals: true, tokens: true });
+  const at = parsed.tokens.find(({ kind }) => kind === "positional")?.index ?? words.length;
+  const given: Given = {};
+  for (const token of parsed.tokens)
+    if (token.kind === "option" && token.index < at) Object.assign(given, asGiven(token.name, token.value));
+  const script = words[at];
+  if (script === undefined) throw new UsageError("orthant run needs a script, such as: orthant run --ranks 4 train.ts");
+  const size = count(given, "ranks", 1);
+  const wire = wireOf(given);
+  const [run, ranks] = [given.run ?? `run-${crypto.randomUUID().slice(0, 8)}`, ranksOf(given, wire, size)];
+  if (!/^[\w-]{1,64}$/.test(run)) throw new UsageError(`--run "${run}": 1 to 64 letters, digits, _ and -`);
+  return { script, args: words.slice(at + 1), size, ranks, wire, run, runtime: runtimeOf(given) };
+}
+
+function asGiven(name: string, value: string | undefined): Given {
+  if (!Object.hasOwn(options, name))
+    throw new UsageError(`orthant run has no option --${name}; orthant --help lists what there is`);
+  const { type } = options[name as Name];
+  if (type === "boolean" && value !== undefined) throw new UsageError(`--${name} takes no value`);
+  if (type === "string" && !value)
+    throw new UsageError(`--${name} needs a value, such as --${name} ${example[name as Name]}`);
+  return { [name]: value ?? "" };
+}
+
+function count(given: Given, name: Name, least: number): number {
+  const text = given[name];
+  if (text === undefined) throw new UsageError(`orthant run needs --${name}, such as --${name} ${example[name]}`);
+  if (/^\d{1,6}$/.test(text) && Number(text) >= least) return Number(text);
+  throw new UsageError(`--${name} ${text} is no whole number from ${least}`);
+}
+
+function wireOf({ threads, nats = "embedded" }: Given): RunArguments["wire"] {
+  if (threads === undefined) return nats === "embedded" ? nats : serversOf(nats);
+  if (nats === "embedded") return "threads";
+  throw new UsageError("--threads keeps all ranks in one process, without NATS: leave out --threads or --nats");
+}
+
+/** Addresses with commas between. The word is not repeated where it may hold a password. */
+export function serversOf(text: string): string[] {
+  return text.split(",").map((server) => {
+    const protocol = URL.canParse(server) ? new URL(server).protocol : "";
+    if (["nats:", "tls:"].includes(protocol)) return server;
+    const shown = server.includes("@") ? "" : ` "${server}"`;
+    throw new UsageError(`--nats${shown} is no address of a server: write nats://host:4222, or embedded`);
+  });
+}
+
+/** The block of ranks of this node: sizes differ by one at most. */
+function ranksOf(given: Given, wire: RunArguments["wire"], size: number): number[] {
+  const nodes = given.nodes === undefined ? 1 : count(given, "nodes", 1);
+  if (nodes > 1) checkNodes(given, wire, size, nodes);
+  const node = nodes > 1 ? count(given, "node-rank", 0) : 0;
+  if (nodes === 1 && Number(given["node-rank"] ?? 0) !== 0)
+    throw new UsageError(`--node-rank ${given["node-rank"]} needs --nodes, the number of machines`);
+  if (node >= nodes) throw new UsageError(`--node-rank ${node} of --nodes ${nodes}: give 0 to ${nodes - 1}`);
+  const [from, to] = [Math.floor((node * size) / nodes), Math.floor(((node + 1) * size) / nodes)];
+  return Array.from({ length: to - from }, (_, i) => from + i);
+}
+
+function checkNodes(given: Given, wire: RunArguments["wire"], size: number, nodes: number): void {
+  if (typeof wire === "string") throw new UsageError(`--nodes ${nodes} needs a server that all reach: --nats URL`);
+  if (given.run === undefined) throw new UsageError(`--nodes ${nodes} needs one name on every node: --run NAME`);
+  if (size < nodes) throw new UsageError(`--ranks ${size} leaves some of --nodes ${nodes} without a rank`);
+}
+
+function runtimeOf({ runtime }: Given): Runtime | undefined {
+  if (runtime === undefined || runtime === "node" || runtime === "deno" || runtime === "bun") return runtime;
+  throw new UsageError(`--runtime ${runtime} is none of node, deno and bun`);
+}

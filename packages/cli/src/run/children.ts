@@ -1,0 +1,86 @@
+// The processes that the launcher starts: how each is called, in words and by signals, and how it ended.
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { constants } from "node:os";
+import { setTimeout } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
+import type { Runtime } from "./arguments.ts";
+
+export interface Ending {
+  readonly ranks: readonly number[];
+  /** As a shell has it: 128 and the signal's number where one ended the process. */
+  readonly code: number;
+  /** Why it failed; undefined where it did not. */
+  readonly why: string | undefined;
+}
+
+/** Takes bytes of a stream, and undefined when it has ended. */
+type Hear = (bytes: Uint8Array | undefined) => void;
+
+export interface ChildOptions {
+  readonly ranks: readonly number[];
+  /** This process's own where undefined. */
+  readonly runtime: Runtime | undefined;
+  readonly env: NodeJS.ProcessEnv;
+  readonly out: Hear;
+  readonly error: Hear;
+}
+
+/** ms that a process's last output may take after its end: a process that it started may hold the stream open. */
+const linger = 500;
+
+const flags: Record<Runtime, readonly string[]> = { node: [], deno: ["run", "-A"], bun: [] };
+
+const ownRuntime = (): Runtime => (process.versions.deno ? "deno" : process.versions.bun ? "bun" : "node");
+
+const noun = (ranks: readonly number[]): string =>
+  ranks.length === 1 ? `rank ${ranks[0]}` : `ranks ${ranks[0]}-${ranks.at(-1)}`;
+
+export class Child {
+  readonly ranks: readonly number[];
+  /** When the process ends; its output may still come. */
+  readonly ending: Promise<Ending>;
+  /** When its output has ended too. */
+  readonly closed: Promise<unknown>;
+  readonly #process: ChildProcess;
+
+  /** In a process group of its own, so that a terminal's Ctrl-C reaches it through `signal` alone. */
+  constructor({ ranks, runtime, env, out, error }: ChildOptions) {
+    const rank = fileURLToPath(new URL("../rank.ts", import.meta.url));
+    const args = [...flags[runtime ?? ownRuntime()], rank];
+    const command = runtime ?? process.execPath;
+    this.ranks = ranks;
+    this.#process = spawn(command, args, { detached: true, stdio: ["ignore", "pipe", "pipe"], env });
+    this.ending = endingOf(this.#process, ranks, command);
+    const { stdout, stderr } = this.#process;
+    const read = [stdout?.on("data", out), stderr?.on("data", error)].map((stream) => stream && once(stream, "close"));
+    this.closed = this.ending
+      .then(() => Promise.race([Promise.all(read), setTimeout(linger, undefined, { ref: false })]))
+      .finally(() => [out, error].map((hear) => hear(undefined)));
+  }
+
+  /** To its whole group: what it started is its own to end, but not to leave behind. */
+  signal(name: NodeJS.Signals): void {
+    const { pid } = this.#process;
+    try {
+      if (pid !== undefined) process.kill(process.platform === "win32" ? pid : -pid, name);
+    } catch {
+      // it has ended
+    }
+  }
+}
+
+function endingOf(child: ChildProcess, ranks: readonly number[], command: string): Promise<Ending> {
+  const { promise, resolve } = Promise.withResolvers<Ending>();
+  child.once("error", () =>
+    resolve({ ranks, code: 1, why: `no ${command} on the PATH: install it, or leave out --runtime` }),
+  );
+  child.once("exit", (code, signal) => resolve({ ranks, ...ended(code, signal, ranks) }));
+  return promise;
+}
+
+function ended(code: number | null, signal: NodeJS.Signals | null, ranks: readonly number[]): Omit<Ending, "ranks"> {
+  const were = ranks.length === 1 ? "was" : "were";
+  if (signal) return { code: 128 + constants.signals[signal], why: `${noun(ranks)} ${were} killed by ${signal}` };
+  return { code: code ?? 1, why: code ? `${noun(ranks)} ended with code ${code}` : undefined };
+}

@@ -1,0 +1,139 @@
+// `orthant run`: starts this machine's ranks, shows what they write, passes signals on, and tells every rank of the run
+// when one ends. What the ranks do and how they meet is theirs.
+import { statSync } from "node:fs";
+import { constants } from "node:os";
+import { resolve } from "node:path";
+import { type Lobby, NatsServer, openLobby } from "@orthant/transport-nats";
+import { type Result, UsageError } from "../result.ts";
+import { accessOf, onlyToken, withoutSecrets } from "./access.ts";
+import { type RunArguments, runArguments } from "./arguments.ts";
+import { Child, type Ending } from "./children.ts";
+import { Screen } from "./screen.ts";
+import { withTicket } from "./ticket.ts";
+
+/** ms that ranks get to end by themselves once one has failed. */
+const grace = 4000;
+/** ms between two looks at lines that wait. */
+const refresh = 50;
+
+/** What connects the ranks: a server, and the lobby where the run's launchers and ranks hear who ended. */
+interface Wiring {
+  readonly servers: readonly string[];
+  readonly env: NodeJS.ProcessEnv;
+  readonly own?: NatsServer;
+  readonly lobby?: Lobby;
+}
+
+/** Runs until every process it started has ended. The code is that of the first that failed. */
+export async function run(words: readonly string[]): Promise<Result> {
+  const args = runArguments(words);
+  if (!statSync(args.script, { throwIfNoEntry: false })?.isFile())
+    throw new UsageError(`there is no file ${args.script}; paths count from the working directory`);
+  const launch = new Launch(args);
+  try {
+    return await launch.run();
+  } finally {
+    await launch.close();
+  }
+}
+
+async function wiringOf({ wire, run }: RunArguments): Promise<Wiring> {
+  if (wire === "threads") return { servers: [], env: process.env };
+  if (wire !== "embedded") return joined(withoutSecrets(wire, process.env), run);
+  const token = crypto.randomUUID();
+  const own = await NatsServer.start({ config: `authorization { token: "${token}" }` });
+  return { own, ...(await joined({ servers: [own.url], env: onlyToken(process.env, token) }, run)) };
+}
+
+async function joined(where: { servers: string[]; env: NodeJS.ProcessEnv }, run: string): Promise<Wiring> {
+  const { servers, env } = where;
+  return { ...where, lobby: await openLobby({ servers, run, ...accessOf(env, servers) }) };
+}
+
+class Launch {
+  readonly #args: RunArguments;
+  readonly #screen: Screen;
+  #wiring: Wiring | undefined;
+  #children: readonly Child[] = [];
+  /** Why each rank ended that did not end well, here or elsewhere, in the order heard. */
+  readonly #news = new Map<number, string>();
+  /** Signals heard so far. */
+  #signals = 0;
+  #last: NodeJS.Timeout | undefined;
+
+  constructor(args: RunArguments) {
+    const { stdout, stderr } = process;
+    this.#args = args;
+    this.#screen = new Screen({
+      out: (text) => stdout.write(text),
+      error: (text) => stderr.write(text),
+      all: args.ranks.length,
+      columns: stdout.isTTY ? () => stdout.columns : undefined,
+    });
+    for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, () => this.#pass(name));
+    stdout.on("error", () => this.#pass("SIGTERM")); // nobody reads on
+  }
+
+  async run(): Promise<Result> {
+    this.#wiring = await wiringOf(this.#args);
+    this.#wiring.lobby?.onGone((rank, why) => this.#hear(rank, why));
+    const { ranks, wire } = this.#args;
+    this.#children = (wire === "threads" ? [ranks] : ranks.map((rank) => [rank])).map((own) => this.#start(own));
+    const timer = setInterval(() => this.#screen.flush(performance.now()), refresh);
+    const failed: Ending[] = [];
+    for (const { ending } of this.#children) void ending.then((end) => end.why && failed.push(end) && this.#fail(end));
+    await Promise.all(this.#children.map(({ closed }) => closed));
+    clearInterval(timer);
+    clearTimeout(this.#last);
+    this.#screen.close();
+    return { code: failed[0]?.code ?? 0, text: failed[0] ? `orthant run: ${this.#blame()}` : "" };
+  }
+
+  async close(): Promise<void> {
+    await this.#wiring?.lobby?.close();
+    await this.#wiring?.own?.stop();
+  }
+
+  #start(ranks: readonly number[]): Child {
+    const { script, args, size, run, runtime } = this.#args;
+    const { servers, env } = this.#wiring as Wiring;
+    const columns = process.stdout.isTTY && ranks.includes(0) ? process.stdout.columns : undefined;
+    const place = { parent: process.pid, columns };
+    const ticket = withTicket({ script: resolve(script), args, size, ranks, run, servers, ...place });
+    const stream = (error: boolean) => {
+      const hear = this.#screen.stream(ranks, error);
+      return (bytes: Uint8Array | undefined) => hear(bytes, performance.now());
+    };
+    return new Child({ ranks, runtime, env: { ...env, ...ticket }, out: stream(false), error: stream(true) });
+  }
+
+  #fail({ ranks, why = "" }: Ending): void {
+    for (const rank of ranks) {
+      this.#wiring?.lobby?.gone(rank, why);
+      this.#hear(rank, why);
+    }
+  }
+
+  /** A run does not go on without one of its ranks. */
+  #hear(rank: number, why: string): void {
+    if (!this.#news.has(rank)) this.#news.set(rank, why);
+    this.#last ??= setTimeout(() => this.#signal("SIGKILL"), grace);
+  }
+
+  /** Who failed first; where that one could not say why, then also who missed it first, and where. */
+  #blame(): string {
+    const [first = "", ...others] = new Set(this.#news.values());
+    const missed = others.find((why) => / failed at /.test(why));
+    return / failed at /.test(first) || !missed ? first : `${first}; ${missed}`;
+  }
+
+  /** The first asks the ranks to stop after their step, the second ends them, a third leaves them no choice. */
+  #pass(name: NodeJS.Signals): void {
+    if (this.#children.length === 0) process.exit(128 + constants.signals[name]);
+    this.#signal(++this.#signals > 2 ? "SIGKILL" : name);
+  }
+
+  #signal(name: NodeJS.Signals): void {
+    for (const child of this.#children) child.signal(name);
+  }
+}

@@ -1,0 +1,28 @@
+// What a process of `orthant run` finds in its environment. Plain data without secrets.
+
+export interface LaunchTicket {
+  /** Path of the user's script, and what it sees behind its name. */
+  readonly script: string;
+  readonly args: readonly string[];
+  /** Ranks of the run, and those of this process. */
+  readonly size: number;
+  readonly ranks: readonly number[];
+  readonly run: string;
+  /** Addresses; none where the ranks are threads of one process. */
+  readonly servers: readonly string[];
+  /** The launcher's process. */
+  readonly parent: number;
+  /** Width of the terminal that shows this process's progress. */
+  readonly columns: number | undefined;
+}
+
+const name = "ORTHANT_LAUNCH";
+
+export const withTicket = (ticket: LaunchTicket): Record<string, string> => ({ [name]: JSON.stringify(ticket) });
+
+/** Throws where this process was not started by the launcher. */
+export function readTicket(env: Readonly<Record<string, string | undefined>>): LaunchTicket {
+  const text = env[name];
+  if (!text) throw new Error(`no ${name} in the environment: start a script with orthant run --ranks 2 train.ts`);
+  return JSON.parse(text) as LaunchTicket;
+}

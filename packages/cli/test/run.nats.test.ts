@@ -1,0 +1,118 @@
+// `orthant run` as a user meets it: real processes that train over a real nats-server, and end as they should.
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { memory } from "@orthant/core";
+import { NatsServer } from "@orthant/transport-nats";
+import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
+import { type Job, losses } from "./job.ts";
+import { Launcher, script, untilGone } from "./launcher.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "orthant-run-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+const job: Job = { steps: 3, mesh: { pp: 1, dp: 2 } };
+/** Longer than any test. */
+const long: Job = { steps: 2000, slow: 10, mesh: { pp: 1, dp: 2 } };
+let expected: readonly number[];
+beforeAll(async () => {
+  expected = await losses({ ...job, transport: memory() });
+});
+
+function orthant(options: string, trained: Job & { code?: number }, env: NodeJS.ProcessEnv = {}): Launcher {
+  const launcher = new Launcher(folder, ["run", ...options.split(" "), script, JSON.stringify(trained)], env);
+  onTestFinished(() => void launcher.process.kill("SIGKILL"));
+  return launcher;
+}
+
+test.each(["--ranks 2", "--ranks 2 --nats embedded --runtime deno", "--ranks 2 --runtime bun", "--ranks 2 --threads"])(
+  "%s: the losses of one process, the script's code, nothing left",
+  async (options) => {
+    const launcher = orthant(options, { ...job, code: 3 });
+    await launcher.until(/pid/);
+    const children = launcher.children();
+    expect(await launcher.code()).toBe(3);
+    expect(launcher.losses()).toEqual(expected);
+    expect(launcher.out).toMatch(/^\[0(-1)?\] step 3\/3 {2}loss /m);
+    await untilGone(children);
+  },
+);
+
+test("two launchers join into one run; the password is nowhere", async () => {
+  const server = await NatsServer.start({ config: 'authorization { user: ann, password: "right-word" }' });
+  onTestFinished(() => server.stop());
+  const nodes = `--ranks 2 --run joined --nodes 2 --nats nats://ann:right-word@127.0.0.1:${server.port}`;
+  const [first, second] = [orthant(`${nodes} --node-rank 0`, job), orthant(`${nodes} --node-rank 1`, job)];
+  expect(await Promise.all([first.code(), second.code()])).toEqual([0, 0]);
+  expect(first.losses()).toEqual(expected);
+  expect(second.out).toMatch(/^\[1\] pid \d+\n$/);
+  const wrong = orthant(`--ranks 2 --nats nats://ann:wrong-word@127.0.0.1:${server.port}`, job);
+  expect(await wrong.code()).toBe(1);
+  expect(wrong.error).toMatch(/^orthant: nats:\/\/127.0.0.1:\d+ refused user and password: .*\n$/);
+  for (const { out, error } of [first, second, wrong]) expect(out + error).not.toMatch(/(right|wrong)-word/);
+});
+
+test("Ctrl-C stops after the step: files are whole, the script goes on", async () => {
+  const launcher = orthant("--ranks 2", { ...long, run: "stopped", code: 5 });
+  await launcher.until(/step +1\//);
+  launcher.process.kill("SIGINT");
+  expect(await launcher.code()).toBe(5);
+  const [head, ...steps] = readFileSync(join(folder, "runs/stopped/metrics.jsonl"), "utf8").trimEnd().split("\n");
+  expect(JSON.parse(head ?? "")).toMatchObject({ model: "mlp" });
+  expect(launcher.losses()).toEqual(steps.map((line) => JSON.parse(line).loss));
+  expect(JSON.parse(readFileSync(join(folder, "runs/stopped/trace.json"), "utf8"))).toBeTruthy();
+});
+
+test("a rank that is killed ends all others, by name", async () => {
+  const launcher = orthant("--ranks 4", { ...long, mesh: { pp: 2, dp: 2 } });
+  const [, pid] = await launcher.until(/^\[2\] pid (\d+)$/m);
+  await launcher.until(/step +1\//);
+  const children = launcher.children();
+  expect(children.length).toBeGreaterThan(4);
+  process.kill(Number(pid), "SIGKILL");
+  const from = performance.now();
+  expect(await launcher.code()).toBe(137);
+  expect(performance.now() - from).toBeLessThan(5000);
+  for (const rank of [0, 1, 3])
+    expect(launcher.error).toMatch(new RegExp(`^\\[${rank}\\] rank ${rank} .* rank 2 was killed by SIGKILL`, "m"));
+  const last = launcher.error.trimEnd().split("\n").at(-1);
+  expect(last).toMatch(/^orthant run: rank 2 was killed by SIGKILL; rank \d \(.*\) failed at .*\(last seen: .*\)/);
+  await untilGone(children);
+});
+
+test("a rank that throws ends all others, and says where", async () => {
+  const launcher = orthant("--ranks 2", { ...job, broken: 13 });
+  expect(await launcher.code()).toBe(1);
+  expect(launcher.error).toMatch(/^\[\d\] rank \d .* sample 13 is broken\n\[\d\] +at .*job\.ts:/m);
+  expect(launcher.error).toMatch(/^orthant run: rank \d .*failed at step 1.*: sample 13 is broken/m);
+});
+
+test("a launcher that is killed leaves nothing", async () => {
+  const launcher = orthant("--ranks 2", long);
+  await launcher.until(/step +1\//);
+  const children = launcher.children();
+  expect(children.length).toBeGreaterThan(2);
+  launcher.process.kill("SIGKILL");
+  await untilGone(children);
+});
+
+test("bad input: one line, and nothing starts", async () => {
+  const cases: [options: string, code: number, message: RegExp][] = [
+    ["--ranks two", 2, /^--ranks two is no whole number from 1\n$/],
+    ["--ranks 2 --nats nats://127.0.0.1:1", 1, /^orthant: no nats-server at nats:\/\/127.0.0.1:1: start one .*\n$/],
+    ["--ranks 1 --runtime bun", 1, /^orthant run: no bun on the PATH: install it, or leave out --runtime\n$/],
+  ];
+  for (const [options, code, message] of cases) {
+    const launcher = orthant(options, job, { PATH: "/nowhere" });
+    expect(await launcher.code()).toBe(code);
+    expect(launcher.error).toMatch(message);
+    expect(launcher.out).toBe("");
+  }
+});
+
+test("a mesh of another size than the launcher's", async () => {
+  const launcher = orthant("--ranks 3", job);
+  expect(await launcher.code()).toBe(1);
+  const line = "the mesh { pp: 1, dp: 2 } has 2 ranks, orthant run started 3: --ranks 2";
+  for (const told of launcher.error.trimEnd().split("\n").slice(0, -1)) expect(told).toContain(line);
+});
