@@ -64,7 +64,9 @@ export async function gather<V extends Vector>(members: Members, mine: V, key: s
 /** Sends `parts[i]` to member i; the parts that the others sent to me, in group order; mine is handed through. */
 async function exchange(members: Members, parts: readonly Float32Array[], key: string): Promise<Float32Array[]> {
   const { transport, ranks, at } = members;
-  const sent = ranks.map((rank, i) => (i === at ? undefined : transport.send([rank], key, toFrame(parts[i]!))));
+  // Each begins with the member after it, so that not all send to the same one.
+  const next = [...ranks.keys()].map((i) => (at + i) % ranks.length).slice(1);
+  const sent = next.map((i) => transport.send([ranks[i]!], key, toFrame(parts[i]!)));
   const got = ranks.map(async (rank, i) =>
     i === at ? parts[at]! : (toVector(await transport.recv(rank, key)) as Float32Array),
   );
@@ -107,34 +109,52 @@ export function cut(whole: Float32Array, sizes: readonly number[]): Float32Array
   });
 }
 
-/** From everyone's chunk of each vector, the whole vectors of `sizes` elements. Sends (N-1)/N of the elements. */
+/**
+ * From everyone's chunk of each vector, the whole vectors of `sizes` elements, in the memory of `wholes`, whose first
+ * touch is the larger part of the cost where it is fresh. Sends (N-1)/N of the elements.
+ */
 export async function allGather(
   members: Members,
   chunks: readonly Float32Array[],
   sizes: readonly number[],
   key: string,
+  wholes: readonly Float32Array[] = sizes.map((size) => new Float32Array(size)),
 ): Promise<Float32Array[]> {
-  const { ranks } = members;
-  const wholes = sizes.map((size) => new Float32Array(size));
-  (await gather(members, concat(chunks), key)).forEach((vector, i) => {
-    let at = 0;
+  const { transport, ranks, at } = members;
+  const place = (vector: Float32Array, i: number): void => {
+    let read = 0;
     sizes.forEach((size, n) => {
       const [from, to] = chunk(size, ranks.length, i);
-      wholes[n]!.set(vector.subarray(at, at + to - from), from);
-      at += to - from;
+      wholes[n]!.set(vector.subarray(read, read + to - from), from);
+      read += to - from;
     });
-    if (i !== members.at) members.transport.recycle?.(toFrame(vector).data);
+  };
+  const mine = concat(chunks);
+  const sent = transport.send(others(members), key, toFrame(mine));
+  const received = others(members).map(async (rank) => {
+    const { data } = await transport.recv(rank, key);
+    place(toVector({ dtype: "float32", shape: [], data }) as Float32Array, ranks.indexOf(rank));
+    transport.recycle?.(data);
   });
-  return wholes;
+  place(mine, at); // while the others' are on their way
+  await Promise.all([sent, ...received]);
+  return [...wholes];
 }
 
 /**
  * Of each vector, the sum over members. Sends 2 (N-1)/N of the elements. Two members exchange whole vectors: the same
- * bytes and bits in one hop instead of two.
+ * bytes and bits in one hop instead of two, and sums in received memory; more put them into `totals`.
  */
-export async function allReduce(members: Members, xs: readonly Float32Array[], key: string): Promise<Float32Array[]> {
+export async function allReduce(
+  members: Members,
+  xs: readonly Float32Array[],
+  key: string,
+  totals?: readonly Float32Array[],
+): Promise<Float32Array[]> {
   const sizes = xs.map((x) => x.length);
   if (members.ranks.length === 2) return cut(sum(members, await gather(members, concat(xs), key)), sizes);
   const mine = await reduceScatter(members, xs, `${key} scatter`);
-  return allGather(members, mine, sizes, `${key} gather`);
+  const wholes = await allGather(members, mine, sizes, `${key} gather`, totals);
+  members.transport.recycle?.(toFrame(concat(mine)).data);
+  return [...wholes];
 }

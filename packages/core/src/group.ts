@@ -17,7 +17,7 @@ async function readAll(xs: readonly Tensor[], spare: Spare): Promise<Float32Arra
   return vectors;
 }
 
-/** Send buffers to be used again: the first touch of fresh pages costs as much as the copy into them. */
+/** Buffers to send from and gather into, to be used again: the first touch of fresh pages costs as much as the copy into them. */
 class Spare {
   readonly #free = new Map<number, Float32Array[]>();
 
@@ -104,9 +104,13 @@ export class Group {
     if (this.size === 1) return chunks.map((part, i) => part.reshape([...shapes[i]!]));
     const sizes = shapes.map((shape) => tf.util.sizeFromShape([...shape]));
     const vectors = await readAll(chunks, this.#spare);
-    const wholes = await wire.allGather(this.#members, vectors, sizes, `${this.axis}.all-gather ${at}`);
+    const room = onWasm() ? this.#spare.take(sizes.reduce((n, size) => n + size, 0)) : undefined;
+    const into = room && wire.cut(room, sizes);
+    const wholes = await wire.allGather(this.#members, vectors, sizes, `${this.axis}.all-gather ${at}`, into);
+    const tensors = wholes.map((whole, i) => tf.tensor(whole, [...shapes[i]!]));
     this.#spare.give(vectors);
-    return wholes.map((whole, i) => tf.tensor(whole, [...shapes[i]!]));
+    if (into) this.#spare.give(into);
+    return tensors;
   }
 
   /** Sends a tensor to one member. */

@@ -3,8 +3,9 @@
 export type { Frame, Transport, WireType } from "./transport.ts";
 export { Board } from "./transports/board.ts";
 export { checkFrame, checkRank } from "./transports/frames.ts";
+export type { Heading, Parcel, Place } from "./transports/parcel.ts";
 export { Pool } from "./transports/pool.ts";
 export { Ring } from "./transports/ring.ts";
-export { Incoming, Outbox, type Parcel } from "./transports/stream.ts";
+export { Incoming, Outbox } from "./transports/stream.ts";
 export { joinThreads, type ThreadWiring, wireThreads } from "./transports/threads.ts";
 export { Watch } from "./transports/watch.ts";

@@ -1,14 +1,16 @@
 // The client's work once the ranks have met: between the rings of this process's threads and the subjects of the server.
 // To the threads it looks like one more thread of theirs, home of every rank that lives elsewhere; the board of credit,
 // waits and closings mirrors what the other clients say of those ranks.
-import { Board, Incoming, Outbox, type Parcel, Pool, Ring, Watch } from "@orthant/core/internal";
+import { Board, type Heading } from "@orthant/core/wire";
 import { ControlCodec, type State } from "./control.ts";
 import { FrameCodec, FrameError } from "./frame.ts";
 import { Inflow } from "./inflow.ts";
 import { type ClientJob, clientThread } from "./job.ts";
+import { Ledger } from "./ledger.ts";
 import type { Link } from "./link.ts";
 import { Outflow } from "./outflow.ts";
 import { Peer } from "./peer.ts";
+import { Rings } from "./rings.ts";
 import { Shared } from "./shared.ts";
 import { ranksOf, type Subjects, setOf } from "./subjects.ts";
 
@@ -16,6 +18,10 @@ import { ranksOf, type Subjects, setOf } from "./subjects.ts";
 const retryAfter = 1000;
 /** ms between two looks at what changed without a bell. */
 export const tickEvery = 10;
+/** Bytes taken from a ring before the sockets get their turn. */
+const bite = 2 ** 20;
+/** Bytes taken from the rings before they are published, at most and a bite: what lies there longer falls out of the caches. */
+const ahead = 2 ** 22;
 
 export class Bridge {
   readonly peers: ReadonlyMap<number, Peer>;
@@ -30,16 +36,15 @@ export class Bridge {
   readonly #own: ReadonlySet<number>;
   /** Ranks of this process whose last frame is acknowledged. */
   readonly #left = new Set<number>();
-  readonly #pool: Pool;
+  readonly #ledger: Ledger;
   readonly #inflow: Inflow;
+  readonly #rings: Rings;
   readonly #frames = new FrameCodec();
   readonly #controls = new ControlCodec();
-  readonly #outboxes = new Map<number, Outbox>();
-  readonly #incoming: Incoming[] = [];
   /** Sets subscribed to. */
   readonly #sets: Set<string>;
-  /** By sender: until all that came from it is in the rings. */
-  readonly #delivered = new Map<number, Promise<unknown>>();
+  /** Something may be left in the rings. */
+  #unread = false;
 
   constructor(job: ClientJob, link: Link, subjects: Subjects, nodeOf: readonly number[]) {
     const { run, epoch, size, window, wiring } = job;
@@ -50,17 +55,17 @@ export class Bridge {
     this.#own = new Set(job.ranks);
     this.#sets = new Set(job.ranks.map((rank) => setOf([rank]))); // before all met
     this.#node = Math.min(...job.ranks);
-    this.#pool = new Pool(wiring.credit);
     this.board = new Board(wiring.board, wiring.home, wiring.credit);
     this.shared = new Shared(job.shared, size);
-    this.#inflow = new Inflow(size, this.#pool, (parcel) => this.#deliver(parcel));
+    this.#ledger = new Ledger(this.shared, job.ranks);
+    this.#rings = new Rings(job, this.board, (heading, length) => this.#take(heading, length));
+    this.#inflow = new Inflow(size, (parcel) => this.#rings.deliver(parcel));
     const publish = (subject: string, bytes: Uint8Array): void => this.#publish(subject, bytes);
-    const recycle = (data: Uint8Array): void => this.#pool.give(data);
+    const unread = (): boolean => this.#unread;
     const { maxPayload } = link;
-    this.outflow = new Outflow({ run, epoch, size, subjects, maxPayload, window, nodeOf, publish, recycle });
+    this.outflow = new Outflow({ run, epoch, size, subjects, maxPayload, window, nodeOf, publish, unread });
     const nodes = new Set(nodeOf.filter((node) => node !== this.#node));
     this.peers = new Map([...nodes].map((node) => [node, new Peer(node, this.#ranksAt(node))]));
-    for (let thread = 0; thread < clientThread(job); thread++) this.#connect(thread);
   }
 
   /** Frames on the subject of `set`. */
@@ -89,11 +94,12 @@ export class Bridge {
 
   /** Moves all that can move now. */
   turn(): void {
-    for (const incoming of this.#incoming) incoming.drain();
-    for (const outbox of this.#outboxes.values()) outbox.flush();
+    this.#unread = this.outflow.ahead >= ahead || this.#rings.read(bite);
+    this.#rings.flush();
     this.#pump();
     for (const peer of this.peers.values()) {
-      if (peer.lacks(this.#wordsFrom(peer), this.#waiting(), this.#job.wiring.credit / 64)) peer.due = "now";
+      if (peer.lacks(this.#ledger.words(peer.ranks), this.#ledger.waiting(), this.#job.wiring.credit / 64))
+        peer.due = "now";
       if (peer.due === "now") this.tell(peer);
     }
   }
@@ -104,26 +110,27 @@ export class Bridge {
     this.turn();
     for (const peer of this.peers.values()) {
       const asked = peer.asking;
-      peer.stuck = this.#sendsTo(peer) ? peer.stuck + 1 : 0;
+      peer.stuck = this.#ledger.sends([...peer.ranks].filter((rank) => !peer.left.has(rank))) ? peer.stuck + 1 : 0;
       if (peer.due || peer.asking || asked) this.tell(peer);
     }
   }
 
   /** How things stand, to one client. */
   tell(peer: Peer): void {
-    if (peer.gone) return;
-    const waiting = this.#waiting();
+    const waiting = this.#ledger.waiting();
     const state: State = {
       kind: "state",
       epoch: this.#job.epoch,
       node: this.#node,
-      count: peer.tell(this.#wordsFrom(peer), waiting),
+      count: peer.tell(this.#ledger.words(peer.ranks), waiting),
+      links: this.shared.counts().reconnects,
       asks: peer.asking,
       waiting,
-      consumed: this.#pairs(peer).filter(([, , words]) => words > 0),
+      consumed: this.#ledger.consumed(peer.ranks).filter(([, , words]) => words > 0),
       acks: this.#inflow.acks(peer.ranks),
       opens: this.outflow.unopened(peer.node),
       left: [...this.#left],
+      seen: [...peer.left],
       last: this.#job.ranks.map((rank) => [rank, this.shared.recorded(rank).at(-1) ?? ""]),
     };
     this.#link.publish(this.#subjects.state(peer.node), this.#controls.encode(state));
@@ -131,6 +138,7 @@ export class Bridge {
 
   /** Own `rank` is done: the others may stop waiting for it. */
   leave(rank: number): void {
+    if (this.#left.has(rank)) return;
     this.#left.add(rank);
     for (const peer of this.peers.values()) peer.due = "now";
   }
@@ -139,43 +147,24 @@ export class Bridge {
   end(peer: Peer, rank: number, reason: string): void {
     if (peer.left.has(rank)) return;
     peer.left.add(rank);
+    peer.due = "now";
     this.shared.setReason(rank, reason);
     if (peer.gone) this.outflow.drop(peer.node);
-    const delivered = this.#delivered.get(rank) ?? Promise.resolve();
-    void delivered.then(() => this.board.close(rank));
+    void this.#rings.delivered(rank).then(() => this.board.close(rank));
   }
 
   #ranksAt(node: number): number[] {
     return this.#nodeOf.flatMap((at, rank) => (at === node ? [rank] : []));
   }
 
-  #connect(thread: number): void {
-    const { rings } = this.#job.wiring;
-    const client = clientThread(this.#job);
-    const wake = (): void => this.board.wake(thread);
-    const watch = new Watch(Infinity, () => []);
-    const out = new Ring(rings[client]?.[thread] as SharedArrayBuffer);
-    this.#outboxes.set(thread, new Outbox(out, `thread ${thread} to take`, watch, wake));
-    const ring = new Ring(rings[thread]?.[client] as SharedArrayBuffer);
-    this.#incoming.push(new Incoming(ring, this.#pool, wake, (parcel) => this.#send(parcel)));
-  }
-
-  #send(parcel: Parcel): void {
-    const to = parcel.to.filter((rank) => !this.peers.get(this.#nodeOf[rank] as number)?.left.has(rank));
-    if (to.length > 0) this.outflow.add({ ...parcel, to });
-    const opens = to.map((rank) => this.peers.get(this.#nodeOf[rank] as number) as Peer);
-    for (const peer of opens) if (this.outflow.unopened(peer.node).length > 0) peer.due = "now";
-  }
-
-  #deliver({ from, to, key, frame }: Parcel): void {
-    const here = to.filter((rank) => this.#own.has(rank) && !this.board.closed(rank));
-    const homes = new Set(here.map((rank) => this.#job.wiring.home[rank] as number));
-    const sent = [...homes].map((home) => {
-      const ranks = here.filter((rank) => this.#job.wiring.home[rank] === home);
-      return this.#outboxes.get(home)?.send({ from, to: ranks, key, frame });
-    });
-    void Promise.allSettled(sent).then(() => this.#pool.give(frame.data));
-    this.#delivered.set(from, Promise.allSettled([this.#delivered.get(from), ...sent]));
+  /** Memory for what a thread sends. */
+  *#take(heading: Heading, length: number): Generator<Uint8Array, void> {
+    const peers = new Map(heading.to.map((rank) => [rank, this.peers.get(this.#nodeOf[rank] as number) as Peer]));
+    const to = heading.to.filter((rank) => !peers.get(rank)?.left.has(rank));
+    if (to.length === 0) return void (length > 0 && (yield new Uint8Array(length)));
+    const parts = this.outflow.take({ ...heading, to }, length);
+    for (const peer of peers.values()) if (this.outflow.unopened(peer.node).length > 0) peer.due = "now";
+    yield* parts;
   }
 
   #learn(peer: Peer, state: State): void {
@@ -184,9 +173,11 @@ export class Bridge {
     for (const [from, set] of state.opens) if (peer.ranks.has(from)) this.#open(peer, from, set);
     for (const [from, set, parts, gap] of state.acks)
       this.outflow.acknowledge(peer.node, from, set, parts, gap === 1, now);
+    if (peer.linked(state)) this.outflow.rewind(now, peer.node);
     peer.mirror(state, this.board, this.shared, this.#own);
     for (const [rank, action] of state.last) if (peer.ranks.has(rank)) this.#note(rank, action);
-    for (const rank of state.left) if (peer.ranks.has(rank)) this.end(peer, rank, `rank ${rank} closed (${this.shared.lastSeen(rank)})`);
+    for (const rank of state.left)
+      if (peer.ranks.has(rank)) this.end(peer, rank, `rank ${rank} closed (${this.shared.lastSeen(rank)})`);
     this.#pump();
   }
 
@@ -219,6 +210,7 @@ export class Bridge {
 
   #pump(): void {
     if (this.#link.up) this.outflow.pump(performance.now());
+    if (this.#unread && this.outflow.ahead < ahead) this.board.wake(clientThread(this.#job));
   }
 
   #publish(subject: string, bytes: Uint8Array): void {
@@ -229,24 +221,5 @@ export class Bridge {
   #refuse(error: unknown): void {
     if (!(error instanceof FrameError)) throw error;
     this.shared.count("refused");
-  }
-
-  #waiting(): number[] {
-    return this.#job.ranks.filter((rank) => this.shared.waits(rank));
-  }
-
-  #sendsTo(peer: Peer): boolean {
-    return [...peer.ranks].some((rank) => !peer.left.has(rank) && this.shared.sends(rank) > 0);
-  }
-
-  /** [its rank, own rank, words consumed]. */
-  #pairs(peer: Peer): [from: number, to: number, words: number][] {
-    return [...peer.ranks].flatMap((from) =>
-      this.#job.ranks.map((to): [number, number, number] => [from, to, this.shared.consumed(from, to)]),
-    );
-  }
-
-  #wordsFrom(peer: Peer): number {
-    return this.#pairs(peer).reduce((sum, [, , words]) => sum + words, 0);
   }
 }

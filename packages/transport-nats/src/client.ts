@@ -5,7 +5,7 @@ import { Bridge, tickEvery } from "./bridge.ts";
 import { type Control, ControlCodec, type Stranger } from "./control.ts";
 import { FrameError } from "./frame.ts";
 import { type ClientJob, type ClientReport, clientThread } from "./job.ts";
-import { Link } from "./link.ts";
+import { Link, showServers } from "./link.ts";
 import type { Peer } from "./peer.ts";
 import { Rendezvous } from "./rendezvous.ts";
 import { Shared } from "./shared.ts";
@@ -24,6 +24,7 @@ class Client {
   #bridge: Bridge | undefined;
   /** ms of heartbeats without a connection. */
   #cut = 0;
+  #soon: NodeJS.Timeout | undefined;
 
   constructor(job: ClientJob, link: Link) {
     const { run, epoch, ranks, size, fingerprint } = job;
@@ -136,12 +137,12 @@ class Client {
     const { board } = bridge;
     const thread = clientThread(this.#job);
     const leaving = new Map<number, number>();
-    for (let left = 0; left < this.#job.ranks.length; ) {
+    for (;;) {
       const bell = board.bell(thread);
       for (const rank of this.#job.ranks)
         if (board.closed(rank) && !leaving.has(rank)) leaving.set(rank, this.#closed(bridge, rank));
       bridge.turn();
-      left += this.#leave(bridge, leaving);
+      if (this.#leave(bridge, leaving)) break;
       await (board.sleep(thread, bell) ?? new Promise((resolve) => setImmediate(resolve)));
     }
     bridge.turn();
@@ -155,24 +156,27 @@ class Client {
     return 1;
   }
 
-  /** Lets ranks go that closed and whose frames are all acknowledged, or waited long enough. Returns their number. */
-  #leave(bridge: Bridge, leaving: Map<number, number>): number {
-    const done = [...leaving].filter(
-      ([rank, since]) => since > 0 && (!bridge.outflow.busy(rank) || Date.now() - since > this.#job.linger),
-    );
-    for (const [rank] of done) {
-      leaving.set(rank, 0);
-      bridge.leave(rank);
-    }
-    if (done.length < leaving.size) setTimeout(() => bridge.board.wake(clientThread(this.#job)), tickEvery);
-    else if (done.length > 0) bridge.board.wake(clientThread(this.#job));
-    return done.length;
+  /**
+   * Lets ranks go that closed and whose frames are all acknowledged, or waited long enough. True when all went and every
+   * other client knows: while one does not, it may lack the last acknowledgement, and send again what nobody would hear.
+   */
+  #leave(bridge: Bridge, leaving: ReadonlyMap<number, number>): boolean {
+    const { ranks, linger } = this.#job;
+    const { board, outflow, peers } = bridge;
+    const late = (since: number): boolean => Date.now() - since > linger;
+    const done = [...leaving].filter(([rank, since]) => !outflow.busy(rank) || late(since));
+    for (const [rank] of done) bridge.leave(rank);
+    const known = [...peers.values()].every((peer) => ranks.every((rank) => peer.knows(rank)));
+    if (done.length === ranks.length && (known || leaving.values().every(late))) return true;
+    clearTimeout(this.#soon);
+    if (leaving.size > 0) this.#soon = setTimeout(() => board.wake(clientThread(this.#job)), tickEvery);
+    return false;
   }
 
   #beat(bridge: Bridge): void {
     const { heartbeat, silence, servers } = this.#job;
     this.#cut = this.#link.up ? 0 : this.#cut + heartbeat;
-    if (this.#cut > silence) this.fail(new Error(`no connection to ${servers} for ${this.#cut} ms`));
+    if (this.#cut > silence) this.fail(new Error(`no connection to ${showServers(servers)} for ${this.#cut} ms`));
     for (const peer of bridge.peers.values()) {
       if (this.#link.up) peer.missed += 1;
       if (peer.missed * heartbeat > silence) this.#silent(peer);
@@ -208,13 +212,11 @@ class Client {
 /** The whole life of a client. */
 async function run(job: ClientJob, report: (report: ClientReport) => void): Promise<void> {
   let link: Link | undefined;
+  let client: Client | undefined;
   try {
-    let client: Client | undefined;
     link = await Link.open(job, (error) => client?.fail(error));
     if (job.jetstream && !link.jetstream)
-      throw new Error(
-        `${[job.servers].flat().length > 1 ? "the cluster" : "the server"} has no JetStream: start it with nats-server -js`,
-      );
+      throw new Error(`${showServers(job.servers)} has no JetStream: start it with nats-server -js`);
     client = new Client(job, link);
     await client.meet();
     report({ kind: "ready" });
@@ -223,6 +225,7 @@ async function run(job: ClientJob, report: (report: ClientReport) => void): Prom
   } catch (error) {
     report({ kind: "failed", message: (error as Error).message });
   } finally {
+    client?.fail(new Error("the client has ended")); // its hellos too
     await link?.close();
     const shared = new Shared(job.shared, job.size);
     for (const rank of job.ranks) shared.leave(rank);

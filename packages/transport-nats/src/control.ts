@@ -40,6 +40,8 @@ export interface State {
   readonly node: number;
   /** Counts the messages of this sender to this receiver: an older one is dropped. */
   readonly count: number;
+  /** Times that it connected again. */
+  readonly links: number;
   /** Sends here wait for credit with the receiver: tell me at once what changes. */
   readonly asks: boolean;
   /** My ranks that wait for something. */
@@ -52,6 +54,8 @@ export interface State {
   readonly opens: readonly (readonly [from: number, set: string])[];
   /** My ranks that closed, all they sent being acknowledged. */
   readonly left: readonly number[];
+  /** Your ranks that I know to have closed. */
+  readonly seen: readonly number[];
   /** [my rank, the key it last sent or asked for]. */
   readonly last: readonly (readonly [rank: number, key: string])[];
 }
@@ -94,12 +98,14 @@ const fields: Readonly<Record<string, Readonly<Record<string, Check>>>> = {
     epoch: isCount,
     node: isCount,
     count: isCount,
+    links: isCount,
     asks: flag,
     waiting: list(isCount),
     consumed: list(tuple(isCount, isCount, isCount)),
     acks: list(tuple(isCount, text, isCount, isCount)),
     opens: list(tuple(isCount, text)),
     left: list(isCount),
+    seen: list(isCount),
     last: list(tuple(isCount, text)),
   },
 };

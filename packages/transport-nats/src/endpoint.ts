@@ -19,6 +19,8 @@ export interface Surroundings {
   readonly far: ReadonlySet<number>;
   /** Wakes the client. */
   readonly wake: () => void;
+  /** ms that a stall waits to be explained by a rank that is nearer to its cause. */
+  readonly grace: number;
 }
 
 function checkKey(key: string): void {
@@ -26,12 +28,21 @@ function checkKey(key: string): void {
   if (bytes > maxKey) throw new Error(`a key of ${bytes} bytes: at most ${maxKey}`);
 }
 
+const isStall = ({ message }: Error): boolean => message.startsWith("stalled");
+
+/** Rejects, but not at once where `from` waits itself: who waits for the rank that is to blame tells all others then. */
+async function held(error: Error, from: number, { shared, grace }: Surroundings): Promise<never> {
+  const end = performance.now() + grace;
+  while (isStall(error) && shared.waits(from) && !shared.reason(from) && performance.now() < end) await setTimeout(50);
+  throw error;
+}
+
 /** The same error, with what is known of the ranks it names. */
 function explained(error: Error, from: number | undefined, key: string, { shared, far }: Surroundings): Error {
-  const gone = Number(/rank (\d+)(?:, which)? is closed/.exec(error.message)?.[1]);
+  const gone = Number(/rank (\d+)(?:, which)? is closed/.exec(error.message)?.[1] ?? from);
   const reason = far.has(gone) ? shared.reason(gone) : "";
   if (reason) return new Error(`${reason}; ${error.message}`, { cause: error });
-  if (from === undefined || !error.message.startsWith("stalled")) return error;
+  if (from === undefined || !isStall(error)) return error;
   return new Error(`rank ${from} never entered ${key} (${shared.lastSeen(from)}); ${error.message}`, { cause: error });
 }
 
@@ -62,7 +73,7 @@ export function endpoint(inner: Transport, around: Surroundings): NatsTransport 
     async recv(from, key) {
       shared.record(rank, key);
       try {
-        const frame = await waits(inner.recv(from, key));
+        const frame = await waits(inner.recv(from, key).catch((error: Error) => held(error, from, around)));
         shared.consume(from, rank, frame.data.length);
         if (shared.asked()) wake();
         return frame;

@@ -16,6 +16,8 @@ export interface PartHeader {
   readonly from: number;
   readonly key: string;
   readonly dtype: WireType;
+  /** Of the elements on the wire: today the dtype, nothing else. */
+  readonly wire: WireType;
   readonly shape: readonly number[];
   readonly part: number;
   readonly parts: number;
@@ -42,30 +44,42 @@ const maxHeader = 4096;
 
 const elementBytes: Readonly<Record<string, number>> = { float32: 4, float64: 8, int32: 4, uint8: 1 };
 
+/** Bytes to leave for the header before a part's data; a multiple of 8. */
+export const headerRoom = ({ key, shape }: Pick<PartHeader, "key" | "shape">): number =>
+  (prefixBytes + 263 + 3 * key.length + 9 * shape.length) & ~7;
+
 /** Bytes of data that fit one message of `maxPayload` bytes beside the header; a multiple of 8. */
-export function partBytes({ key, shape }: Pick<PartHeader, "key" | "shape">, maxPayload: number): number {
-  const header = 256 + 3 * key.length + 9 * shape.length;
-  const room = (maxPayload - prefixBytes - header) & ~7;
-  if (room >= 8) return room;
-  throw new Error(`max_payload ${maxPayload} of the server is too small for a header of ${header} bytes: raise it`);
+export function partBytes(head: Pick<PartHeader, "key" | "shape">, maxPayload: number): number {
+  const bytes = (maxPayload - headerRoom(head)) & ~7;
+  if (bytes >= 8) return bytes;
+  throw new Error(
+    `max_payload ${maxPayload} of the server is too small for a header of ${headerRoom(head)} bytes: raise it`,
+  );
 }
 
 export class FrameCodec {
   readonly #packr: Packr = newPackr();
 
-  /** Memory for the part comes from `take`. */
-  encode(head: PartHeader, data: Uint8Array, take = (length: number) => new Uint8Array(length)): Uint8Array {
-    const { run, epoch, seq, from, key, dtype, shape, part, parts } = head;
-    const header = this.#packr.pack([protocol, run, epoch, seq, from, key, dtype, shape, part, parts, crc32(data)]);
-    const at = (prefixBytes + header.length + 7) & ~7;
-    const bytes = take(at + data.length);
+  /** The message of a part, ending with `memory`: the data are there from `at`, a multiple of 8, the header goes before. */
+  seal(head: PartHeader, memory: Uint8Array, at: number): Uint8Array {
+    const { run, epoch, seq, from, key, dtype, wire, shape, part, parts } = head;
+    const sum = crc32(memory.subarray(at));
+    const header = this.#packr.pack([protocol, run, epoch, seq, from, key, dtype, wire, shape, part, parts, sum]);
+    const bytes = memory.subarray(at - ((prefixBytes + header.length + 7) & ~7));
     const view = new DataView(bytes.buffer, bytes.byteOffset);
     view.setUint32(0, header.length, true);
     view.setUint32(4, crc32(header), true);
     bytes.set(header, prefixBytes);
-    bytes.fill(0, prefixBytes + header.length, at);
-    bytes.set(data, at);
+    bytes.fill(0, prefixBytes + header.length, bytes.length - (memory.length - at));
     return bytes;
+  }
+
+  /** The same, in memory of its own. */
+  encode(head: PartHeader, data: Uint8Array): Uint8Array {
+    const at = headerRoom(head);
+    const memory = new Uint8Array(at + data.length);
+    memory.set(data, at);
+    return this.seal(head, memory, at);
   }
 
   /** Throws a FrameError where anything is not as it must be, before memory is taken for it. */
@@ -75,7 +89,7 @@ export class FrameCodec {
     const data = bytes.subarray((prefixBytes + header.length + 7) & ~7);
     const part = toPart(fields, data);
     checkLengths(part, limits);
-    if ((fields as unknown[])[10] !== crc32(data)) throw new FrameError("checksum of the data is wrong");
+    if ((fields as unknown[])[11] !== crc32(data)) throw new FrameError("checksum of the data is wrong");
     return part;
   }
 }
@@ -94,14 +108,15 @@ function headerOf(bytes: Uint8Array): Uint8Array {
 export const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 
 function toPart(fields: unknown, data: Uint8Array): Part {
-  if (!Array.isArray(fields) || fields.length !== 11) throw new FrameError("the header is not eleven fields");
-  const [version, run, epoch, seq, from, key, dtype, shape, part, parts] = fields as unknown[];
+  if (!Array.isArray(fields) || fields.length !== 12) throw new FrameError("the header is not twelve fields");
+  const [version, run, epoch, seq, from, key, dtype, wire, shape, part, parts] = fields as unknown[];
   if (version !== protocol) throw new FrameError(`protocol ${String(version)}, not ${protocol}`);
   if (typeof run !== "string" || typeof key !== "string" || ![epoch, seq, from, part, parts].every(isCount))
     throw new FrameError("a header field has the wrong type");
   if (typeof dtype !== "string" || !Object.hasOwn(elementBytes, dtype)) throw new FrameError("unknown dtype");
+  if (wire !== dtype) throw new FrameError(`elements of another type on the wire than ${dtype}`);
   if (!Array.isArray(shape) || shape.length > maxDims || !shape.every(isCount)) throw new FrameError("no shape");
-  return { run, epoch, seq, from, key, dtype, shape, part, parts, data } as Part;
+  return { run, epoch, seq, from, key, dtype, wire, shape, part, parts, data } as Part;
 }
 
 /** Bytes of the whole frame. */

@@ -1,20 +1,21 @@
-// All that other clients send to the ranks of this process: each stream's parts in order, once each, put together to
-// frames. What is missing is asked for again; what comes twice is dropped.
-import type { Parcel, Pool } from "@orthant/core/internal";
-import { FrameError, frameBytes, type Part } from "./frame.ts";
+// All that other clients send to the ranks of this process: each stream's parts in order, once each, as pieces of frames.
+// What is missing is asked for again; what comes twice is dropped. Holds no data.
+import type { Parcel } from "@orthant/core/wire";
+import { FrameError, frameBytes, type Part, type PartHeader } from "./frame.ts";
 import { ranksOf } from "./subjects.ts";
 
 interface Source {
   readonly from: number;
   readonly set: string;
+  readonly to: readonly number[];
   /** Number of the part that comes next. */
   next: number;
   /** A later part came: `next` is lost. */
   gap: boolean;
   /** Bytes since the last acknowledgement. */
   unsaid: number;
-  /** The frame whose parts arrive. */
-  whole: { readonly head: Part; readonly data: Uint8Array; filled: number; parts: number } | undefined;
+  /** The frame whose parts arrive: its first part, and bytes and number of those that came. */
+  begun: { readonly head: PartHeader; readonly whole: number; at: number; parts: number } | undefined;
 }
 
 /** What became of a part. */
@@ -22,13 +23,11 @@ export type Verdict = "taken" | "duplicate" | "gap";
 
 export class Inflow {
   readonly #size: number;
-  readonly #pool: Pool;
   readonly #deliver: (parcel: Parcel) => void;
   readonly #sources = new Map<string, Source>();
 
-  constructor(size: number, pool: Pool, deliver: (parcel: Parcel) => void) {
+  constructor(size: number, deliver: (parcel: Parcel) => void) {
     this.#size = size;
-    this.#pool = pool;
     this.#deliver = deliver;
   }
 
@@ -72,23 +71,23 @@ export class Inflow {
     const name = `${from} ${set}`;
     const known = this.#sources.get(name);
     if (known) return known;
-    const source: Source = { from, set, next: 0, gap: false, unsaid: 0, whole: undefined };
+    const to = ranksOf(set, this.#size);
+    const source: Source = { from, set, to, next: 0, gap: false, unsaid: 0, begun: undefined };
     this.#sources.set(name, source);
     return source;
   }
 
-  #append(source: Source, part: Part): void {
-    const whole = source.whole ?? { head: part, data: this.#pool.take(frameBytes(part)), filled: 0, parts: 0 };
-    const { head, data, filled, parts } = whole;
-    const same = head.key === part.key && head.parts === part.parts && frameBytes(part) === data.length;
-    if (!same || part.part !== parts || filled + part.data.length > data.length)
+  #append(source: Source, { data, ...part }: Part): void {
+    const begun = source.begun ?? { head: part, whole: frameBytes(part), at: 0, parts: 0 };
+    const { head, whole, at, parts } = begun;
+    const same = head.key === part.key && head.parts === part.parts && frameBytes(part) === whole;
+    const last = part.part === part.parts - 1;
+    if (!same || part.part !== parts || (last ? at + data.length !== whole : at + data.length >= whole))
       throw new FrameError(`part ${part.part} of "${part.key}" does not follow part ${parts - 1} of "${head.key}"`);
-    data.set(part.data, filled);
-    whole.filled += part.data.length;
-    whole.parts += 1;
-    source.whole = whole.parts === head.parts ? undefined : whole;
-    if (source.whole) return;
+    begun.at += data.length;
+    begun.parts += 1;
+    source.begun = last ? undefined : begun;
     const { from, key, dtype, shape } = head;
-    this.#deliver({ from, to: ranksOf(source.set, this.#size), key, frame: { dtype, shape, data } });
+    this.#deliver({ from, to: source.to, key, frame: { dtype, shape, data }, piece: { at, whole } });
   }
 }

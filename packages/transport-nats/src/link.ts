@@ -26,7 +26,7 @@ export interface Tls {
 }
 
 export interface LinkOptions {
-  /** `nats://host:4222`, `tls://...`, or several of one cluster. */
+  /** `nats://host:4222`, `tls://...`, or several of one cluster. User and password may stand before the host. */
   readonly servers: string | readonly string[];
   readonly credentials?: Credentials;
   readonly tls?: Tls;
@@ -42,7 +42,20 @@ export interface LinkEvents {
 /** Bytes of a message that hold the header of any frame, and a little data. */
 const leastPayload = 8192;
 
-const withoutSecrets = (server: string): string => server.replace(/\/\/[^@/]*@/, "//");
+/** For messages: no user, password or token of an address. */
+export const showServers = (servers: string | readonly string[]): string =>
+  [servers]
+    .flat()
+    .map((server) => server.replace(/\/\/[^@/]*@/, "//"))
+    .join(", ");
+
+/** `nats://user:password@host` or `nats://token@host`. */
+function credentialsIn(servers: string | readonly string[]): Credentials | undefined {
+  const found = [servers].flat().find((server) => URL.canParse(server) && new URL(server).username);
+  const { username = "", password = "" } = found ? new URL(found) : {};
+  const [user, word] = [decodeURIComponent(username), decodeURIComponent(password)];
+  return word ? { user, password: word } : user ? { token: user } : undefined;
+}
 
 const waysOf = (credentials: Credentials | undefined): string =>
   credentials === undefined ? "no credentials" : Object.keys(credentials).join(" and ");
@@ -69,8 +82,11 @@ function checked(authenticator: Authenticator): Authenticator {
   return authenticator;
 }
 
-function explained(error: Error & { code?: string }, { servers, credentials, tls }: LinkOptions): Error {
-  const where = [servers].flat().map(withoutSecrets).join(", ");
+function explained(
+  error: Error & { code?: string },
+  { servers, credentials = credentialsIn(servers), tls }: LinkOptions,
+): Error {
+  const where = showServers(servers);
   const text = `${error.name} ${error.code ?? ""} ${error.message} ${(error.cause as Error | undefined)?.message ?? ""}`;
   const because = (pattern: RegExp): boolean => pattern.test(text);
   if (because(/authori[sz]ation|authenticat/i))
@@ -87,7 +103,7 @@ function explained(error: Error & { code?: string }, { servers, credentials, tls
 
 /** Within `connectTimeout`, whatever the server does. */
 async function dial(options: LinkOptions): Promise<NatsConnection> {
-  const { servers, credentials, tls, connectTimeout: timeout = 5000 } = options;
+  const { servers, tls, connectTimeout: timeout = 5000, credentials = credentialsIn(servers) } = options;
   const access = credentials ? await authentication(credentials) : {};
   const files = tls && { caFile: tls.ca, certFile: tls.cert, keyFile: tls.key };
   const given = files && Object.fromEntries(Object.entries(files).filter(([, path]) => path !== undefined));

@@ -5,6 +5,9 @@ import { Link, type LinkOptions } from "./link.ts";
 import { maxReason } from "./shared.ts";
 import { subjectsOf } from "./subjects.ts";
 
+/** ms after which a word is said again: a rank that comes late must hear it too. */
+const repeatEvery = 500;
+
 export interface LobbyOptions extends LinkOptions {
   readonly run: string;
 }
@@ -12,7 +15,7 @@ export interface LobbyOptions extends LinkOptions {
 export interface Lobby {
   /** Bytes. */
   readonly maxPayload: number;
-  /** Tells all ranks of the run that `rank` ended: they stop, with `reason`, which names it. Said again after a cut. */
+  /** Tells all ranks of the run that `rank` ended: they stop, with `reason`, which names it. Said again until closed. */
   gone(rank: number, reason: string): void;
   /** Hears what ranks and other launchers say so. */
   onGone(hear: (rank: number, reason: string) => void): void;
@@ -28,6 +31,7 @@ export async function openLobby({ run, ...options }: LobbyOptions): Promise<Lobb
   const repeat = (): void => {
     for (const message of said) link.publish(lobby, message);
   };
+  const timer = setInterval(repeat, repeatEvery).unref();
   void link.watch({ onUp: repeat, onDown: () => {} });
   return {
     maxPayload: link.maxPayload,
@@ -37,7 +41,10 @@ export async function openLobby({ run, ...options }: LobbyOptions): Promise<Lobb
       link.publish(lobby, message);
     },
     onGone: (hear) => link.subscribe(lobby, (bytes) => hearGone(controls, bytes, hear)),
-    close: () => link.close(),
+    close() {
+      clearInterval(timer);
+      return link.close();
+    },
   };
 }
 

@@ -132,6 +132,7 @@ export function joinNats(ticket: NatsTicket, thread: number, { stall = 60_000 } 
     shared: new Shared(ticket.shared, home.length),
     far: new Set(home.keys().filter((rank) => !own.has(rank))),
     wake: () => board.wake(clientThread(ticket)),
+    grace: stall / 2,
   };
   const inner = joinThreads(wiring, thread, { stall });
   return new Map([...inner].map(([rank, transport]) => [rank, endpoint(transport, around)]));

@@ -1,8 +1,7 @@
 // All that the ranks of this process send to others: frames are cut into parts that fit a message, one stream for each
 // sender and set of receivers, and published as far as the receivers' window lets them. No clock and no server of its own.
-import type { Frame } from "@orthant/core";
-import { type Parcel, Pool } from "@orthant/core/internal";
-import { FrameCodec, frameBytes, partBytes } from "./frame.ts";
+import { type Heading, Pool } from "@orthant/core/wire";
+import { FrameCodec, headerRoom, partBytes } from "./frame.ts";
 import { Stream } from "./stream.ts";
 import { ranksOf, type Subjects, setOf } from "./subjects.ts";
 
@@ -17,15 +16,8 @@ export interface OutflowOptions {
   /** The client of each rank. */
   readonly nodeOf: readonly number[];
   readonly publish: (subject: string, bytes: Uint8Array) => void;
-  /** Gets back a frame's memory once it is cut up. */
-  readonly recycle: (data: Uint8Array) => void;
-}
-
-interface Job {
-  readonly parcel: Parcel;
-  readonly parts: number;
-  readonly step: number;
-  part: number;
+  /** Frames of this process wait to be taken. */
+  readonly unread: () => boolean;
 }
 
 export class Outflow {
@@ -33,21 +25,20 @@ export class Outflow {
   readonly #codec = new FrameCodec();
   readonly #pool: Pool;
   readonly #streams = new Map<string, Stream>();
-  readonly #jobs = new Map<string, Job[]>();
 
   constructor(options: OutflowOptions) {
     this.#options = options;
     this.#pool = new Pool(2 * options.window);
   }
 
-  /** Takes over a frame and its memory. */
-  add(parcel: Parcel): void {
-    const set = setOf(parcel.to);
-    const name = `${parcel.from} ${set}`;
-    if (!this.#streams.has(name)) this.#addStream(name, parcel.from, set);
-    const { key, frame } = parcel;
-    const step = partBytes({ key, shape: frame.shape }, this.#options.maxPayload);
-    this.#jobs.get(name)?.push({ parcel, step, part: 0, parts: Math.max(1, Math.ceil(frame.data.length / step)) });
+  /** Bytes taken and not yet published. */
+  get ahead(): number {
+    return this.#streams.values().reduce((sum, stream) => sum + stream.ahead, 0);
+  }
+
+  /** Takes a frame: yields the memory of each part to fill, and has it published when it is full. */
+  take(heading: Heading, length: number): Generator<Uint8Array, void> {
+    return this.#cut(this.#stream(heading.from, setOf(heading.to)), heading, length);
   }
 
   /** Publishes all that may go now, stream after stream in turn. Returns the number of parts. */
@@ -75,34 +66,45 @@ export class Outflow {
     return [...this.#streams.values()].filter((stream) => stream.retry(now, patience)).length;
   }
 
-  /** After a lost connection. */
-  rewind(now: number): void {
-    for (const stream of this.#streams.values()) stream.rewind(now);
+  /** After a lost connection: one's own, or that of `node`. */
+  rewind(now: number, node?: number): void {
+    for (const stream of this.#streams.values()) if (node === undefined || stream.nodes.has(node)) stream.rewind(now);
   }
 
   drop(node: number): void {
-    for (const [name, stream] of this.#streams) {
-      stream.drop(node);
-      if (stream.nodes.size === 0) this.#jobs.get(name)!.length = 0;
-    }
+    for (const stream of this.#streams.values()) stream.drop(node);
   }
 
   /** `rank` has something that is not yet with all its receivers. */
   busy(rank: number): boolean {
-    return this.#streams.values().some((stream) => stream.from === rank && stream.nodes.size > 0 && stream.busy);
+    const streams = this.#streams.values();
+    return this.#options.unread() || streams.some((stream) => stream.from === rank && stream.busy);
   }
 
-  #addStream(name: string, from: number, set: string): void {
+  *#cut(stream: Stream, { from, key, dtype, shape }: Heading, length: number): Generator<Uint8Array, void> {
+    const { run, epoch, maxPayload } = this.#options;
+    const [at, step] = [headerRoom({ key, shape }), partBytes({ key, shape }, maxPayload)];
+    const parts = Math.max(1, Math.ceil(length / step));
+    for (let part = 0; part < parts; part++) {
+      const bytes = Math.min(step, length - part * step);
+      const memory = this.#memory(at + bytes);
+      if (bytes > 0) yield memory.subarray(at);
+      const head = { run, epoch, from, key, dtype, wire: dtype, shape, part, parts };
+      stream.push((seq) => this.#codec.seal({ ...head, seq }, memory, at));
+    }
+  }
+
+  #stream(from: number, set: string): Stream {
+    const name = `${from} ${set}`;
+    const known = this.#streams.get(name);
+    if (known) return known;
     const { nodeOf, size, subjects } = this.#options;
     const nodes = ranksOf(set, size).map((rank) => nodeOf[rank] as number);
-    const jobs: Job[] = [];
-    const cut = (seq: number): Uint8Array | undefined => this.#cut(jobs, seq);
     const free = (bytes: Uint8Array): void => this.#pool.give(new Uint8Array(bytes.buffer));
-    this.#jobs.set(name, jobs);
-    const stream = new Stream(from, set, subjects.data(set, from), nodes, cut, free);
+    const stream = new Stream(from, set, subjects.data(set, from), nodes, free);
     this.#streams.set(name, stream);
-    const [only, ...others] = ranksOf(set, size);
-    if (only !== undefined && others.length === 0) stream.acknowledge(nodeOf[only] as number, 0, false, 0); // listens since it met
+    if (nodes.length === 1) stream.acknowledge(nodes[0] as number, 0, false, 0); // listens since it met
+    return stream;
   }
 
   #publish(stream: Stream, now: number): boolean {
@@ -118,28 +120,9 @@ export class Outflow {
     return flying === 0 || flying + bytes <= this.#options.window;
   }
 
-  #cut(jobs: Job[], seq: number): Uint8Array | undefined {
-    const job = jobs[0];
-    if (!job) return undefined;
-    const { run, epoch, recycle } = this.#options;
-    const { from, key, frame } = job.parcel;
-    const { dtype, shape } = frame satisfies Frame;
-    const { part, parts, step } = job;
-    const data = frame.data.subarray(part * step, Math.min(frameBytes(frame), (part + 1) * step));
-    const head = { run, epoch, seq, from, key, dtype, shape, part, parts };
-    job.part += 1;
-    const bytes = this.#codec.encode(head, data, (length) => this.#take(length));
-    if (job.part === parts) {
-      jobs.shift();
-      recycle(frame.data);
-    }
-    return bytes;
-  }
-
   /** Large parts share one length, so that the pool's memory fits them all. */
-  #take(length: number): Uint8Array<ArrayBuffer> {
+  #memory(length: number): Uint8Array {
     const { maxPayload } = this.#options;
-    const memory = 2 * length > maxPayload ? this.#pool.take(maxPayload) : new Uint8Array(length);
-    return memory.subarray(0, length) as Uint8Array<ArrayBuffer>;
+    return 2 * length > maxPayload ? this.#pool.take(maxPayload).subarray(0, length) : new Uint8Array(length);
   }
 }

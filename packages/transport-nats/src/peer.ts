@@ -20,7 +20,10 @@ export class Peer {
   stuck = 0;
   /** Something changed that it should hear of: at once, or soon. */
   due: "now" | "soon" | undefined;
+  /** My ranks that it knows to have closed. */
+  readonly #seen = new Set<number>();
   #heard = 0;
+  #links = 0;
   #told = 0;
   #toldWords = 0;
   #toldWaiting = "";
@@ -36,18 +39,31 @@ export class Peer {
     return this.left.size === this.ranks.size;
   }
 
+  /** It will not wait for `rank`, of mine. */
+  knows(rank: number): boolean {
+    return this.gone || this.#seen.has(rank);
+  }
+
   /** Sends here seem to wait for credit with its ranks. */
   get asking(): boolean {
     return this.stuck > 1;
   }
 
   /** True where `state` is newer than any before. */
-  hear({ count, asks }: State): boolean {
+  hear({ count, asks, seen }: State): boolean {
     this.missed = 0;
     if (count <= this.#heard) return false;
     this.#heard = count;
     this.asks = asks;
+    for (const rank of seen) this.#seen.add(rank);
     return true;
+  }
+
+  /** True where it has a new connection: what went to the one before may be lost. */
+  linked({ links }: State): boolean {
+    const more = links > this.#links;
+    this.#links = links;
+    return more;
   }
 
   /** The number of the next message to it. */
@@ -70,6 +86,7 @@ export class Peer {
       const waits = waiting.includes(rank);
       if (waits === this.#waiting.has(rank)) continue;
       board.wait(rank, waits ? 1 : -1);
+      shared.addWait(rank, waits ? 1 : -1);
       if (waits) this.#waiting.add(rank);
       else this.#waiting.delete(rank);
     }

@@ -74,7 +74,7 @@ export class Shared {
     return Atomics.load(this.#sends, rank);
   }
 
-  /** What `rank`, of this process, waits for became one more or one less. */
+  /** What `rank` waits for became one more or one less; of another process one stands for all. */
   addWait(rank: number, change: 1 | -1): void {
     Atomics.add(this.#waits, rank, change);
   }

@@ -16,16 +16,12 @@ interface Kept extends Cut {
   readonly end: number;
 }
 
-/** Yields the next part of the frames in order, undefined while there is none; `seq` is what it is numbered. */
-export type Cutter = (seq: number) => Uint8Array | undefined;
-
 export class Stream {
   readonly from: number;
   readonly set: string;
   readonly subject: string;
   /** Clients that receive it and are still there. */
   readonly nodes: Set<number>;
-  readonly #cut: Cutter;
   readonly #free: (bytes: Uint8Array) => void;
   /** By client: parts received in order. None while it did not say that it listens. */
   readonly #acked = new Map<number, number>();
@@ -41,19 +37,12 @@ export class Stream {
   /** When it went back last, ms. */
   #rewound = Number.NEGATIVE_INFINITY;
 
-  constructor(
-    from: number,
-    set: string,
-    subject: string,
-    nodes: readonly number[],
-    cut: Cutter,
-    free: (bytes: Uint8Array) => void,
-  ) {
+  /** `free` gets back the memory of a part that every receiver has. */
+  constructor(from: number, set: string, subject: string, nodes: readonly number[], free: (bytes: Uint8Array) => void) {
     this.from = from;
     this.set = set;
     this.subject = subject;
     this.nodes = new Set(nodes);
-    this.#cut = cut;
     this.#free = free;
   }
 
@@ -68,16 +57,23 @@ export class Stream {
 
   /** Published or not, something is not yet with every receiver. */
   get busy(): boolean {
-    return this.next() !== undefined || this.#kept.length > 0;
+    return this.#kept.length > 0;
+  }
+
+  /** Bytes to publish. */
+  get ahead(): number {
+    return this.#endOf(this.#kept.length) - this.#endOf(this.#cursor);
+  }
+
+  /** Takes the next part; `seal` makes it, given its number. */
+  push(seal: (seq: number) => Uint8Array): void {
+    const bytes = seal(this.#first + this.#kept.length);
+    if (this.nodes.size === 0) this.#free(bytes);
+    else this.#kept.push({ bytes, again: false, end: this.#endOf(this.#kept.length) + bytes.length });
   }
 
   /** The part to publish next. */
   next(): Cut | undefined {
-    const kept = this.#kept[this.#cursor];
-    if (kept) return kept;
-    const bytes = this.nodes.size > 0 ? this.#cut(this.#first + this.#kept.length) : undefined;
-    if (bytes === undefined) return undefined;
-    this.#kept.push({ bytes, again: false, end: (this.#kept.at(-1)?.end ?? this.#start) + bytes.length });
     return this.#kept[this.#cursor];
   }
 

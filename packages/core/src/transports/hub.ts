@@ -5,9 +5,10 @@ import type { Frame } from "../transport.ts";
 import { Board } from "./board.ts";
 import { copyFrame } from "./frames.ts";
 import { closedError, Inbox, twiceError } from "./inbox.ts";
+import { assembled, type Parcel } from "./parcel.ts";
 import { Pool } from "./pool.ts";
 import { Ring } from "./ring.ts";
-import { Incoming, Outbox, type Parcel } from "./stream.ts";
+import { Incoming, Outbox } from "./stream.ts";
 import type { ThreadWiring } from "./threads.ts";
 import { type Wait, Watch } from "./watch.ts";
 
@@ -83,7 +84,8 @@ export class Hub {
     const out = new Ring(rings[this.#thread]?.[other] as SharedArrayBuffer);
     this.#outboxes.set(other, new Outbox(out, `thread ${other} to take`, this.#watch, wake));
     const ring = new Ring(rings[other]?.[this.#thread] as SharedArrayBuffer);
-    this.#incoming.push(new Incoming(ring, this.pool, wake, (parcel) => this.#deliver(parcel)));
+    const place = assembled(this.pool, (parcel) => this.#deliver(parcel));
+    this.#incoming.push(new Incoming(ring, place, wake));
   }
 
   #open(): boolean {

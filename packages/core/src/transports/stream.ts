@@ -1,17 +1,8 @@
 // Frames over a ring: the sending and the receiving end between two threads. A frame larger than the ring goes through
 // in pieces; one for several ranks of the receiving thread goes through once. Knows no credit.
-import type { Frame, WireType } from "../transport.ts";
-import type { Pool } from "./pool.ts";
+import { type Parcel, type Place, packed, unpacked } from "./parcel.ts";
 import type { Ring } from "./ring.ts";
 import type { Wait, Watch } from "./watch.ts";
-
-/** A frame on its way: from which rank, to which ranks of the receiving thread. */
-export interface Parcel {
-  readonly from: number;
-  readonly to: readonly number[];
-  readonly key: string;
-  readonly frame: Frame;
-}
 
 interface Outgoing extends Wait {
   /** What the ring has not yet taken whole. */
@@ -20,45 +11,8 @@ interface Outgoing extends Wait {
   readonly resolve: () => void;
 }
 
-type Head = [from: number, to: number[], key: string, dtype: WireType, shape: number[]];
-
-/** Two Uint32 in this machine's byte order: bytes of the head (JSON), bytes of the data. */
-const prefixBytes = 8;
-
-/** Bytes that bring `length` to a multiple of 8. V8 copies between shared and own memory 4 times slower where the two
- * are not aligned alike (3.6 against 14.6 GB/s), so everything in the stream starts at a multiple of 8. */
-const padding = (length: number): number => -length & 7;
-
-const zeros = (count: number): Uint8Array => new Uint8Array(count);
-
-function packHead({ from, to, key, frame }: Parcel): Uint8Array {
-  const head = new TextEncoder().encode(JSON.stringify([from, to, key, frame.dtype, frame.shape] satisfies unknown[]));
-  const packed = zeros(prefixBytes + head.length + padding(head.length));
-  new Uint32Array(packed.buffer, 0, 2).set([head.length, frame.data.length]);
-  packed.set(head, prefixBytes);
-  return packed;
-}
-
-/** What goes into the ring, one after the other; none empty. */
-const packed = (parcel: Parcel): Uint8Array[] =>
-  [packHead(parcel), parcel.frame.data, zeros(padding(parcel.frame.data.length))].filter((part) => part.length > 0);
-
-/** The other end of `packed`: yields the memory to fill next, never empty; delivers when a frame is complete. */
-function* unpacked(pool: Pool, deliver: (parcel: Parcel) => void): Generator<Uint8Array, never> {
-  for (;;) {
-    const lengths = new Uint32Array(2);
-    yield new Uint8Array(lengths.buffer);
-    const headLength = lengths[0] as number;
-    const dataLength = lengths[1] as number;
-    const head = zeros(headLength + padding(headLength));
-    yield head;
-    const [from, to, key, dtype, shape] = JSON.parse(new TextDecoder().decode(head.subarray(0, headLength))) as Head;
-    const data = pool.take(dataLength);
-    if (dataLength > 0) yield data;
-    if (padding(dataLength) > 0) yield zeros(padding(dataLength));
-    deliver({ from, to, key, frame: { dtype, shape, data } });
-  }
-}
+/** Bytes in the ring that the reader is woken for before all that fits is there: waking costs as much as copying these. */
+const worthWaking = 2 ** 19;
 
 export class Outbox {
   readonly #ring: Ring;
@@ -92,11 +46,20 @@ export class Outbox {
 
   /** Writes what fits. To be called when this thread's bell rang. */
   flush(): void {
+    let untold = 0;
     while (this.#queue.length > 0) {
-      if (this.#write() > 0) continue;
-      this.#ring.stick();
-      if (this.#write() === 0) return;
+      let moved = this.#write();
+      if (moved === 0) {
+        this.#ring.stick();
+        moved = this.#write();
+      }
+      if (moved === 0) break;
+      untold += moved;
+      if (untold < worthWaking) continue;
+      this.#wake();
+      untold = 0;
     }
+    if (untold > 0) this.#wake();
   }
 
   /** Rejects what `rank`, or every rank, has in the queue. */
@@ -109,10 +72,7 @@ export class Outbox {
     const part = out.parts[0] as Uint8Array;
     const moved = this.#ring.write(part, this.#done);
     this.#done += moved;
-    if (moved > 0) {
-      out.begun = true;
-      this.#wake();
-    }
+    if (moved > 0) out.begun = true;
     if (this.#done === part.length) this.#endPart(out);
     return moved;
   }
@@ -143,24 +103,26 @@ export class Incoming {
   #into: Uint8Array;
   #done = 0;
 
-  /** Frames get memory of `pool`; `wake` wakes the writer; `deliver` hears of each frame that is complete. */
-  constructor(ring: Ring, pool: Pool, wake: () => void, deliver: (parcel: Parcel) => void) {
+  /** `place` has the memory for what comes; `wake` wakes the writer. */
+  constructor(ring: Ring, place: Place, wake: () => void) {
     this.#ring = ring;
     this.#wake = wake;
-    this.#parcels = unpacked(pool, deliver);
+    this.#parcels = unpacked(place);
     this.#into = this.#parcels.next().value;
   }
 
-  /** Reads until the ring is empty. To be called when this thread's bell rang. */
-  drain(): void {
-    for (;;) {
+  /** Reads until the ring is empty, or `most` bytes. To be called when this thread's bell rang. True where some may be left. */
+  drain(most = Infinity): boolean {
+    for (let left = most; left > 0; ) {
       const moved = this.#ring.read(this.#into, this.#done);
-      if (moved === 0) return;
+      if (moved === 0) return false;
       if (this.#ring.unstick()) this.#wake();
+      left -= moved;
       this.#done += moved;
       if (this.#done < this.#into.length) continue;
       this.#into = this.#parcels.next().value;
       this.#done = 0;
     }
+    return true;
   }
 }

@@ -1,0 +1,36 @@
+// What the ranks of this process wait for, send and consumed, as the other clients are told: read from shared memory,
+// where the ranks' own threads count it.
+import type { Shared } from "./shared.ts";
+
+export class Ledger {
+  readonly #shared: Shared;
+  readonly #ranks: readonly number[];
+
+  /** `ranks` are those of this process. */
+  constructor(shared: Shared, ranks: readonly number[]) {
+    this.#shared = shared;
+    this.#ranks = ranks;
+  }
+
+  /** Ranks that wait for something. */
+  waiting(): number[] {
+    return this.#ranks.filter((rank) => this.#shared.waits(rank));
+  }
+
+  /** A send to one of `others` is not resolved. */
+  sends(others: Iterable<number>): boolean {
+    return [...others].some((rank) => this.#shared.sends(rank) > 0);
+  }
+
+  /** Words of 8 bytes consumed of what each of `others` sent to each own rank. */
+  consumed(others: Iterable<number>): [from: number, to: number, words: number][] {
+    return [...others].flatMap((from) =>
+      this.#ranks.map((to): [number, number, number] => [from, to, this.#shared.consumed(from, to)]),
+    );
+  }
+
+  /** The same, together. */
+  words(others: Iterable<number>): number {
+    return this.consumed(others).reduce((sum, [, , words]) => sum + words, 0);
+  }
+}

@@ -1,0 +1,59 @@
+// The client's ends of the rings to and from this process's threads: frames come out of them piece by piece, and go in as
+// their parts arrive, so that neither waits for the whole. Knows no server.
+import { type Board, Incoming, Outbox, type Parcel, type Place, Ring, Watch } from "@orthant/core/wire";
+import { type ClientJob, clientThread } from "./job.ts";
+
+export class Rings {
+  readonly #job: ClientJob;
+  readonly #board: Board;
+  readonly #own: ReadonlySet<number>;
+  /** By thread. */
+  readonly #outboxes: readonly Outbox[];
+  readonly #incoming: readonly Incoming[];
+  /** By sender: until all that came from it is in the rings. */
+  readonly #delivered = new Map<number, Promise<unknown>>();
+
+  /** `place` has the memory for what the threads send. */
+  constructor(job: ClientJob, board: Board, place: Place) {
+    this.#job = job;
+    this.#board = board;
+    this.#own = new Set(job.ranks);
+    const client = clientThread(job);
+    const ring = (from: number, to: number): Ring => new Ring(job.wiring.rings[from]?.[to] as SharedArrayBuffer);
+    const threads = Array.from({ length: client }, (_, thread) => ({ thread, wake: () => board.wake(thread) }));
+    const watch = new Watch(Infinity, () => []);
+    this.#outboxes = threads.map(
+      ({ thread, wake }) => new Outbox(ring(client, thread), `thread ${thread} to take`, watch, wake),
+    );
+    this.#incoming = threads.map(({ thread, wake }) => new Incoming(ring(thread, client), place, wake));
+  }
+
+  /** Takes what the threads sent, `most` bytes of each. True where some may be left. */
+  read(most: number): boolean {
+    return this.#incoming.map((incoming) => incoming.drain(most)).some((left) => left);
+  }
+
+  /** Writes what fits. */
+  flush(): void {
+    for (const outbox of this.#outboxes) outbox.flush();
+  }
+
+  /** To the ranks of this process that are still there. */
+  deliver(parcel: Parcel): void {
+    const { from, frame } = parcel;
+    const here = parcel.to.filter((rank) => this.#own.has(rank) && !this.#board.closed(rank));
+    const homes = new Set(here.map((rank) => this.#job.wiring.home[rank] as number));
+    // Between own and shared memory, copies are fast only where both are aligned alike.
+    const data = frame.data.byteOffset % 8 === 0 ? frame.data : frame.data.slice();
+    const sent = [...homes].map((home) => {
+      const to = here.filter((rank) => this.#job.wiring.home[rank] === home);
+      return this.#outboxes[home]?.send({ ...parcel, to, frame: { ...frame, data } });
+    });
+    this.#delivered.set(from, Promise.allSettled([this.#delivered.get(from), ...sent]));
+  }
+
+  /** Until all that came from `rank` is in the rings. */
+  async delivered(rank: number): Promise<void> {
+    await this.#delivered.get(rank);
+  }
+}
