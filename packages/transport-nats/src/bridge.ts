@@ -28,6 +28,8 @@ export class Bridge {
   readonly board: Board;
   readonly shared: Shared;
   readonly outflow: Outflow;
+  /** Why the last message was refused. */
+  refusal = "";
   readonly #job: ClientJob;
   readonly #link: Link;
   readonly #subjects: Subjects;
@@ -221,5 +223,6 @@ export class Bridge {
   #refuse(error: unknown): void {
     if (!(error instanceof FrameError)) throw error;
     this.shared.count("refused");
+    this.refusal = error.message;
   }
 }

@@ -24,12 +24,17 @@ class Client {
   #bridge: Bridge | undefined;
   /** ms of heartbeats without a connection. */
   #cut = 0;
+  /** Messages refused and reported. */
+  #refused = 0;
   #soon: NodeJS.Timeout | undefined;
 
-  constructor(job: ClientJob, link: Link) {
+  readonly #report: (report: ClientReport) => void;
+
+  constructor(job: ClientJob, link: Link, report: (report: ClientReport) => void) {
     const { run, epoch, ranks, size, fingerprint } = job;
     this.#job = job;
     this.#link = link;
+    this.#report = report;
     this.#subjects = subjectsOf(run, epoch);
     const id = `${Date.now().toString(36).padStart(10, "0")}-${crypto.randomUUID()}`;
     this.#meeting = new Rendezvous({ id, run, epoch, ranks, size, fingerprint });
@@ -175,6 +180,7 @@ class Client {
 
   #beat(bridge: Bridge): void {
     const { heartbeat, silence, servers } = this.#job;
+    this.#tellRefused(bridge);
     this.#cut = this.#link.up ? 0 : this.#cut + heartbeat;
     if (this.#cut > silence) this.fail(new Error(`no connection to ${showServers(servers)} for ${this.#cut} ms`));
     for (const peer of bridge.peers.values()) {
@@ -182,6 +188,12 @@ class Client {
       if (peer.missed * heartbeat > silence) this.#silent(peer);
       bridge.tell(peer);
     }
+  }
+
+  #tellRefused({ shared, refusal }: Bridge): void {
+    const { refused } = shared.counts();
+    if (refused > this.#refused) this.#report({ kind: "refused", count: refused, why: refusal });
+    this.#refused = refused;
   }
 
   #silent(peer: Peer): void {
@@ -217,7 +229,7 @@ async function run(job: ClientJob, report: (report: ClientReport) => void): Prom
     link = await Link.open(job, (error) => client?.fail(error));
     if (job.jetstream && !link.jetstream)
       throw new Error(`${showServers(job.servers)} has no JetStream: start it with nats-server -js`);
-    client = new Client(job, link);
+    client = new Client(job, link, report);
     await client.meet();
     report({ kind: "ready" });
     await client.serve();

@@ -25,6 +25,8 @@ export interface ClientJob extends LinkOptions {
 export type ClientReport =
   | { readonly kind: "ready" }
   | { readonly kind: "failed"; readonly message: string }
+  /** So far; told at a heartbeat, where there are more. */
+  | { readonly kind: "refused"; readonly count: number; readonly why: string }
   | { readonly kind: "done" };
 
 /** The thread of the wiring that stands for all other processes. */

@@ -155,9 +155,18 @@ export class Link {
     this.#connection.subscribe(subject, {
       callback: (error, message) => {
         if (error) this.#refused(new Error(`the server does not allow ${subject}: grant the run's subjects`));
-        else hear(message.data);
+        else this.#hear(hear, message.data);
       },
     });
+  }
+
+  /** The client would take an error of ours for a broken connection, and make a new one for ever. */
+  #hear(hear: (bytes: Uint8Array) => void, bytes: Uint8Array): void {
+    try {
+      hear(bytes);
+    } catch (error) {
+      this.#refused(error as Error);
+    }
   }
 
   /** Tells of lost and new connections until closed. */

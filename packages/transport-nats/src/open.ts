@@ -1,11 +1,11 @@
-// Where a rank's program meets the transport: starting the client's thread, and the endpoints. The endpoints are those of
-// the threads transport, with what this process cannot see of the others added to the messages.
-import { Worker } from "node:worker_threads";
+// Where a rank's program meets the transport: its options, and the endpoints. These are the threads transport's, with what
+// this process cannot see of the others added to the messages.
 import { Board, joinThreads, type ThreadWiring, wireThreads } from "@orthant/core/wire";
 import { endpoint, type NatsTransport } from "./endpoint.ts";
-import { type ClientJob, type ClientReport, clientThread } from "./job.ts";
+import { type ClientJob, clientThread } from "./job.ts";
 import type { LinkOptions } from "./link.ts";
 import { Shared, sharedBytes } from "./shared.ts";
+import { startClient } from "./start.ts";
 import { subjectsOf } from "./subjects.ts";
 
 export interface RunOptions extends LinkOptions {
@@ -87,39 +87,8 @@ function jobOf(options: RunOptions, threads: readonly (readonly number[])[]): Cl
  */
 export async function startNats(options: RunOptions, threads: readonly (readonly number[])[]): Promise<NatsTicket> {
   const job = jobOf(options, threads);
-  if (job.ranks.length < job.size) await started(job);
+  if (job.ranks.length < job.size) await startClient(job);
   return { wiring: job.wiring, shared: job.shared, threads };
-}
-
-function started(job: ClientJob): Promise<void> {
-  // Flags of this program, such as --eval, are not the client's.
-  const worker = new Worker(new URL("./client.ts", import.meta.url), { workerData: job, execArgv: [] });
-  return new Promise((resolve, reject) => {
-    worker.on("message", (report: ClientReport) => {
-      if (report.kind === "failed") reject(new Error(report.message));
-      if (report.kind !== "ready") return;
-      worker.unref();
-      resolve();
-    });
-    const lose = (error: Error): void => {
-      abandon(job, `the client's thread failed: ${error.message}`);
-      reject(error);
-    };
-    worker.on("error", lose);
-    worker.on("exit", (code) => lose(new Error(`ended with code ${code}`)));
-  });
-}
-
-/** Nobody serves the rings any more: who waits for ranks elsewhere must hear of it. */
-function abandon({ wiring, shared, ranks, size }: ClientJob, reason: string): void {
-  const board = new Board(wiring.board, wiring.home, wiring.credit);
-  const known = new Shared(shared, size);
-  for (const rank of wiring.home.keys()) {
-    if (ranks.includes(rank) || board.closed(rank)) continue;
-    known.setReason(rank, reason);
-    board.close(rank);
-  }
-  for (const rank of ranks) known.leave(rank);
 }
 
 /** The endpoints, by rank, of the ranks at home on `thread`. To be called once a thread. `stall` in ms. */

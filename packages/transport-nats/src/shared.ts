@@ -109,6 +109,11 @@ export class Shared {
     return wait.async ? wait.value : undefined;
   }
 
+  /** Blocks this thread until `leave`, `ms` at most. */
+  waitLeft(rank: number, ms: number): void {
+    Atomics.wait(this.#left, rank, 0, ms);
+  }
+
   record(rank: number, action: string): void {
     const slot = Atomics.add(this.#actions, rank, 1) & (kept - 1);
     writeText(this.#recorder, (rank * kept + slot) * actionBytes, action, actionBytes);

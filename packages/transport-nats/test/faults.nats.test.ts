@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { connect } from "@nats-io/transport-node";
 import type { Frame } from "@orthant/core";
 import { afterAll, expect, it } from "vitest";
 import { type NatsTransport, openNats } from "../src/index.ts";
@@ -109,6 +110,36 @@ it("names a rank that is killed, and what it did last", async () => {
   );
   expect(performance.now() - from).toBeLessThan(3000);
   await a.close();
+});
+
+it("tells the others when a rank's process ends in mid-run, whatever its code", async () => {
+  const run = runName();
+  const args = [fileURLToPath(new URL("./rank.ts", import.meta.url)), servers, run, "1", "2", "leave"];
+  const child = spawn(process.execPath, args);
+  const [a] = await Promise.all([openNats({ servers, run, rank: 0, size: 2 }), once(child.stdout, "data")]);
+  const from = performance.now();
+  await expect(a.recv(1, "dp.all-gather step 2")).rejects.toThrow(
+    /^rank 1 ended with its process \(code 0\) before the run did \(last seen: never\); rank 0 waits for rank 1/,
+  );
+  expect(performance.now() - from).toBeLessThan(3000);
+  await a.close();
+});
+
+it("counts and reports what is not of the run, and drops it", async () => {
+  const run = runName();
+  const both = [0, 1].map((rank) => openNats({ servers, run, rank, size: 2, heartbeat: 50 }));
+  const [a, b] = (await Promise.all(both)) as [NatsTransport, NatsTransport];
+  const warned = once(process, "warning");
+  const stranger = await connect({ servers });
+  for (let i = 0; i < 10; i++) stranger.publish(`orthant.${run}.0.data.2.0`, new Uint8Array(64).fill(i));
+  await stranger.flush();
+  await stranger.close();
+  const [{ message }] = (await warned) as [Error];
+  expect(message).toMatch(new RegExp(`^run "${run}": \\d+ messages refused so far, the last one because: `));
+  await expect.poll(() => b.counts().refused).toBe(10);
+  await a.send([1], "still", numbers(1, 10));
+  expect((await b.recv(0, "still")).data).toEqual(numbers(1, 10).data);
+  await closeAll([a, b]);
 });
 
 it("says which rank never entered a collective, and where it was last", async () => {

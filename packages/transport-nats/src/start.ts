@@ -1,0 +1,62 @@
+// The client's thread, as its process sees it: started, heard, and told when the process ends before the run does.
+import { Worker } from "node:worker_threads";
+import { Board } from "@orthant/core/wire";
+import { type ClientJob, type ClientReport, clientThread } from "./job.ts";
+import { Shared } from "./shared.ts";
+
+/** ms that a process's end waits for the client to tell the others. */
+const farewell = 500;
+
+const boardOf = ({ wiring }: ClientJob): Board => new Board(wiring.board, wiring.home, wiring.credit);
+
+/** Resolves when all ranks of the run have met. Rejects, in one line, where they cannot. */
+export function startClient(job: ClientJob): Promise<void> {
+  // Flags of this program, such as --eval, are not the client's.
+  const worker = new Worker(new URL("./client.ts", import.meta.url), { workerData: job, execArgv: [] });
+  const atExit = (code: number): void => leave(job, code);
+  return new Promise((resolve, reject) => {
+    worker.on("message", (report: ClientReport) => {
+      if (report.kind === "failed") reject(new Error(report.message));
+      if (report.kind === "refused") process.emitWarning(refusalOf(job, report));
+      if (report.kind !== "ready") return;
+      worker.unref();
+      process.on("exit", atExit);
+      resolve();
+    });
+    const lose = (error: Error): void => {
+      process.off("exit", atExit);
+      abandon(job, `the client's thread failed: ${error.message}`);
+      reject(error);
+    };
+    worker.on("error", lose);
+    worker.on("exit", (code) => lose(new Error(`ended with code ${code}`)));
+  });
+}
+
+const refusalOf = ({ run }: ClientJob, { count, why }: { readonly count: number; readonly why: string }): string =>
+  `run "${run}": ${count} messages refused so far, the last one because: ${why}; somebody else uses its subjects, or a link spoils bytes`;
+
+/** Nobody serves the rings any more: who waits for ranks elsewhere must hear of it. */
+function abandon(job: ClientJob, reason: string): void {
+  const board = boardOf(job);
+  const known = new Shared(job.shared, job.size);
+  for (const rank of job.wiring.home.keys()) {
+    if (job.ranks.includes(rank) || board.closed(rank)) continue;
+    known.setReason(rank, reason);
+    board.close(rank);
+  }
+  for (const rank of job.ranks) known.leave(rank);
+}
+
+/** This process ends, and its ranks with it: the client, which runs until the end is handled, tells the others. */
+function leave(job: ClientJob, code: number): void {
+  const board = boardOf(job);
+  const known = new Shared(job.shared, job.size);
+  for (const rank of job.ranks) {
+    if (board.closed(rank)) continue;
+    known.setReason(rank, `rank ${rank} ended with its process (code ${code}) before the run did`);
+    board.close(rank);
+  }
+  board.wake(clientThread(job));
+  for (const rank of job.ranks) known.waitLeft(rank, farewell);
+}
