@@ -1,9 +1,11 @@
 // The transport over NATS against plain publish and subscribe of the same bytes, in the same directions, between as many
-// processes, through the same server: 2 and 4 processes, tensors of 1 KiB to 256 MiB. Rounds of the two alternate; a
-// ratio is the median over rounds. Goodput is the tensor's bytes over the time from when all begin to when all are done.
-import { fork } from "node:child_process";
+// processes, through the same server: 2 and 4 processes, tensors of 1 KiB to 256 MiB. Each side has processes of its own;
+// rounds of the two alternate and a ratio is the median over rounds. Goodput is the tensor's bytes over the time from when
+// all begin to when all are done.
+import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
 import { TestServer } from "../../packages/transport-nats/test/server.ts";
-import type { RankJob, Row } from "./rank.ts";
+import type { Command, Operation, RankJob, Side } from "./rank.ts";
 
 export interface NatsChoice {
   readonly processes: readonly number[];
@@ -11,17 +13,92 @@ export interface NatsChoice {
   readonly sizes: readonly number[];
 }
 
+/** ms, those of one index from the same round. */
+type Took = Readonly<Record<Side, readonly number[]>>;
+
 /** From this many bytes on, at least this part of raw. */
 const target = { bytes: 2 ** 24, ratio: 0.7, trips: 3 };
-const trips = 1000;
+/** Bytes that one measurement moves at least, and the operations in it at most. */
+const batch = { bytes: 2 ** 27, operations: 64 };
+const trips = { blocks: 10, count: 100 };
+
+const roundsOf = (bytes: number): number => (bytes > 2 ** 26 ? 3 : 5);
 
 const median = (values: readonly number[]): number =>
   values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
 
 const size = (bytes: number): string => (bytes >= 2 ** 20 ? `${bytes / 2 ** 20} MiB` : `${bytes / 2 ** 10} KiB`);
 
+/** The processes of both sides. */
+class Sides {
+  readonly #children: Readonly<Record<Side, readonly ChildProcess[]>>;
+
+  constructor(servers: string, count: number) {
+    const start = (side: Side): ChildProcess[] =>
+      Array.from({ length: count }, (_, rank) => {
+        const job: RankJob = { servers, run: `bench-${count}-${side}`, rank, size: count, side };
+        return fork(new URL("./rank.ts", import.meta.url), [JSON.stringify(job)]);
+      });
+    this.#children = { raw: start("raw"), ours: start("ours") };
+  }
+
+  /** The answers of rank 0 once all ranks of `side` have answered. */
+  async heard(side: Side): Promise<readonly number[]> {
+    const [first] = await Promise.all(this.#children[side].map(heardFrom));
+    return first as number[];
+  }
+
+  tell(side: Side, command: Command): Promise<readonly number[]> {
+    const heard = this.heard(side);
+    for (const child of this.#children[side]) child.send(command);
+    return heard;
+  }
+
+  async end(): Promise<void> {
+    const all = [...this.#children.raw, ...this.#children.ours];
+    const ends = all.map((child) => (child.exitCode === null ? once(child, "exit") : undefined));
+    for (const child of all) if (child.connected) child.send("end");
+    const late = setTimeout(() => all.map((child) => child.kill("SIGKILL")), 10_000);
+    await Promise.all(ends);
+    clearTimeout(late);
+  }
+}
+
+function heardFrom(child: ChildProcess): Promise<number[]> {
+  return new Promise((resolve, reject) => {
+    const failed = (code: number | null): void => reject(new Error(`a rank ended with code ${code}`));
+    child.once("exit", failed);
+    child.once("message", (answer) => {
+      child.off("exit", failed);
+      resolve(answer as number[]);
+    });
+  });
+}
+
+async function measured(sides: Sides, operation: Operation, bytes: number): Promise<Took> {
+  const took = { raw: [] as number[], ours: [] as number[] };
+  const repeats = Math.max(1, Math.min(batch.operations, batch.bytes / bytes));
+  for (let round = 0; round <= roundsOf(bytes); round++)
+    for (const side of ["raw", "ours"] as const) {
+      const command = { operation, bytes, repeats, count: 1, key: `${operation} ${bytes} ${round}` };
+      const [ms] = await sides.tell(side, command);
+      if (round > 0) took[side].push(ms as number); // the first touches fresh memory
+    }
+  return took;
+}
+
+async function tripsOf(sides: Sides): Promise<Took> {
+  const took = { raw: [] as number[], ours: [] as number[] };
+  for (let block = 0; block < trips.blocks; block++) {
+    const command = { bytes: 1024, repeats: 1, count: trips.count, key: `trip ${block}` };
+    took.raw.push(...(await sides.tell("raw", { ...command, operation: "round trip" })));
+    took.ours.push(...(await sides.tell("ours", { ...command, operation: "all-reduce" })));
+  }
+  return took;
+}
+
 /** Whether it holds its target. */
-function printRow({ operation, processes, bytes, raw, ours }: Row): boolean {
+function printRow(processes: number, operation: Operation, bytes: number, { raw, ours }: Took): boolean {
   const rate = (ms: readonly number[]): string => (bytes / median(ms) / 1e6).toPrecision(3).padStart(10);
   const ratio = median(raw.map((ms, i) => ms / (ours[i] as number)));
   const aimed = bytes >= target.bytes;
@@ -32,37 +109,13 @@ function printRow({ operation, processes, bytes, raw, ours }: Row): boolean {
   return held;
 }
 
-function printTrips({ raw, ours }: Pick<Row, "raw" | "ours">): boolean {
+function printTrips({ raw, ours }: Took): boolean {
   const [trip, reduce] = [median(raw), median(ours)];
   const held = reduce < target.trips * trip;
   const us = (ms: number): string => `${(1000 * ms).toFixed(0)} us`;
-  console.log(
-    `all-reduce of 1 KiB between 2: ${us(reduce)}; raw round trip: ${us(trip)}; ratio ${(reduce / trip).toFixed(2)} (target under 3${held ? "" : ": MISSED"})`,
-  );
+  const ratio = `ratio ${(reduce / trip).toFixed(2)} (target under ${target.trips}${held ? "" : ": MISSED"})`;
+  console.log(`all-reduce of 1 KiB between 2: ${us(reduce)}; raw round trip: ${us(trip)}; ${ratio}`);
   return held;
-}
-
-/** Runs the ranks; hears each row. Rejects where one ended with an error. */
-async function runRanks(
-  jobs: readonly RankJob[],
-  hear: (message: Row | Pick<Row, "raw" | "ours">) => void,
-): Promise<void> {
-  const file = new URL("./rank.ts", import.meta.url);
-  const children = jobs.map((job) => fork(file, [JSON.stringify(job)]));
-  children[0]?.on("message", (message) => hear(message as Row));
-  const ends = children.map(
-    (child, rank) =>
-      new Promise<void>((resolve, reject) => {
-        child.on("exit", (code) =>
-          code === 0 ? resolve() : reject(new Error(`rank ${rank} ended with code ${code}`)),
-        );
-      }),
-  );
-  try {
-    await Promise.all(ends);
-  } finally {
-    for (const child of children) child.kill("SIGKILL");
-  }
 }
 
 /** Prints a row for each case. Whether all targets hold. */
@@ -70,14 +123,18 @@ export async function natsTargets({ processes, sizes }: NatsChoice): Promise<boo
   const server = await TestServer.start();
   const held: boolean[] = [];
   console.log("processes  operation  tensor  raw GB/s ours GB/s  ratio");
-  try {
-    for (const count of processes) {
-      const job = { servers: server.url, run: `bench-${count}`, size: count, sizes, trips: count === 2 ? trips : 0 };
-      const jobs = Array.from({ length: count }, (_, rank) => ({ ...job, rank }));
-      await runRanks(jobs, (row) => held.push("operation" in row ? printRow(row) : printTrips(row)));
+  for (const count of processes) {
+    const sides = new Sides(server.url, count);
+    try {
+      await Promise.all([sides.heard("raw"), sides.heard("ours")]);
+      if (count === 2) held.push(printTrips(await tripsOf(sides)));
+      for (const bytes of sizes)
+        for (const operation of ["all-reduce", "all-gather"] as const)
+          held.push(printRow(count, operation, bytes, await measured(sides, operation, bytes)));
+    } finally {
+      await sides.end();
     }
-  } finally {
-    await server.stop();
   }
+  await server.stop();
   return held.every((hold) => hold);
 }

@@ -1,161 +1,39 @@
-// One rank of the benchmark over NATS, in a process of its own: each case by the transport's collectives and by plain
-// publish and subscribe, in turn, checked. Rank 0 takes the time, from when all begin to when all are done.
+// One process of the benchmark over NATS: a rank of the transport, or one of plain publish and subscribe, told case by case
+// what to do. Rank 0 takes the time, from when all begin to when all are done. Results are checked.
+import { once } from "node:events";
+import { setFlagsFromString } from "node:v8";
 import { allGather, allReduce, type Members } from "../../packages/core/src/collectives.ts";
 import { openNats } from "../../packages/transport-nats/src/open.ts";
 import { Raw } from "./raw.ts";
 
-/** What a process of the benchmark is told. */
+export type Side = "raw" | "ours";
+export type Operation = "all-reduce" | "all-gather" | "round trip";
+
+/** What a process of the benchmark is. */
 export interface RankJob {
   readonly servers: string;
   readonly run: string;
   readonly rank: number;
   readonly size: number;
-  /** Bytes of the tensors. */
-  readonly sizes: readonly number[];
-  /** Pairs of round trips. */
-  readonly trips: number;
+  readonly side: Side;
 }
 
-export type Operation = "all-reduce" | "all-gather";
-
-/** Times in ms, those of one index from the same round. */
-export interface Row {
+/** Answered with the ms of each of `count` times. */
+export interface Command {
   readonly operation: Operation;
-  readonly processes: number;
+  /** Of the tensor. */
   readonly bytes: number;
-  readonly raw: readonly number[];
-  readonly ours: readonly number[];
+  /** Operations timed together, and how often. */
+  readonly repeats: number;
+  readonly count: number;
+  readonly key: string;
 }
 
-/** The time of one side's way to do the operation once. */
-type Way = (key: string) => Promise<void>;
-
-interface Case {
-  readonly ours: Way;
-  readonly raw: Way;
-}
-
-const operations: readonly Operation[] = ["all-reduce", "all-gather"];
-/** Bytes that one measurement moves at least, and the operations in it at most. */
-const batch = { bytes: 2 ** 22, operations: 64 };
-
-const roundsOf = (bytes: number): number => (bytes > 2 ** 26 ? 3 : bytes > 2 ** 24 ? 5 : 7);
+/** One operation, named by `key`. */
+type Way = (key: string) => Promise<unknown>;
 
 /** An exact value, other in each place, so that no order of summation rounds. */
 const valueAt = (rank: number, i: number): number => (rank + 1) * (1 + (i % 127));
-
-class Rank {
-  readonly #members: Members;
-  readonly #raw: Raw;
-  readonly #others: readonly number[];
-
-  constructor(members: Members, raw: Raw) {
-    this.#members = members;
-    this.#raw = raw;
-    this.#others = members.ranks.filter((rank) => rank !== members.at);
-  }
-
-  async row(operation: Operation, bytes: number): Promise<Row> {
-    const { ours, raw } = operation === "all-reduce" ? this.#reducing(bytes / 4) : this.#gathering(bytes / 4);
-    const repeats = Math.max(1, Math.min(batch.operations, batch.bytes / bytes));
-    const took = { ours: [] as number[], raw: [] as number[] };
-    for (let round = 0; round <= roundsOf(bytes); round++) {
-      const times = {
-        raw: await this.#time(raw, repeats, ""),
-        ours: await this.#time(ours, repeats, `${operation} ${bytes} ${round}`),
-      };
-      if (round === 0) continue; // the first touches fresh memory
-      took.raw.push(times.raw);
-      took.ours.push(times.ours);
-    }
-    return { operation, processes: this.#raw.size, bytes, ...took };
-  }
-
-  /** ms of raw round trips, and of all-reduces of 1 KiB, in turn. */
-  async trips(count: number): Promise<{ raw: number[]; ours: number[] }> {
-    const took = { raw: [] as number[], ours: [] as number[] };
-    const { ours } = this.#reducing(256);
-    const data = new Uint8Array(1024);
-    for (let i = 0; i < count; i++) {
-      const from = performance.now();
-      await this.#pingPong(data);
-      const between = performance.now();
-      await ours(`trip ${i}`);
-      took.raw.push(between - from);
-      took.ours.push(performance.now() - between);
-    }
-    return took;
-  }
-
-  async #pingPong(data: Uint8Array): Promise<void> {
-    if (this.#raw.rank === 1) await this.#raw.recv(0, data.length);
-    await this.#raw.send(this.#others, data, data.length);
-    if (this.#raw.rank === 0) await this.#raw.recv(1, data.length);
-  }
-
-  /** ms an operation. */
-  async #time(way: Way, repeats: number, key: string): Promise<number> {
-    await this.#meet();
-    const from = performance.now();
-    for (let i = 0; i < repeats; i++) await way(`${key} ${i}`);
-    await this.#meet();
-    return (performance.now() - from) / repeats;
-  }
-
-  async #meet(): Promise<void> {
-    if (this.#raw.rank > 0) {
-      this.#raw.signal(0);
-      return this.#raw.heard(0);
-    }
-    for (const rank of this.#others) await this.#raw.heard(rank);
-    for (const rank of this.#others) this.#raw.signal(rank);
-  }
-
-  #reducing(elements: number): Case {
-    const { at, ranks, transport } = this.#members;
-    const mine = Float32Array.from({ length: elements }, (_, i) => valueAt(at, i));
-    const totals = [new Float32Array(ranks.length > 2 ? elements : 0)];
-    const factor = ranks.reduce((sum, rank) => sum + valueAt(rank, 0), 0);
-    const data = new Uint8Array(mine.buffer);
-    const part = data.length / ranks.length;
-    return {
-      ours: async (key) => {
-        const [total] = (await allReduce(this.#members, [mine], key, totals)) as [Float32Array<ArrayBuffer>];
-        check(total, elements, (i) => factor * valueAt(0, i));
-        if (total !== totals[0]) transport.recycle?.(new Uint8Array(total.buffer));
-      },
-      raw: async () => {
-        if (ranks.length === 2) return this.#swap(data, data.length);
-        const sent = this.#others.map((rank) => this.#raw.send([rank], data, part));
-        await Promise.all([...sent, ...this.#others.map((rank) => this.#raw.recv(rank, part))]);
-        return this.#swap(data, part);
-      },
-    };
-  }
-
-  #gathering(elements: number): Case {
-    const { at, ranks } = this.#members;
-    const part = elements / ranks.length;
-    const mine = Float32Array.from({ length: part }, (_, i) => valueAt(at, i));
-    const wholes = [new Float32Array(elements)];
-    const data = new Uint8Array(mine.buffer);
-    return {
-      ours: async (key) => {
-        const [whole] = (await allGather(this.#members, [mine], [elements], key, wholes)) as [Float32Array];
-        check(whole, elements, (i) => valueAt(Math.floor(i / part), i % part));
-      },
-      raw: () => this.#swap(data, data.length),
-    };
-  }
-
-  /** Everybody publishes the same number of bytes, once, to all others. */
-  async #swap(data: Uint8Array, bytes: number): Promise<void> {
-    await Promise.all([
-      this.#raw.send(this.#others, data, bytes),
-      ...this.#others.map((rank) => this.#raw.recv(rank, bytes)),
-    ]);
-  }
-}
 
 /** Every 61st value: enough to see a part lost or misplaced, and little of the time measured. */
 function check(values: Float32Array, length: number, expected: (i: number) => number): void {
@@ -164,14 +42,104 @@ function check(values: Float32Array, length: number, expected: (i: number) => nu
     if (values[i] !== expected(i)) throw new Error(`value ${i} is ${values[i]}, not ${expected(i)}`);
 }
 
-const job = JSON.parse(process.argv[2] as string) as RankJob;
-const { servers, run, rank: at, size, sizes } = job;
-const raw = await Raw.open({ servers, prefix: `raw.${run}`, rank: at, size }); // first: when the ranks have met, all listen
-const transport = await openNats({ servers, run, rank: at, size });
-const rank = new Rank({ transport, ranks: Array.from({ length: size }, (_, i) => i), at }, raw);
-const report = (message: unknown): void => void (at === 0 && process.send?.(message));
-if (job.trips > 0) report(await rank.trips(job.trips));
-for (const bytes of sizes) for (const operation of operations) report(await rank.row(operation, bytes));
-await transport.close();
-await raw.close();
-process.disconnect?.();
+const mineOf = (rank: number, length: number): Float32Array<ArrayBuffer> =>
+  Float32Array.from({ length }, (_, i) => valueAt(rank, i));
+
+/** The transport's collectives; results in memory that is used again, as groups do. */
+function collectives(members: Members, { operation, bytes }: Command): Way {
+  const { at, ranks, transport } = members;
+  const length = bytes / 4;
+  if (operation === "all-gather") {
+    const part = length / ranks.length;
+    const [mine, wholes] = [mineOf(at, part), [new Float32Array(length)]];
+    return async (key) => {
+      const [whole] = (await allGather(members, [mine], [length], key, wholes)) as [Float32Array];
+      check(whole, length, (i) => valueAt(Math.floor(i / part), i % part));
+    };
+  }
+  const [mine, totals] = [mineOf(at, length), [new Float32Array(ranks.length > 2 ? length : 0)]];
+  const factor = ranks.reduce((sum, rank) => sum + valueAt(rank, 0), 0);
+  return async (key) => {
+    const [total] = (await allReduce(members, [mine], key, totals)) as [Float32Array<ArrayBuffer>];
+    check(total, length, (i) => factor * valueAt(0, i));
+    if (total !== totals[0]) transport.recycle?.(new Uint8Array(total.buffer));
+  };
+}
+
+/** The same bytes in the same directions: two exchange whole tensors, more reduce, then gather. */
+function plain(raw: Raw, { operation, bytes }: Command): Way {
+  const others = Array.from({ length: raw.size }, (_, rank) => rank).filter((rank) => rank !== raw.rank);
+  const part = operation === "round trip" || raw.size === 2 ? bytes : bytes / raw.size;
+  const data = new Uint8Array(operation === "all-gather" ? bytes / raw.size : bytes);
+  const swap = (length: number) =>
+    Promise.all([raw.send(others, data, length), ...others.map((rank) => raw.recv(rank, length))]);
+  if (operation === "all-gather") return () => swap(data.length);
+  if (operation === "round trip") return () => pingPong(raw, others, data);
+  if (raw.size === 2) return () => swap(data.length);
+  return async () => {
+    const sent = others.map((rank) => raw.send([rank], data, part));
+    await Promise.all([...sent, ...others.map((rank) => raw.recv(rank, part))]);
+    await swap(part);
+  };
+}
+
+async function pingPong(raw: Raw, others: readonly number[], data: Uint8Array): Promise<void> {
+  if (raw.rank === 1) await raw.recv(0, data.length);
+  await raw.send(others, data, data.length);
+  if (raw.rank === 0) await raw.recv(1, data.length);
+}
+
+/** All begin, or have ended. */
+async function meet(raw: Raw): Promise<void> {
+  if (raw.rank > 0) {
+    raw.signal(0);
+    return raw.heard(0);
+  }
+  for (let rank = 1; rank < raw.size; rank++) await raw.heard(rank);
+  for (let rank = 1; rank < raw.size; rank++) raw.signal(rank);
+}
+
+/** ms an operation. */
+async function time(raw: Raw, way: Way, repeats: number, key: string): Promise<number> {
+  await meet(raw);
+  const from = performance.now();
+  for (let i = 0; i < repeats; i++) await way(`${key} ${i}`);
+  await meet(raw);
+  return (performance.now() - from) / repeats;
+}
+
+/** ms of each operation, taken one by one: for what takes less than a meeting. */
+async function each(raw: Raw, way: Way, count: number, key: string): Promise<number[]> {
+  const took: number[] = [];
+  await meet(raw);
+  for (let i = 0; i < count; i++) {
+    const from = performance.now();
+    await way(`${key} ${i}`);
+    took.push(performance.now() - from);
+  }
+  await meet(raw);
+  return took;
+}
+
+async function main({ servers, run, rank, size, side }: RankJob): Promise<void> {
+  // As `orthant run` does for its ranks (packages/cli/src/rank.ts); plain publish and subscribe runs as Node comes.
+  if (side === "ours") setFlagsFromString("--external-memory-accounted-in-global-limit");
+  const raw = await Raw.open({ servers, prefix: `raw.${run}`, rank, size });
+  const transport = side === "ours" ? await openNats({ servers, run, rank, size }) : undefined;
+  const ranks = Array.from({ length: size }, (_, i) => i);
+  const wayOf = (command: Command): Way =>
+    transport ? collectives({ transport, ranks, at: rank }, command) : plain(raw, command);
+  process.send?.([]);
+  for (;;) {
+    const [command] = (await once(process, "message")) as [Command | "end"];
+    if (command === "end") break;
+    const { repeats, count, key } = command;
+    const way = wayOf(command);
+    process.send?.(count > 1 ? await each(raw, way, count, key) : [await time(raw, way, repeats, key)]);
+  }
+  await transport?.close();
+  await raw.close();
+  process.disconnect?.();
+}
+
+await main(JSON.parse(process.argv[2] as string) as RankJob);
