@@ -38,7 +38,7 @@ export async function openLobby({ run, ...options }: LobbyOptions): Promise<Lobb
     gone(rank, reason) {
       const message = controls.encode({ kind: "gone", id: "launcher", rank, reason: reason.slice(0, maxReason) });
       said.push(message);
-      link.publish(lobby, message);
+      repeat(); // in order: who hears the lobby only from now on must learn who was first
     },
     onGone: (hear) => link.subscribe(lobby, (bytes) => hearGone(controls, bytes, hear)),
     close() {
