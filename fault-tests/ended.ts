@@ -123,5 +123,6 @@ export async function serverLost(scene: Scene): Promise<string> {
   const lost = /no connection to nats:\S+ for \d+ ms/;
   checkNamed(launcher, [0, 1, 2, 3], lost);
   const last = launcher.lines.at(-1)?.text ?? "";
-  return `"${lost.exec(launcher.tail())?.[0]}" from all, nobody left after ${seconds(took)}; launcher: "${last.slice(0, 100)}"`;
+  if (!/^orthant run: /.test(last) || !lost.test(last)) throw new Error(`the launcher's last line is "${last}"`);
+  return `"${lost.exec(last)?.[0]}" from all and the launcher, nobody left after ${seconds(took)}`;
 }

@@ -57,6 +57,8 @@ class Launch {
   #children: readonly Child[] = [];
   /** Why each rank ended that did not end well, here or elsewhere, in the order heard. */
   readonly #news = new Map<number, string>();
+  /** By rank: the first line of what its process wrote last to standard error. */
+  readonly #words = new Map<number, string>();
   /** Signals heard so far. */
   #signals = 0;
   #last: NodeJS.Timeout | undefined;
@@ -104,7 +106,13 @@ class Launch {
       const hear = this.#screen.stream(ranks, error);
       return (bytes: Uint8Array | undefined) => hear(bytes, performance.now());
     };
-    return new Child({ ranks, runtime, env: { ...env, ...ticket }, out: stream(false), error: stream(true) });
+    const show = stream(true);
+    const error = (bytes: Uint8Array | undefined): void => {
+      if (bytes)
+        for (const rank of ranks) this.#words.set(rank, new TextDecoder().decode(bytes).split("\n", 1)[0] ?? "");
+      show(bytes);
+    };
+    return new Child({ ranks, runtime, env: { ...env, ...ticket }, out: stream(false), error });
   }
 
   #fail({ ranks, why = "" }: Ending): void {
@@ -120,11 +128,13 @@ class Launch {
     this.#last ??= setTimeout(() => this.#signal("SIGKILL"), grace);
   }
 
-  /** Who failed first; where that one could not say why, then also who missed it first, and where. */
+  /** Who failed first; where its own words are few, also what it wrote, or who missed it first, and where. */
   #blame(): string {
-    const [first = "", ...others] = new Set(this.#news.values());
-    const missed = others.find((why) => / failed at /.test(why));
-    return / failed at /.test(first) || !missed ? first : `${first}; ${missed}`;
+    const [[rank, first]] = [...this.#news] as [[number, string]];
+    const missed = [...this.#news.values()].find((why) => / failed at /.test(why));
+    if (/ failed at /.test(first)) return first;
+    const more = missed ?? (/ ended with code /.test(first) ? this.#words.get(rank) : undefined);
+    return more ? `${first}; ${more}` : first;
   }
 
   /** The first asks the ranks to stop after their step, the second ends them, a third leaves them no choice. */
