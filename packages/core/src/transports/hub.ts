@@ -34,7 +34,7 @@ export class Hub {
 
   /** `stall` in ms. */
   constructor(wiring: ThreadWiring, thread: number, stall: number) {
-    this.pool = new Pool(wiring.credit);
+    this.pool = new Pool(4 * wiring.credit); // a gather of large frames holds several at once
     this.#wiring = wiring;
     this.#thread = thread;
     this.#board = new Board(wiring.board, wiring.home, wiring.credit);

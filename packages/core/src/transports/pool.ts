@@ -5,6 +5,7 @@
 const smallest = 2 ** 16;
 
 export class Pool {
+  /** By length; the one given last stands last. */
   readonly #free = new Map<number, Uint8Array[]>();
   readonly #limit: number;
   #held = 0;
@@ -21,12 +22,22 @@ export class Pool {
     return used ?? new Uint8Array(length);
   }
 
+  /** Makes room for it by letting go of the length that was given longest ago. */
   give(data: Uint8Array): void {
-    const whole = data.byteLength === data.buffer.byteLength && data.buffer instanceof ArrayBuffer;
-    if (!whole || data.length < smallest || this.#held + data.length > this.#limit) return;
-    const alike = this.#free.get(data.length);
-    if (alike) alike.push(data);
-    else this.#free.set(data.length, [data]);
-    this.#held += data.length;
+    const { length } = data;
+    const whole = length === data.buffer.byteLength && data.buffer instanceof ArrayBuffer;
+    if (!whole || length < smallest || length > this.#limit) return;
+    const alike = this.#free.get(length) ?? [];
+    this.#free.delete(length);
+    while (this.#held + length > this.#limit) this.#letGo(alike);
+    this.#free.set(length, [...alike, data]);
+    this.#held += length;
+  }
+
+  #letGo(alike: Uint8Array[]): void {
+    const [oldest] = this.#free.keys();
+    const others = oldest === undefined ? alike : (this.#free.get(oldest) as Uint8Array[]);
+    this.#held -= others.pop()?.length ?? 0;
+    if (oldest !== undefined && others.length === 0) this.#free.delete(oldest);
   }
 }
