@@ -1,7 +1,6 @@
 // What a process of `orthant run` runs: sets up where this process's ranks live, then runs the user's script as if it had
 // been started by itself. With threads every worker runs this file again.
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { setFlagsFromString } from "node:v8";
 import { isMainThread } from "node:worker_threads";
 import { type Host, threads } from "@orthant/core";
 import { nats } from "@orthant/transport-nats";
@@ -13,7 +12,7 @@ const look = 500;
 
 function hostOf({ servers, size, run, ranks }: LaunchTicket): Host {
   if (servers.length === 0) return threads({ workers: size, script: new URL(import.meta.url) });
-  return nats({ servers, run, ranks, ...accessOf(process.env, servers) });
+  return nats({ servers, run, ranks, ...accessOf(process.env) });
 }
 
 /** Refuses a mesh of another size than the launcher's. */
@@ -60,17 +59,6 @@ async function runMain(ticket: LaunchTicket, script: string): Promise<void> {
   });
 }
 
-/**
- * By default V8 marks the whole heap for every 32 MiB that arrive in messages, on threads of its own: on two cores that
- * takes more than moving the bytes. Counted with the heap they make it collect as often as what lives requires.
- */
-function collectLess(): void {
-  const { node, bun, deno } = process.versions;
-  if (!bun && !deno && Number(node.split(".")[0]) >= 24)
-    setFlagsFromString("--external-memory-accounted-in-global-limit");
-}
-
-collectLess();
 const ticket = readTicket(process.env);
 process.argv = [process.argv[0] as string, ticket.script, ...ticket.args];
 const script = pathToFileURL(ticket.script).href;

@@ -75,11 +75,11 @@ test("credentials of an address move to the environment", () => {
 });
 
 test("the environment names one way in", () => {
-  expect(accessOf({}, ["nats://h"])).toEqual({});
-  expect(accessOf({ NATS_NKEY: "SU" }, ["tls://h"])).toEqual({ credentials: { nkey: "SU" }, tls: {} });
+  expect(accessOf({})).toEqual({});
+  expect(accessOf({ NATS_NKEY: "SU" })).toEqual({ credentials: { nkey: "SU" } });
   const files = { NATS_CREDS: "a.creds", NATS_CA: "ca.pem" };
-  expect(accessOf(files, ["nats://h"])).toEqual({ credentials: { file: "a.creds" }, tls: { ca: "ca.pem" } });
+  expect(accessOf(files)).toEqual({ credentials: { file: "a.creds" }, tls: { ca: "ca.pem" } });
   const two = { NATS_USER: "ann", NATS_TOKEN: "word" };
-  expect(() => accessOf(two, [])).toThrow(new Error("the environment has NATS_USER and NATS_TOKEN: keep one"));
+  expect(() => accessOf(two)).toThrow(new Error("the environment has NATS_USER and NATS_TOKEN: keep one"));
   expect(onlyToken({ ...two, ...files, PATH: "p" }, "t")).toEqual({ PATH: "p", NATS_TOKEN: "t" });
 });

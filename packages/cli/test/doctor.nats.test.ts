@@ -6,7 +6,7 @@ import { server } from "../src/doctor/server.ts";
 import { Launcher } from "./launcher.ts";
 
 test("tells what there is, and how fast the server is", async () => {
-  const doctor = new Launcher(tmpdir(), ["doctor", "--nats", "embedded"]);
+  const doctor = new Launcher(tmpdir(), ["doctor", "--nats", "embedded", "--jetstream"]);
   expect(await doctor.code()).toBe(0);
   expect(doctor.error).toBe("");
   for (const row of [
@@ -17,6 +17,7 @@ test("tells what there is, and how fast the server is", async () => {
   ])
     expect(doctor.out).toMatch(new RegExp(row, "m"));
   expect(doctor.out).toMatch(/^server +max_payload +1.00 MiB$/m);
+  expect(doctor.out).toMatch(/^server +JetStream +yes/m);
   expect(doctor.out).toMatch(/^server +round trip +\S+ ms for 1 KiB$/m);
   expect(doctor.out).toMatch(/^server +bandwidth +\d+ MB\/s/m);
 });

@@ -2,24 +2,19 @@
 // acknowledgement. Meets the other clients, then serves the rings until the ranks of this process have left.
 import { parentPort, workerData } from "node:worker_threads";
 import { Bridge, tickEvery } from "./bridge.ts";
-import { type Control, ControlCodec, type Stranger } from "./control.ts";
-import { FrameError } from "./frame.ts";
+import { showServers } from "./dial.ts";
+import { Gathering } from "./gathering.ts";
 import { type ClientJob, type ClientReport, clientThread } from "./job.ts";
-import { Link, showServers } from "./link.ts";
+import { Link } from "./link.ts";
 import type { Peer } from "./peer.ts";
-import { Rendezvous } from "./rendezvous.ts";
 import { Shared } from "./shared.ts";
 import { setOf, subjectsOf } from "./subjects.ts";
-
-/** ms between two hellos. */
-const helloEvery = 200;
 
 class Client {
   readonly #job: ClientJob;
   readonly #link: Link;
-  readonly #subjects: ReturnType<typeof subjectsOf>;
-  readonly #controls = new ControlCodec();
-  readonly #meeting: Rendezvous;
+  readonly #gathering: Gathering;
+  readonly #report: (report: ClientReport) => void;
   readonly #failed = Promise.withResolvers<never>();
   #bridge: Bridge | undefined;
   /** ms of heartbeats without a connection. */
@@ -28,17 +23,13 @@ class Client {
   #refused = 0;
   #soon: NodeJS.Timeout | undefined;
 
-  readonly #report: (report: ClientReport) => void;
-
   constructor(job: ClientJob, link: Link, report: (report: ClientReport) => void) {
-    const { run, epoch, ranks, size, fingerprint } = job;
     this.#job = job;
     this.#link = link;
     this.#report = report;
-    this.#subjects = subjectsOf(run, epoch);
-    const id = `${Date.now().toString(36).padStart(10, "0")}-${crypto.randomUUID()}`;
-    this.#meeting = new Rendezvous({ id, run, epoch, ranks, size, fingerprint });
-    this.#failed.promise.catch(() => {});
+    const onGone = (rank: number, reason: string): void => this.#lose(rank, reason);
+    this.#gathering = new Gathering(job, link, { onGone, onRefused: (error) => this.fail(error) });
+    this.#failed.promise.catch(() => this.#gathering.end());
   }
 
   /** Ends the run on this client. */
@@ -48,22 +39,13 @@ class Client {
 
   /** Until every rank was heard of; rejects where this client is refused, or after `gather` ms. */
   async meet(): Promise<void> {
-    const { lobby, state, data } = this.#subjects;
-    const { ranks, gather, run, size } = this.#job;
-    this.#link.subscribe(lobby, (bytes) => this.#hear(bytes));
-    this.#link.subscribe(state(Math.min(...ranks)), (bytes) => this.#bridge?.hearState(bytes));
+    const { run, epoch, ranks } = this.#job;
+    const subjects = subjectsOf(run, epoch);
+    this.#link.subscribe(subjects.state(Math.min(...ranks)), (bytes) => this.#bridge?.hearState(bytes));
     for (const rank of ranks)
-      this.#link.subscribe(data(setOf([rank]), "*"), (bytes) => this.#bridge?.hearFrame(setOf([rank]), bytes));
-    const late = Promise.withResolvers<never>();
-    const timer = setTimeout(() => late.reject(this.#missing()), gather);
-    const found = this.#sayHello();
-    try {
-      await Promise.race([found, late.promise, this.#failed.promise]);
-    } finally {
-      clearTimeout(timer);
-    }
-    if (this.#meeting.missing().length > 0) throw new Error(`run "${run}" of ${size}: nobody there`);
-    this.#bridge = new Bridge(this.#job, this.#link, this.#subjects, this.#meeting.nodeOf());
+      this.#link.subscribe(subjects.data(setOf([rank]), "*"), (bytes) => this.#bridge?.hearFrame(setOf([rank]), bytes));
+    const nodeOf = await Promise.race([this.#gathering.complete(), this.#failed.promise]);
+    this.#bridge = new Bridge(this.#job, this.#link, subjects, nodeOf);
   }
 
   /** Until all ranks of this process left; rejects where the run cannot go on. */
@@ -85,57 +67,12 @@ class Client {
     }
   }
 
-  /** Says hello until all know all; resolves when this client does. */
-  #sayHello(): Promise<void> {
-    return new Promise((resolve) => {
-      const say = (): void => {
-        const { hello, over } = this.#meeting;
-        this.#link.publish(this.#subjects.lobby, this.#controls.encode(hello));
-        if (hello.complete) resolve();
-        if (over) clearInterval(timer);
-      };
-      const timer = setInterval(say, helloEvery);
-      this.#failed.promise.catch(() => clearInterval(timer));
-      say();
-    });
-  }
-
-  #missing(): Error {
-    const { run, gather } = this.#job;
-    const refused = [...this.#meeting.refused].map((reason) => `; refused another: ${reason}`).join("");
-    const ranks = this.#meeting.missing().join(", ");
-    return new Error(
-      `run "${run}": no word of rank ${ranks} in ${gather} ms: start them, on the same server${refused}`,
-    );
-  }
-
-  #hear(bytes: Uint8Array): void {
-    try {
-      const message = this.#controls.decode(bytes);
-      if (message.kind === "gone") this.#lose(message.rank, message.reason);
-      else if (message.kind !== "state") this.#answer(message);
-    } catch (error) {
-      if (!(error instanceof FrameError)) this.fail(error as Error);
-    }
-  }
-
-  #answer(message: Exclude<Control, { kind: "state" | "gone" }> | Stranger): void {
-    const news = message.kind === "hello" && !this.#meeting.knows(message);
-    const refusal = this.#meeting.hear(message);
-    const answer = refusal ?? (news ? this.#meeting.hello : undefined);
-    if (answer) this.#link.publish(this.#subjects.lobby, this.#controls.encode(answer));
-  }
-
   /** Some rank elsewhere is gone, and the run with it: no step goes on without it. */
   #lose(rank: number, reason: string): void {
     const bridge = this.#bridge;
     if (this.#job.ranks.includes(rank)) return;
     if (bridge) this.#giveUp(bridge, `${reason} (${bridge.shared.lastSeen(rank)})`);
     else this.fail(new Error(`rank ${rank} ended before all had met: ${reason}`));
-  }
-
-  #tellGone(rank: number, reason: string): void {
-    this.#link.publish(this.#subjects.lobby, this.#controls.encode({ kind: "gone", id: "", rank, reason }));
   }
 
   async #loop(bridge: Bridge): Promise<void> {
@@ -157,7 +94,7 @@ class Client {
   #closed({ shared }: Bridge, rank: number): number {
     const failure = shared.reason(rank);
     if (failure === "") return Date.now();
-    this.#tellGone(rank, failure);
+    this.#gathering.tellGone(rank, failure);
     return 1;
   }
 
@@ -201,7 +138,7 @@ class Client {
     for (const rank of peer.ranks) {
       if (peer.left.has(rank)) continue;
       const reason = `rank ${rank} gave no sign of life for ${peer.missed * heartbeat} ms, silence allows ${silence}`;
-      this.#tellGone(rank, reason);
+      this.#gathering.tellGone(rank, reason);
       this.#lose(rank, reason);
     }
   }

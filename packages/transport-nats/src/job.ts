@@ -1,6 +1,9 @@
 // What a client is started with, and what it reports: plain data that crosses to its thread.
 import type { ThreadWiring } from "@orthant/core";
-import type { LinkOptions } from "./link.ts";
+import type { LinkOptions } from "./dial.ts";
+
+/** Bytes of memory kept for the parts to come, on either way: what a nats-server holds for one client (max_pending). */
+export const kept = 2 ** 26;
 
 export interface ClientJob extends LinkOptions {
   readonly run: string;

@@ -1,38 +1,8 @@
-// One connection to NATS: opening it with the credentials given, in errors of one line that name no secret; whether it is
-// up. What is published while it is down is lost. Knows no ranks.
-import { readFile } from "node:fs/promises";
-import {
-  type Authenticator,
-  connect,
-  credsAuthenticator,
-  type NatsConnection,
-  nkeyAuthenticator,
-} from "@nats-io/transport-node";
-
-/** One of these ways. */
-export type Credentials =
-  | { readonly user: string; readonly password: string }
-  | { readonly token: string }
-  /** The seed, `SU...`. */
-  | { readonly nkey: string }
-  /** Path of a credentials file. */
-  | { readonly file: string };
-
-/** Paths of PEM files; `{}` where the system's authorities suffice. */
-export interface Tls {
-  readonly ca?: string;
-  readonly cert?: string;
-  readonly key?: string;
-}
-
-export interface LinkOptions {
-  /** `nats://host:4222`, `tls://...`, or several of one cluster. User and password may stand before the host. */
-  readonly servers: string | readonly string[];
-  readonly credentials?: Credentials;
-  readonly tls?: Tls;
-  /** ms to connect, at most. Default 5000. */
-  readonly connectTimeout?: number;
-}
+// One connection to NATS: what is published and heard over it, and whether it is up. What is published while it is down is
+// lost. Knows no ranks.
+import type { NatsConnectionImpl } from "@nats-io/transport-node";
+import { dial, type LinkOptions } from "./dial.ts";
+import type { NatsSocket } from "./socket.ts";
 
 export interface LinkEvents {
   readonly onUp: () => void;
@@ -42,93 +12,15 @@ export interface LinkEvents {
 /** Bytes of a message that hold the header of any frame, and a little data. */
 const leastPayload = 8192;
 
-/** For messages: no user, password or token of an address. */
-export const showServers = (servers: string | readonly string[]): string =>
-  [servers]
-    .flat()
-    .map((server) => server.replace(/\/\/[^@/]*@/, "//"))
-    .join(", ");
-
-/** `nats://user:password@host` or `nats://token@host`. */
-function credentialsIn(servers: string | readonly string[]): Credentials | undefined {
-  const found = [servers].flat().find((server) => URL.canParse(server) && new URL(server).username);
-  const { username = "", password = "" } = found ? new URL(found) : {};
-  const [user, word] = [decodeURIComponent(username), decodeURIComponent(password)];
-  return word ? { user, password: word } : user ? { token: user } : undefined;
-}
-
-const waysOf = (credentials: Credentials | undefined): string =>
-  credentials === undefined ? "no credentials" : Object.keys(credentials).join(" and ");
-
-async function authentication(credentials: Credentials): Promise<Record<string, unknown>> {
-  if ("user" in credentials) return { user: credentials.user, pass: credentials.password };
-  if ("token" in credentials) return { token: credentials.token };
-  return { authenticator: await signing(credentials) };
-}
-
-async function signing(credentials: { nkey: string } | { file: string }): Promise<Authenticator> {
-  try {
-    if ("nkey" in credentials) return checked(nkeyAuthenticator(new TextEncoder().encode(credentials.nkey)));
-    return checked(credsAuthenticator(new Uint8Array(await readFile(credentials.file))));
-  } catch (error) {
-    const what = "nkey" in credentials ? "the nkey is not a seed (SU...)" : `cannot use ${credentials.file}`;
-    throw new Error(`${what}: ${(error as { code?: string }).code ?? "wrong form"}`);
-  }
-}
-
-/** Fails now where the seed cannot sign, not in the middle of a handshake. */
-function checked(authenticator: Authenticator): Authenticator {
-  authenticator("nonce");
-  return authenticator;
-}
-
-function explained(
-  error: Error & { code?: string },
-  { servers, credentials = credentialsIn(servers), tls }: LinkOptions,
-): Error {
-  const where = showServers(servers);
-  const text = `${error.name} ${error.code ?? ""} ${error.message} ${(error.cause as Error | undefined)?.message ?? ""}`;
-  const because = (pattern: RegExp): boolean => pattern.test(text);
-  if (because(/authori[sz]ation|authenticat/i))
-    return new Error(`${where} refused ${waysOf(credentials)}: check them, or ask who runs the server`);
-  if (because(/certificate|self.signed|issuer|tls|ssl|alert|\bCA\b/i))
-    return new Error(
-      `${where}: no TLS connection${tls ? "" : " (give tls: {})"}: check ca, cert and key, and whom the certificate names`,
-    );
-  if (because(/timeout/i)) return new Error(`${where} does not answer: is it a nats-server, and is the port open?`);
-  if (because(/ENOTFOUND|EAI_AGAIN|getaddrinfo/i)) return new Error(`${where}: no such host`);
-  if (because(/invalid url/i)) return new Error(`${where} is no address of a server: write nats://host:4222`);
-  return new Error(`no nats-server at ${where}: start one (nats-server), or give another address`);
-}
-
-/** Within `connectTimeout`, whatever the server does. */
-async function dial(options: LinkOptions): Promise<NatsConnection> {
-  const { servers, tls, connectTimeout: timeout = 5000, credentials = credentialsIn(servers) } = options;
-  const access = credentials ? await authentication(credentials) : {};
-  const files = tls && { caFile: tls.ca, certFile: tls.cert, keyFile: tls.key };
-  const given = files && Object.fromEntries(Object.entries(files).filter(([, path]) => path !== undefined));
-  const lasting = { maxReconnectAttempts: -1, reconnectTimeWait: 200, pingInterval: 5000, maxPingOut: 3 };
-  const rest = { ...lasting, noEcho: true, ignoreAuthErrorAbort: true, timeout };
-  const dialing = connect({ servers: [servers].flat(), ...access, ...(given && { tls: given }), ...rest });
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(() => {
-    late.reject(new Error("timeout"));
-    dialing.then((connection) => connection.close()).catch(() => {});
-  }, timeout);
-  return Promise.race([dialing, late.promise])
-    .catch((error) => Promise.reject(explained(error, options)))
-    .finally(() => clearTimeout(timer));
-}
-
 export class Link {
   /** Bytes. */
   readonly maxPayload: number;
   readonly jetstream: boolean;
   #up = true;
-  readonly #connection: NatsConnection;
+  readonly #connection: NatsConnectionImpl;
   readonly #refused: (error: Error) => void;
 
-  private constructor(connection: NatsConnection, refused: (error: Error) => void) {
+  private constructor(connection: NatsConnectionImpl, refused: (error: Error) => void) {
     this.#connection = connection;
     this.#refused = refused;
     this.maxPayload = connection.info?.max_payload ?? 0;
@@ -147,10 +39,13 @@ export class Link {
     return this.#up;
   }
 
+  /** Without a copy: `bytes` must not change until somebody says that they arrived. */
   publish(subject: string, bytes: Uint8Array): void {
-    if (this.#up) this.#connection.publish(subject, bytes);
+    const { connected, transport } = this.#connection.protocol;
+    if (this.#up && connected) (transport as NatsSocket).publish(subject, bytes);
   }
 
+  /** `hear` must not keep the bytes: their memory is used again. */
   subscribe(subject: string, hear: (bytes: Uint8Array) => void): void {
     this.#connection.subscribe(subject, {
       callback: (error, message) => {

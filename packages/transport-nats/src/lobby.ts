@@ -1,7 +1,8 @@
 // A run's lobby for who has no rank in it: a launcher says that a rank of its own ended, and hears what others say.
 import { ControlCodec } from "./control.ts";
+import type { LinkOptions } from "./dial.ts";
 import { FrameError } from "./frame.ts";
-import { Link, type LinkOptions } from "./link.ts";
+import { Link } from "./link.ts";
 import { maxReason } from "./shared.ts";
 import { subjectsOf } from "./subjects.ts";
 

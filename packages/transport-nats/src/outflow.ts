@@ -2,6 +2,7 @@
 // sender and set of receivers, and published as far as the receivers' window lets them. No clock and no server of its own.
 import { type Heading, Pool } from "@orthant/core/wire";
 import { FrameCodec, headerRoom, partBytes } from "./frame.ts";
+import { kept } from "./job.ts";
 import { Stream } from "./stream.ts";
 import { ranksOf, type Subjects, setOf } from "./subjects.ts";
 
@@ -23,12 +24,11 @@ export interface OutflowOptions {
 export class Outflow {
   readonly #options: OutflowOptions;
   readonly #codec = new FrameCodec();
-  readonly #pool: Pool;
+  readonly #pool = new Pool(kept);
   readonly #streams = new Map<string, Stream>();
 
   constructor(options: OutflowOptions) {
     this.#options = options;
-    this.#pool = new Pool(2 * options.window);
   }
 
   /** Bytes taken and not yet published. */

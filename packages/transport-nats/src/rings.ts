@@ -1,7 +1,7 @@
 // The client's ends of the rings to and from this process's threads: frames come out of them piece by piece, and go in as
 // their parts arrive, so that neither waits for the whole. Knows no server.
-import { type Board, Incoming, Outbox, type Parcel, type Place, Ring, Watch } from "@orthant/core/wire";
-import { type ClientJob, clientThread } from "./job.ts";
+import { type Board, Incoming, Outbox, type Parcel, type Place, Pool, Ring, Watch } from "@orthant/core/wire";
+import { type ClientJob, clientThread, kept } from "./job.ts";
 
 export class Rings {
   readonly #job: ClientJob;
@@ -10,6 +10,8 @@ export class Rings {
   /** By thread. */
   readonly #outboxes: readonly Outbox[];
   readonly #incoming: readonly Incoming[];
+  /** Memory for what waits for room in a ring. */
+  readonly #pool = new Pool(kept);
   /** By sender: until all that came from it is in the rings. */
   readonly #delivered = new Map<number, Promise<unknown>>();
 
@@ -43,13 +45,16 @@ export class Rings {
     const { from, frame } = parcel;
     const here = parcel.to.filter((rank) => this.#own.has(rank) && !this.#board.closed(rank));
     const homes = new Set(here.map((rank) => this.#job.wiring.home[rank] as number));
-    // Between own and shared memory, copies are fast only where both are aligned alike.
-    const data = frame.data.byteOffset % 8 === 0 ? frame.data : frame.data.slice();
+    // The message's memory is used again; and between own and shared memory, copies are fast only where both are aligned alike.
+    const data = this.#pool.take(frame.data.length);
+    data.set(frame.data);
     const sent = [...homes].map((home) => {
       const to = here.filter((rank) => this.#job.wiring.home[rank] === home);
       return this.#outboxes[home]?.send({ ...parcel, to, frame: { ...frame, data } });
     });
-    this.#delivered.set(from, Promise.allSettled([this.#delivered.get(from), ...sent]));
+    const all = Promise.allSettled([this.#delivered.get(from), ...sent]);
+    this.#delivered.set(from, all);
+    void all.then(() => this.#pool.give(data));
   }
 
   /** Until all that came from `rank` is in the rings. */

@@ -1,5 +1,7 @@
 // Every way to show who one is, against a server that asks for it; a wrong one ends in one line without the secret.
+import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it, onTestFinished } from "vitest";
@@ -88,6 +90,26 @@ it("says in one line what else is wrong, without the password of the address", a
   await expect(seed).rejects.toThrow(/^the nkey is not a seed/);
   const file = openNats({ ...only, servers: "nats://127.0.0.1:1", credentials: { file: join(folder, "none") } });
   await expect(file).rejects.toThrow(/cannot use .*none: ENOENT/);
+});
+
+it("asks for TLS where the address does", async () => {
+  const server = await TestServer.start();
+  onTestFinished(() => server.stop());
+  const plain = openNats({ servers: server.url.replace("nats:", "tls:"), run: runName(), rank: 0, size: 2 });
+  await expect(plain).rejects.toThrow(/^tls:\/\/127.0.0.1:\d+: no TLS connection: check ca/);
+});
+
+it("gives up a server that says nothing, and closes the connection", async () => {
+  const silent = createServer();
+  onTestFinished(() => void silent.close());
+  const closed = new Promise((resolve) => {
+    silent.once("connection", (socket) => socket.resume().once("close", resolve));
+  });
+  await once(silent.listen(0, "127.0.0.1"), "listening");
+  const servers = `nats://127.0.0.1:${(silent.address() as AddressInfo).port}`;
+  const opened = openNats({ servers, run: runName(), rank: 0, size: 2, connectTimeout: 500 });
+  await expect(opened).rejects.toThrow(/does not answer: is it a nats-server/);
+  await closed;
 });
 
 it("takes user and password from the address, and shows them to nobody", async () => {

@@ -42,7 +42,7 @@ export function operatorMode(): { config: string; creds: string } {
   };
 }
 
-/** A certificate for this host that signs itself: the paths of certificate and key. */
+/** A certificate for this host that signs itself: the paths of certificate and key. Needs openssl on the PATH. */
 export function certificate(folder: string): { cert: string; key: string } {
   const [cert, key] = [join(folder, "cert.pem"), join(folder, "key.pem")];
   const kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];

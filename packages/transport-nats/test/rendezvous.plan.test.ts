@@ -2,6 +2,7 @@
 import { expect, it } from "vitest";
 import type { Hello, Refusal } from "../src/control.ts";
 import { Rendezvous } from "../src/rendezvous.ts";
+import { random } from "./random.ts";
 
 const meeting = (id: string, ranks: readonly number[], size = 2): Rendezvous =>
   new Rendezvous({ id, run: "r", epoch: 0, ranks, size, fingerprint: [["mesh", "dp 2"]] });
@@ -30,15 +31,6 @@ function meet(members: Record<string, Rendezvous>, below: (count: number) => num
   expect(alive().every(([, member]) => member.over)).toBe(true);
   return [...refused];
 }
-
-/** Park and Miller, 1988. */
-const random = (seed: number) => {
-  let state = seed;
-  return (below: number): number => {
-    state = (state * 48271) % 2147483647;
-    return state % below;
-  };
-};
 
 it("keeps one of two that start as the same rank, and everybody else", () => {
   for (let seed = 1; seed < 500; seed++) {

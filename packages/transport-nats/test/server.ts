@@ -1,13 +1,16 @@
-// A real nats-server for tests: found on the PATH, or installed by apt where this is root; never skipped.
+// A real nats-server for tests: found on the PATH, or installed by apt where this is root; never skipped. So is openssl,
+// which makes the certificates.
 import { spawnSync } from "node:child_process";
 import { NatsServer, serverEnv } from "../src/server.ts";
 
-/** Makes sure that there is a nats-server. Call it once before tests that run side by side: apt lets one in at a time. */
+/** Makes sure that there are both. Call it once before tests that run side by side: apt lets one in at a time. */
 export function install(): void {
   const env = serverEnv();
   const apt = (...args: string[]): boolean => spawnSync("apt-get", args, { env }).status === 0;
-  if (NatsServer.version() || process.getuid?.() !== 0) return;
-  if (apt("update")) apt("install", "-y", "nats-server");
+  const found = { "nats-server": NatsServer.version(), openssl: spawnSync("openssl", ["version"]).status === 0 };
+  const missing = Object.entries(found).flatMap(([name, there]) => (there ? [] : [name]));
+  if (missing.length === 0 || process.getuid?.() !== 0) return;
+  if (apt("update")) apt("install", "-y", ...missing);
 }
 
 export const TestServer = {

@@ -1,4 +1,7 @@
 // `orthant doctor`: what this machine and its server can do, in a table, with a line of advice where something is off.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { NatsServer } from "@orthant/transport-nats";
 import { type Result, UsageError } from "../result.ts";
@@ -33,14 +36,23 @@ async function serverRows({ nats, ...rest }: Asked): Promise<Row[]> {
   if (nats === undefined) return [];
   if (nats !== "embedded") {
     const { servers, env } = withoutSecrets(serversOf(nats), process.env);
-    return server({ ...rest, servers, ...accessOf(env, servers) });
+    return server({ ...rest, servers, ...accessOf(env) });
   }
-  if (!NatsServer.version()) return [];
+  return NatsServer.version() ? ownRows(rest) : [];
+}
+
+/** Of a server that is started for this, and leaves nothing. */
+async function ownRows({ run, jetstream }: Omit<Asked, "nats">): Promise<Row[]> {
   const token = crypto.randomUUID();
-  const own = await NatsServer.start({ config: `authorization { token: "${token}" }` });
-  const rows = await server({ ...rest, servers: [own.url], ...accessOf(onlyToken({}, token), [own.url]) });
-  await own.stop();
-  return rows;
+  const folder = mkdtempSync(join(tmpdir(), "orthant-doctor-"));
+  const store = jetstream ? `jetstream { store_dir: "${folder}" }` : "";
+  const own = await NatsServer.start({ config: `authorization { token: "${token}" }\n${store}` });
+  try {
+    return await server({ run, jetstream, servers: [own.url], ...accessOf(onlyToken({}, token)) });
+  } finally {
+    await own.stop();
+    rmSync(folder, { recursive: true });
+  }
 }
 
 /** The code is 1 where something that was asked for, or that training starts on by default, does not work. */

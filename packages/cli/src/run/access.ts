@@ -34,12 +34,11 @@ function credentialsOf(env: Environment): Credentials | undefined {
 }
 
 /** How this process gets in. Throws where two ways are given at once. */
-export function accessOf(env: Environment, servers: readonly string[]): Access {
+export function accessOf(env: Environment): Access {
   const credentials = credentialsOf(env);
   const { NATS_CA: ca, NATS_CERT: cert, NATS_KEY: key } = env;
   const files = Object.fromEntries(Object.entries({ ca, cert, key }).filter(([, path]) => path));
-  const secure = Object.keys(files).length > 0 || servers.some((server) => server.startsWith("tls:"));
-  return { ...(credentials && { credentials }), ...(secure && { tls: files as Tls }) };
+  return { ...(credentials && { credentials }), ...(Object.keys(files).length > 0 && { tls: files as Tls }) };
 }
 
 /** Moves user and password, or a token, from the addresses to the environment. */

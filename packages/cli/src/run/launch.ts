@@ -47,7 +47,7 @@ async function wiringOf({ wire, run }: RunArguments): Promise<Wiring> {
 
 async function joined(where: { servers: string[]; env: NodeJS.ProcessEnv }, run: string): Promise<Wiring> {
   const { servers, env } = where;
-  return { ...where, lobby: await openLobby({ servers, run, ...accessOf(env, servers) }) };
+  return { ...where, lobby: await openLobby({ servers, run, ...accessOf(env) }) };
 }
 
 class Launch {

@@ -1,0 +1,121 @@
+// Opening a connection to NATS with the credentials given, in errors of one line that name no secret.
+import { readFile } from "node:fs/promises";
+import {
+  type Authenticator,
+  credsAuthenticator,
+  NatsConnectionImpl,
+  nkeyAuthenticator,
+  setTransportFactory,
+} from "@nats-io/transport-node";
+import { nodeResolveHost } from "@nats-io/transport-node/lib/node_transport.js";
+import { NatsSocket } from "./socket.ts";
+
+/** One of these ways. */
+export type Credentials =
+  | { readonly user: string; readonly password: string }
+  | { readonly token: string }
+  /** The seed, `SU...`. */
+  | { readonly nkey: string }
+  /** Path of a credentials file. */
+  | { readonly file: string };
+
+/** Paths of PEM files; `{}` where the system's authorities suffice. */
+export interface Tls {
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+}
+
+export interface LinkOptions {
+  /** `nats://host:4222`, `tls://...`, or several of one cluster. User and password may stand before the host. */
+  readonly servers: string | readonly string[];
+  readonly credentials?: Credentials;
+  readonly tls?: Tls;
+  /** ms to connect, at most. Default 5000. */
+  readonly connectTimeout?: number;
+}
+
+/** For messages: no user, password or token of an address. */
+export const showServers = (servers: string | readonly string[]): string =>
+  [servers]
+    .flat()
+    .map((server) => server.replace(/\/\/[^@/]*@/, "//"))
+    .join(", ");
+
+/** `nats://user:password@host` or `nats://token@host`. */
+function credentialsIn(servers: string | readonly string[]): Credentials | undefined {
+  const found = [servers].flat().find((server) => URL.canParse(server) && new URL(server).username);
+  const { username = "", password = "" } = found ? new URL(found) : {};
+  const [user, word] = [decodeURIComponent(username), decodeURIComponent(password)];
+  return word ? { user, password: word } : user ? { token: user } : undefined;
+}
+
+/** `tls://host`: the system's authorities. */
+const securely = (servers: string | readonly string[]): Tls | undefined =>
+  [servers].flat().some((server) => server.startsWith("tls:")) ? {} : undefined;
+
+const waysOf = (credentials: Credentials | undefined): string =>
+  credentials === undefined ? "no credentials" : Object.keys(credentials).join(" and ");
+
+async function authentication(credentials: Credentials): Promise<Record<string, unknown>> {
+  if ("user" in credentials) return { user: credentials.user, pass: credentials.password };
+  if ("token" in credentials) return { token: credentials.token };
+  return { authenticator: await signing(credentials) };
+}
+
+async function signing(credentials: { nkey: string } | { file: string }): Promise<Authenticator> {
+  try {
+    if ("nkey" in credentials) return checked(nkeyAuthenticator(new TextEncoder().encode(credentials.nkey)));
+    return checked(credsAuthenticator(new Uint8Array(await readFile(credentials.file))));
+  } catch (error) {
+    const what = "nkey" in credentials ? "the nkey is not a seed (SU...)" : `cannot use ${credentials.file}`;
+    throw new Error(`${what}: ${(error as { code?: string }).code ?? "wrong form"}`);
+  }
+}
+
+/** Fails now where the seed cannot sign, not in the middle of a handshake. */
+function checked(authenticator: Authenticator): Authenticator {
+  authenticator("nonce");
+  return authenticator;
+}
+
+function explained(
+  error: Error & { code?: string },
+  { servers, credentials = credentialsIn(servers), tls = securely(servers) }: LinkOptions,
+): Error {
+  const where = showServers(servers);
+  const text = `${error.name} ${error.code ?? ""} ${error.message} ${(error.cause as Error | undefined)?.message ?? ""}`;
+  const because = (pattern: RegExp): boolean => pattern.test(text);
+  if (because(/authori[sz]ation|authenticat/i))
+    return new Error(`${where} refused ${waysOf(credentials)}: check them, or ask who runs the server`);
+  if (because(/certificate|self.signed|issuer|tls|ssl|alert|\bCA\b/i))
+    return new Error(
+      `${where}: no TLS connection${tls ? "" : " (give tls: {})"}: check ca, cert and key, and whom the certificate names`,
+    );
+  if (because(/timeout/i)) return new Error(`${where} does not answer: is it a nats-server, and is the port open?`);
+  if (because(/ENOTFOUND|EAI_AGAIN|getaddrinfo/i)) return new Error(`${where}: no such host`);
+  if (because(/invalid url/i)) return new Error(`${where} is no address of a server: write nats://host:4222`);
+  return new Error(`no nats-server at ${where}: start one (nats-server), or give another address`);
+}
+
+/** Within `connectTimeout`, whatever the server does. */
+export async function dial(options: LinkOptions): Promise<NatsConnectionImpl> {
+  const { servers, connectTimeout: timeout = 5000 } = options;
+  const { credentials = credentialsIn(servers), tls = securely(servers) } = options;
+  const access = credentials ? await authentication(credentials) : {};
+  const files = tls && { caFile: tls.ca, certFile: tls.cert, keyFile: tls.key };
+  const given = files && Object.fromEntries(Object.entries(files).filter(([, path]) => path !== undefined));
+  const lasting = { maxReconnectAttempts: -1, reconnectTimeWait: 200, pingInterval: 5000, maxPingOut: 3 };
+  const rest = { ...lasting, noEcho: true, ignoreAuthErrorAbort: true, timeout };
+  setTransportFactory({ factory: () => new NatsSocket(), dnsResolveFn: nodeResolveHost });
+  const all = { servers: [servers].flat(), ...access, ...(given && { tls: given }), ...rest };
+  const dialing = NatsConnectionImpl.connect(all) as Promise<NatsConnectionImpl>;
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    late.reject(new Error("timeout"));
+    dialing.then((connection) => connection.close()).catch(() => {});
+  }, timeout);
+  return Promise.race([dialing, late.promise])
+    .catch((error) => Promise.reject(explained(error, options)))
+    .finally(() => clearTimeout(timer));
+}

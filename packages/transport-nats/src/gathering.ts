@@ -1,0 +1,98 @@
+// The lobby of a run, as one of its clients sees it: hellos until all ranks have met, refusals, and later that a rank is gone.
+import { type Control, ControlCodec, type Stranger } from "./control.ts";
+import { FrameError } from "./frame.ts";
+import type { ClientJob } from "./job.ts";
+import type { Link } from "./link.ts";
+import { Rendezvous } from "./rendezvous.ts";
+import { subjectsOf } from "./subjects.ts";
+
+/** ms between two hellos. */
+const helloEvery = 200;
+
+export interface GatheringEvents {
+  /** Somebody says that `rank` is gone. */
+  readonly onGone: (rank: number, reason: string) => void;
+  /** This client is refused. */
+  readonly onRefused: (error: Error) => void;
+}
+
+export class Gathering {
+  readonly #job: ClientJob;
+  readonly #link: Link;
+  readonly #lobby: string;
+  readonly #events: GatheringEvents;
+  readonly #controls = new ControlCodec();
+  readonly #met: Rendezvous;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(job: ClientJob, link: Link, events: GatheringEvents) {
+    const { run, epoch, ranks, size, fingerprint } = job;
+    this.#job = job;
+    this.#link = link;
+    this.#lobby = subjectsOf(run, epoch).lobby;
+    this.#events = events;
+    const id = `${Date.now().toString(36).padStart(10, "0")}-${crypto.randomUUID()}`;
+    this.#met = new Rendezvous({ id, run, epoch, ranks, size, fingerprint });
+  }
+
+  /** Says hello until all know all. Resolves when this client does, with the client of each rank; rejects after `gather` ms. */
+  async complete(): Promise<readonly number[]> {
+    this.#link.subscribe(this.#lobby, (bytes) => this.#hear(bytes));
+    const late = Promise.withResolvers<never>();
+    const timer = setTimeout(() => late.reject(this.#missing()), this.#job.gather);
+    try {
+      await Promise.race([this.#sayHello(), late.promise]);
+    } finally {
+      clearTimeout(timer);
+    }
+    return this.#met.nodeOf();
+  }
+
+  /** Says no more hellos. */
+  end(): void {
+    clearInterval(this.#timer);
+  }
+
+  tellGone(rank: number, reason: string): void {
+    this.#link.publish(this.#lobby, this.#controls.encode({ kind: "gone", id: "", rank, reason }));
+  }
+
+  #sayHello(): Promise<void> {
+    return new Promise((resolve) => {
+      const say = (): void => {
+        const { hello, over } = this.#met;
+        this.#link.publish(this.#lobby, this.#controls.encode(hello));
+        if (hello.complete) resolve();
+        if (over) this.end();
+      };
+      this.#timer = setInterval(say, helloEvery);
+      say();
+    });
+  }
+
+  #missing(): Error {
+    const { run, gather } = this.#job;
+    const refused = [...this.#met.refused].map((reason) => `; refused another: ${reason}`).join("");
+    const ranks = this.#met.missing().join(", ");
+    return new Error(
+      `run "${run}": no word of rank ${ranks} in ${gather} ms: start them, on the same server${refused}`,
+    );
+  }
+
+  #hear(bytes: Uint8Array): void {
+    try {
+      const message = this.#controls.decode(bytes);
+      if (message.kind === "gone") this.#events.onGone(message.rank, message.reason);
+      else if (message.kind !== "state") this.#answer(message);
+    } catch (error) {
+      if (!(error instanceof FrameError)) this.#events.onRefused(error as Error);
+    }
+  }
+
+  #answer(message: Exclude<Control, { kind: "state" | "gone" }> | Stranger): void {
+    const news = message.kind === "hello" && !this.#met.knows(message);
+    const refusal = this.#met.hear(message);
+    const answer = refusal ?? (news ? this.#met.hello : undefined);
+    if (answer) this.#link.publish(this.#lobby, this.#controls.encode(answer));
+  }
+}
