@@ -62,12 +62,16 @@ export class Bridge {
     this.#ledger = new Ledger(this.shared, job.ranks);
     this.#rings = new Rings(job, this.board, (heading, length) => this.#take(heading, length));
     this.#inflow = new Inflow(size, (parcel) => this.#rings.deliver(parcel));
-    const publish = (subject: string, bytes: Uint8Array): void => this.#publish(subject, bytes);
+    const publish = (subject: string, bytes: Uint8Array): void => {
+      this.shared.count("published");
+      link.publish(subject, bytes);
+    };
     const unread = (): boolean => this.#unread;
     const { maxPayload } = link;
     this.outflow = new Outflow({ run, epoch, size, subjects, maxPayload, window, nodeOf, publish, unread });
-    const nodes = new Set(nodeOf.filter((node) => node !== this.#node));
-    this.peers = new Map([...nodes].map((node) => [node, new Peer(node, this.#ranksAt(node))]));
+    const nodes = Map.groupBy(nodeOf.keys(), (rank) => nodeOf[rank] as number);
+    nodes.delete(this.#node);
+    this.peers = new Map([...nodes].map(([node, ranks]) => [node, new Peer(node, ranks)]));
   }
 
   /** Frames on the subject of `set`. */
@@ -133,7 +137,7 @@ export class Bridge {
       opens: this.outflow.unopened(peer.node),
       left: [...this.#left],
       seen: [...peer.left],
-      last: this.#job.ranks.map((rank) => [rank, this.shared.recorded(rank).at(-1) ?? ""]),
+      last: this.#job.ranks.map((rank) => [rank, this.shared.latest(rank)]),
     };
     this.#link.publish(this.#subjects.state(peer.node), this.#controls.encode(state));
   }
@@ -155,10 +159,6 @@ export class Bridge {
     void this.#rings.delivered(rank).then(() => this.board.close(rank));
   }
 
-  #ranksAt(node: number): number[] {
-    return this.#nodeOf.flatMap((at, rank) => (at === node ? [rank] : []));
-  }
-
   /** Memory for what a thread sends. */
   *#take(heading: Heading, length: number): Generator<Uint8Array, void> {
     const peers = new Map(heading.to.map((rank) => [rank, this.peers.get(this.#nodeOf[rank] as number) as Peer]));
@@ -177,14 +177,9 @@ export class Bridge {
       this.outflow.acknowledge(peer.node, from, set, parts, gap === 1, now);
     if (peer.linked(state)) this.outflow.rewind(now, peer.node);
     peer.mirror(state, this.board, this.shared, this.#own);
-    for (const [rank, action] of state.last) if (peer.ranks.has(rank)) this.#note(rank, action);
     for (const rank of state.left)
       if (peer.ranks.has(rank)) this.end(peer, rank, `rank ${rank} closed (${this.shared.lastSeen(rank)})`);
     this.#pump();
-  }
-
-  #note(rank: number, action: string): void {
-    if (this.shared.recorded(rank).at(-1) !== action && action !== "") this.shared.record(rank, action);
   }
 
   #open(peer: Peer, from: number, set: string): void {
@@ -213,11 +208,6 @@ export class Bridge {
   #pump(): void {
     if (this.#link.up) this.outflow.pump(performance.now());
     if (this.#unread && this.outflow.ahead < ahead) this.board.wake(clientThread(this.#job));
-  }
-
-  #publish(subject: string, bytes: Uint8Array): void {
-    this.shared.count("published");
-    this.#link.publish(subject, bytes);
   }
 
   #refuse(error: unknown): void {

@@ -80,8 +80,8 @@ export class Peer {
     return more >= much || (this.asks && (more > 0 || waiting.join() !== this.#toldWaiting));
   }
 
-  /** Carries what it says of its ranks over to the board, where the senders of this process look. */
-  mirror({ waiting, consumed }: State, board: Board, shared: Shared, own: ReadonlySet<number>): void {
+  /** Carries what it says of its ranks over to the memory where this process looks. */
+  mirror({ waiting, consumed, last }: State, board: Board, shared: Shared, own: ReadonlySet<number>): void {
     for (const rank of this.ranks) {
       const waits = waiting.includes(rank);
       if (waits === this.#waiting.has(rank)) continue;
@@ -90,6 +90,8 @@ export class Peer {
       if (waits) this.#waiting.add(rank);
       else this.#waiting.delete(rank);
     }
+    for (const [rank, action] of last)
+      if (this.ranks.has(rank) && action !== "" && shared.latest(rank) !== action) shared.record(rank, action);
     for (const [from, to, words] of consumed) {
       if (!own.has(from) || !this.ranks.has(to)) continue;
       const pair = from * shared.size + to;

@@ -123,14 +123,18 @@ export class Shared {
   recorded(rank: number): string[] {
     const count = Atomics.load(this.#actions, rank) >>> 0;
     const first = Math.max(0, count - kept);
-    return Array.from({ length: count - first }, (_, i) =>
-      readText(this.#recorder, (rank * kept + ((first + i) & (kept - 1))) * actionBytes),
-    );
+    return Array.from({ length: count - first }, (_, i) => this.#action(rank, first + i));
+  }
+
+  /** The newest of them; nothing where there is none. */
+  latest(rank: number): string {
+    const count = Atomics.load(this.#actions, rank) >>> 0;
+    return count > 0 ? this.#action(rank, count - 1) : "";
   }
 
   /** For messages. */
   lastSeen(rank: number): string {
-    return `last seen: ${this.recorded(rank).at(-1) ?? "nothing"}`;
+    return `last seen: ${this.latest(rank) || "nothing"}`;
   }
 
   /** Why `rank` is gone: of another process, or of this one where it failed. */
@@ -140,6 +144,11 @@ export class Shared {
 
   reason(rank: number): string {
     return readText(this.#reasons, rank * reasonBytes);
+  }
+
+  /** By its number since the start. */
+  #action(rank: number, number: number): string {
+    return readText(this.#recorder, (rank * kept + (number & (kept - 1))) * actionBytes);
   }
 }
 
