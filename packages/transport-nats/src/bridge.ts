@@ -63,8 +63,7 @@ export class Bridge {
     this.#rings = new Rings(job, this.board, (heading, length) => this.#take(heading, length));
     this.#inflow = new Inflow(size, (parcel) => this.#rings.deliver(parcel));
     const publish = (subject: string, bytes: Uint8Array): void => {
-      this.shared.count("published");
-      link.publish(subject, bytes);
+      if (link.publish(subject, bytes)) this.shared.count("published");
     };
     const unread = (): boolean => this.#unread;
     const { maxPayload } = link;

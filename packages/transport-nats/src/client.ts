@@ -8,6 +8,7 @@ import { type ClientJob, type ClientReport, clientThread } from "./job.ts";
 import { Link } from "./link.ts";
 import type { Peer } from "./peer.ts";
 import { Shared } from "./shared.ts";
+import { connectDirectly } from "./socket.ts";
 import { setOf, subjectsOf } from "./subjects.ts";
 
 class Client {
@@ -48,7 +49,7 @@ class Client {
     this.#bridge = new Bridge(this.#job, this.#link, subjects, nodeOf);
   }
 
-  /** Until all ranks of this process left; rejects where the run cannot go on. */
+  /** Until all ranks of this process left. Where the run cannot go on they are told. */
   async serve(): Promise<void> {
     const bridge = this.#bridge as Bridge;
     const { heartbeat } = this.#job;
@@ -57,10 +58,8 @@ class Client {
       setInterval(() => this.#beat(bridge), heartbeat),
     ];
     void this.#link.watch({ onUp: () => this.#up(bridge), onDown: () => {} });
+    this.#failed.promise.catch((error: Error) => this.#giveUp(bridge, error.message));
     try {
-      await Promise.race([this.#loop(bridge), this.#failed.promise]);
-    } catch (error) {
-      this.#giveUp(bridge, (error as Error).message);
       await this.#loop(bridge);
     } finally {
       for (const timer of timers) clearInterval(timer);
@@ -163,7 +162,7 @@ async function run(job: ClientJob, report: (report: ClientReport) => void): Prom
   let link: Link | undefined;
   let client: Client | undefined;
   try {
-    link = await Link.open(job, (error) => client?.fail(error));
+    link = await Link.open(job, (error) => client?.fail(error), connectDirectly);
     if (job.jetstream && !link.jetstream)
       throw new Error(`${showServers(job.servers)} has no JetStream: start it with nats-server -js`);
     client = new Client(job, link, report);

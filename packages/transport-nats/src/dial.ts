@@ -2,13 +2,11 @@
 import { readFile } from "node:fs/promises";
 import {
   type Authenticator,
+  type ConnectionOptions,
   credsAuthenticator,
-  NatsConnectionImpl,
+  type NatsConnection,
   nkeyAuthenticator,
-  setTransportFactory,
 } from "@nats-io/transport-node";
-import { nodeResolveHost } from "@nats-io/transport-node/lib/node_transport.js";
-import { NatsSocket } from "./socket.ts";
 
 /** One of these ways. */
 export type Credentials =
@@ -98,18 +96,20 @@ function explained(
   return new Error(`no nats-server at ${where}: start one (nats-server), or give another address`);
 }
 
-/** Within `connectTimeout`, whatever the server does. */
-export async function dial(options: LinkOptions): Promise<NatsConnectionImpl> {
+/** The NATS client's `connect`, or one like it. */
+export type Connect = (options: ConnectionOptions) => Promise<NatsConnection>;
+
+/** Within `connectTimeout`, whatever the servers do. */
+export async function dial(options: LinkOptions, connect: Connect): Promise<NatsConnection> {
   const { servers, connectTimeout: timeout = 5000 } = options;
   const { credentials = credentialsIn(servers), tls = securely(servers) } = options;
   const access = credentials ? await authentication(credentials) : {};
   const files = tls && { caFile: tls.ca, certFile: tls.cert, keyFile: tls.key };
   const given = files && Object.fromEntries(Object.entries(files).filter(([, path]) => path !== undefined));
   const lasting = { maxReconnectAttempts: -1, reconnectTimeWait: 200, pingInterval: 5000, maxPingOut: 3 };
-  const rest = { ...lasting, noEcho: true, ignoreAuthErrorAbort: true, timeout };
-  setTransportFactory({ factory: () => new NatsSocket(), dnsResolveFn: nodeResolveHost });
-  const all = { servers: [servers].flat(), ...access, ...(given && { tls: given }), ...rest };
-  const dialing = NatsConnectionImpl.connect(all) as Promise<NatsConnectionImpl>;
+  const all = [servers].flat();
+  const rest = { ...lasting, noEcho: true, ignoreAuthErrorAbort: true, timeout: timeout / all.length };
+  const dialing = connect({ servers: all, ...access, ...(given && { tls: given }), ...rest });
   const late = Promise.withResolvers<never>();
   const timer = setTimeout(() => {
     late.reject(new Error("timeout"));

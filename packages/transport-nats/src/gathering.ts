@@ -23,7 +23,8 @@ export class Gathering {
   readonly #events: GatheringEvents;
   readonly #controls = new ControlCodec();
   readonly #met: Rendezvous;
-  #timer: NodeJS.Timeout | undefined;
+  #hellos: NodeJS.Timeout | undefined;
+  #late: NodeJS.Timeout | undefined;
 
   constructor(job: ClientJob, link: Link, events: GatheringEvents) {
     const { run, epoch, ranks, size, fingerprint } = job;
@@ -39,18 +40,16 @@ export class Gathering {
   async complete(): Promise<readonly number[]> {
     this.#link.subscribe(this.#lobby, (bytes) => this.#hear(bytes));
     const late = Promise.withResolvers<never>();
-    const timer = setTimeout(() => late.reject(this.#missing()), this.#job.gather);
-    try {
-      await Promise.race([this.#sayHello(), late.promise]);
-    } finally {
-      clearTimeout(timer);
-    }
+    this.#late = setTimeout(() => late.reject(this.#missing()), this.#job.gather);
+    await Promise.race([this.#sayHello(), late.promise]);
+    clearTimeout(this.#late);
     return this.#met.nodeOf();
   }
 
-  /** Says no more hellos. */
+  /** Says no more hellos, and waits for nobody. */
   end(): void {
-    clearInterval(this.#timer);
+    clearInterval(this.#hellos);
+    clearTimeout(this.#late);
   }
 
   tellGone(rank: number, reason: string): void {
@@ -63,9 +62,9 @@ export class Gathering {
         const { hello, over } = this.#met;
         this.#link.publish(this.#lobby, this.#controls.encode(hello));
         if (hello.complete) resolve();
-        if (over) this.end();
+        if (over) clearInterval(this.#hellos);
       };
-      this.#timer = setInterval(say, helloEvery);
+      this.#hellos = setInterval(say, helloEvery);
       say();
     });
   }

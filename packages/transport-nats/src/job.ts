@@ -2,8 +2,8 @@
 import type { ThreadWiring } from "@orthant/core";
 import type { LinkOptions } from "./dial.ts";
 
-/** Bytes of memory kept for the parts to come, on either way: what a nats-server holds for one client (max_pending). */
-export const kept = 2 ** 26;
+/** Bytes kept for parts to come, in each direction: what a nats-server holds for one client (max_pending). */
+export const poolBytes = 2 ** 26;
 
 export interface ClientJob extends LinkOptions {
   readonly run: string;

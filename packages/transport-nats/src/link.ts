@@ -1,8 +1,8 @@
 // One connection to NATS: what is published and heard over it, and whether it is up. What is published while it is down is
 // lost. Knows no ranks.
-import type { NatsConnectionImpl } from "@nats-io/transport-node";
-import { dial, type LinkOptions } from "./dial.ts";
-import type { NatsSocket } from "./socket.ts";
+import { connect as connectPlainly, type NatsConnection, type NatsConnectionImpl } from "@nats-io/transport-node";
+import { type Connect, dial, type LinkOptions } from "./dial.ts";
+import { NatsSocket } from "./socket.ts";
 
 export interface LinkEvents {
   readonly onUp: () => void;
@@ -17,19 +17,23 @@ export class Link {
   readonly maxPayload: number;
   readonly jetstream: boolean;
   #up = true;
-  readonly #connection: NatsConnectionImpl;
+  readonly #connection: NatsConnection;
   readonly #refused: (error: Error) => void;
 
-  private constructor(connection: NatsConnectionImpl, refused: (error: Error) => void) {
+  private constructor(connection: NatsConnection, refused: (error: Error) => void) {
     this.#connection = connection;
     this.#refused = refused;
     this.maxPayload = connection.info?.max_payload ?? 0;
     this.jetstream = connection.info?.jetstream ?? false;
   }
 
-  /** `refused` hears where the server does not allow a subject. */
-  static async open(options: LinkOptions, refused: (error: Error) => void): Promise<Link> {
-    const link = new Link(await dial(options), refused);
+  /** `refused` hears why it cannot go on: the server does not allow a subject, or takes only smaller messages. */
+  static async open(
+    options: LinkOptions,
+    refused: (error: Error) => void,
+    connect: Connect = connectPlainly,
+  ): Promise<Link> {
+    const link = new Link(await dial(options, connect), refused);
     if (link.maxPayload >= leastPayload) return link;
     await link.close();
     throw new Error(`max_payload ${link.maxPayload} of the server is too small for a header of a frame: raise it`);
@@ -39,10 +43,17 @@ export class Link {
     return this.#up;
   }
 
-  /** Without a copy: `bytes` must not change until somebody says that they arrived. */
-  publish(subject: string, bytes: Uint8Array): void {
-    const { connected, transport } = this.#connection.protocol;
-    if (this.#up && connected) (transport as NatsSocket).publish(subject, bytes);
+  /** `bytes` must not change until all receivers acknowledged them. True where they went out. */
+  publish(subject: string, bytes: Uint8Array): boolean {
+    const most = this.#connection.info?.max_payload ?? bytes.length;
+    if (bytes.length > most)
+      this.#refused(new Error(`max_payload ${most} of the server is too small for ${bytes.length} bytes: raise it`));
+    if (!this.#up || bytes.length > most) return false;
+    const { protocol } = this.#connection as NatsConnectionImpl;
+    if (!protocol.connected) return false;
+    if (protocol.transport instanceof NatsSocket) protocol.transport.publish(subject, bytes);
+    else this.#connection.publish(subject, bytes);
+    return true;
   }
 
   /** `hear` must not keep the bytes: their memory is used again. */

@@ -2,7 +2,7 @@
 // sender and set of receivers, and published as far as the receivers' window lets them. No clock and no server of its own.
 import { type Heading, Pool } from "@orthant/core/wire";
 import { FrameCodec, headerRoom, partBytes } from "./frame.ts";
-import { kept } from "./job.ts";
+import { poolBytes } from "./job.ts";
 import { Stream } from "./stream.ts";
 import { ranksOf, type Subjects, setOf } from "./subjects.ts";
 
@@ -16,6 +16,7 @@ export interface OutflowOptions {
   readonly window: number;
   /** The client of each rank. */
   readonly nodeOf: readonly number[];
+  /** The bytes stay as they are until all receivers acknowledged them. */
   readonly publish: (subject: string, bytes: Uint8Array) => void;
   /** Frames of this process wait to be taken. */
   readonly unread: () => boolean;
@@ -24,7 +25,7 @@ export interface OutflowOptions {
 export class Outflow {
   readonly #options: OutflowOptions;
   readonly #codec = new FrameCodec();
-  readonly #pool = new Pool(kept);
+  readonly #pool = new Pool(poolBytes);
   readonly #streams = new Map<string, Stream>();
 
   constructor(options: OutflowOptions) {
@@ -123,6 +124,6 @@ export class Outflow {
   /** Large parts share one length, so that the pool's memory fits them all. */
   #memory(length: number): Uint8Array {
     const { maxPayload } = this.#options;
-    return 2 * length > maxPayload ? this.#pool.take(maxPayload).subarray(0, length) : new Uint8Array(length);
+    return this.#pool.take(2 * length > maxPayload ? maxPayload : length).subarray(0, length);
   }
 }

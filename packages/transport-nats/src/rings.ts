@@ -1,7 +1,7 @@
 // The client's ends of the rings to and from this process's threads: frames come out of them piece by piece, and go in as
 // their parts arrive, so that neither waits for the whole. Knows no server.
 import { type Board, Incoming, Outbox, type Parcel, type Place, Pool, Ring, Watch } from "@orthant/core/wire";
-import { type ClientJob, clientThread, kept } from "./job.ts";
+import { type ClientJob, clientThread, poolBytes } from "./job.ts";
 
 export class Rings {
   readonly #job: ClientJob;
@@ -10,8 +10,8 @@ export class Rings {
   /** By thread. */
   readonly #outboxes: readonly Outbox[];
   readonly #incoming: readonly Incoming[];
-  /** Memory for what waits for room in a ring. */
-  readonly #pool = new Pool(kept);
+  /** Memory for pieces on their way into a ring. */
+  readonly #pool = new Pool(poolBytes);
   /** By sender: until all that came from it is in the rings. */
   readonly #delivered = new Map<number, Promise<unknown>>();
 
@@ -53,8 +53,8 @@ export class Rings {
       return this.#outboxes[home]?.send({ ...parcel, to, frame: { ...frame, data } });
     });
     const all = Promise.allSettled([this.#delivered.get(from), ...sent]);
-    this.#delivered.set(from, all);
-    void all.then(() => this.#pool.give(data));
+    const given = all.then(() => this.#pool.give(data)); // keeps no results: they would hold all before them
+    this.#delivered.set(from, given);
   }
 
   /** Until all that came from `rank` is in the rings. */

@@ -7,8 +7,8 @@ const patience = 100;
 /** A part on the wire. */
 export interface Cut {
   readonly bytes: Uint8Array;
-  /** Published more than once: a copy may still be on its way out when the last acknowledgement comes. */
-  again: boolean;
+  /** May still be on its way out when the last acknowledgement came: its memory is not used again. */
+  doubted: boolean;
 }
 
 /** A part that was cut, and the bytes of the stream up to its end. */
@@ -69,7 +69,7 @@ export class Stream {
   push(seal: (seq: number) => Uint8Array): void {
     const bytes = seal(this.#first + this.#kept.length);
     if (this.nodes.size === 0) this.#free(bytes);
-    else this.#kept.push({ bytes, again: false, end: this.#endOf(this.#kept.length) + bytes.length });
+    else this.#kept.push({ bytes, doubted: false, end: this.#endOf(this.#kept.length) + bytes.length });
   }
 
   /** The part to publish next. */
@@ -101,7 +101,7 @@ export class Stream {
 
   /** Publishes again whatever is not acknowledged by all. */
   rewind(now: number): void {
-    for (const kept of this.#kept.slice(0, this.#cursor)) kept.again = true;
+    this.#doubt();
     this.#cursor = 0;
     this.#moved = now;
     this.#rewound = now;
@@ -117,6 +117,7 @@ export class Stream {
 
   /** `node` is no longer a receiver. */
   drop(node: number): void {
+    this.#doubt(); // nobody may ever say that these went out
     this.nodes.delete(node);
     this.#acked.delete(node);
     this.#release();
@@ -127,6 +128,10 @@ export class Stream {
     this.#tries = 0;
   }
 
+  #doubt(): void {
+    for (const kept of this.#kept.slice(0, this.#cursor)) kept.doubted = true;
+  }
+
   /** Frees what every receiver has. */
   #release(): void {
     if (!this.open) return;
@@ -135,7 +140,7 @@ export class Stream {
     this.#first += freed.length;
     this.#start = freed.at(-1)?.end ?? this.#start;
     this.#cursor = Math.max(0, this.#cursor - freed.length);
-    for (const { bytes, again } of freed) if (!again) this.#free(bytes);
+    for (const { bytes, doubted } of freed) if (!doubted) this.#free(bytes);
   }
 
   #endOf(count: number): number {
