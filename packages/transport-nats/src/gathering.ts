@@ -9,6 +9,9 @@ import { subjectsOf } from "./subjects.ts";
 /** ms between two hellos. */
 const helloEvery = 200;
 
+/** What a client says of itself, and how long it waits, ms. */
+export type GatheringJob = Pick<ClientJob, "run" | "epoch" | "ranks" | "size" | "fingerprint" | "gather">;
+
 export interface GatheringEvents {
   /** Somebody says that `rank` is gone. */
   readonly onGone: (rank: number, reason: string) => void;
@@ -17,7 +20,7 @@ export interface GatheringEvents {
 }
 
 export class Gathering {
-  readonly #job: ClientJob;
+  readonly #job: GatheringJob;
   readonly #link: Link;
   readonly #lobby: string;
   readonly #events: GatheringEvents;
@@ -26,7 +29,7 @@ export class Gathering {
   #hellos: NodeJS.Timeout | undefined;
   #late: NodeJS.Timeout | undefined;
 
-  constructor(job: ClientJob, link: Link, events: GatheringEvents) {
+  constructor(job: GatheringJob, link: Link, events: GatheringEvents) {
     const { run, epoch, ranks, size, fingerprint } = job;
     this.#job = job;
     this.#link = link;
