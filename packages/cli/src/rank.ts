@@ -10,9 +10,9 @@ import { type LaunchTicket, readTicket } from "./run/ticket.ts";
 /** ms between two looks at whether the launcher lives. */
 const look = 500;
 
-function hostOf({ servers, size, run, ranks }: LaunchTicket): Host {
+function hostOf({ servers, size, run, launch, ranks }: LaunchTicket): Host {
   if (servers.length === 0) return threads({ workers: size, script: new URL(import.meta.url) });
-  return nats({ servers, run, ranks, ...accessOf(process.env) });
+  return nats({ servers, run, launch, ranks, ...accessOf(process.env) });
 }
 
 /** Refuses a mesh of another size than the launcher's. */

@@ -2,6 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { memory } from "@orthant/core";
 import { NatsServer } from "@orthant/transport-nats";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
@@ -52,6 +53,26 @@ test("two launchers join into one run; the password is nowhere", async () => {
   for (const { out, error } of [first, second, wrong]) expect(out + error).not.toMatch(/(right|wrong)-word/);
 });
 
+test("a second run of the same name is refused, with or without ranks that train, and the first goes on", async () => {
+  const server = await NatsServer.start();
+  onTestFinished(() => server.stop());
+  const options = `--ranks 2 --run taken --nats ${server.url}`;
+  const first = orthant(options, long);
+  await first.until(/step +1\//);
+  const second = orthant(options, long);
+  const broken = orthant(options, { ...job, mesh: { pp: 1, dp: 4 } });
+  expect(await Promise.all([second.code(), broken.code()])).toEqual([1, 1]);
+  expect(second.error).toMatch(
+    /refused: run "taken" goes on with its own ranks? [01].*: give each run a name of its own$/m,
+  );
+  expect(broken.error).toMatch(/the mesh { pp: 1, dp: 4 } has 4 ranks, orthant run started 2: --ranks 4$/m);
+  await setTimeout(5000); // a launcher gives ranks 4 s to end
+  expect(first.process.exitCode).toBe(null);
+  first.process.kill("SIGINT");
+  expect(await first.code()).toBe(0);
+  expect(first.error).toMatch(/^orthant run: SIGINT: ranks that train stop after their step; once more ends all\n$/);
+});
+
 test("Ctrl-C stops after the step: files are whole, the script goes on", async () => {
   const launcher = orthant("--ranks 2", { ...long, run: "stopped", code: 5 });
   await launcher.until(/step +1\//);
@@ -99,6 +120,11 @@ test("a launcher that is killed leaves nothing", async () => {
 test("bad input: one line, and nothing starts", async () => {
   const cases: [options: string, code: number, message: RegExp][] = [
     ["--ranks two", 2, /^--ranks two is no whole number from 1\n$/],
+    [
+      "--ranks 999999",
+      2,
+      /^999999 ranks here x 60 MiB, before they train, are 58593.7 GiB, this machine has .*: start fewer/,
+    ],
     ["--ranks 2 --nats nats://127.0.0.1:1", 1, /^orthant: no nats-server at nats:\/\/127.0.0.1:1: start one .*\n$/],
     ["--ranks 1 --runtime bun", 1, /^orthant run: no bun on the PATH: install it, or leave out --runtime\n$/],
   ];

@@ -48,6 +48,12 @@ export async function runRank(job: RankJob): Promise<Outcome> {
   }
 }
 
+/** With the step, where it does not say. */
+function located(cause: unknown, at: string): Error {
+  const error = cause instanceof Error ? cause : new Error(String(cause));
+  return error.message.startsWith(at) ? error : new Error(`${at}: ${error.message}`, { cause: error });
+}
+
 class Rank {
   readonly meter = new Meter();
   readonly #job: RankJob;
@@ -85,7 +91,7 @@ class Rank {
   async run(): Promise<number[]> {
     const losses: number[] = [];
     for (let step = 0; step < this.#job.options.steps; step++) {
-      const { loss, stop } = await this.#step(step);
+      const { loss, stop } = await this.#step(step).catch((cause) => Promise.reject(located(cause, `step ${step}`)));
       losses.push(loss);
       if (stop) break;
       await new Promise((resume) => setImmediate(resume)); // signals and messages get their turn

@@ -20,6 +20,8 @@ class Client {
   #bridge: Bridge | undefined;
   /** ms of heartbeats without a connection. */
   #cut = 0;
+  /** When the connection was lost last, ms. */
+  #since = 0;
   /** Messages refused and reported. */
   #refused = 0;
   #soon: NodeJS.Timeout | undefined;
@@ -57,7 +59,7 @@ class Client {
       setInterval(() => bridge.tick(performance.now()), tickEvery),
       setInterval(() => this.#beat(bridge), heartbeat),
     ];
-    void this.#link.watch({ onUp: () => this.#up(bridge), onDown: () => {} });
+    void this.#link.watch({ onUp: () => this.#up(bridge), onDown: () => this.#down() });
     this.#failed.promise.catch((error: Error) => this.#giveUp(bridge, error.message));
     try {
       await this.#loop(bridge);
@@ -142,7 +144,13 @@ class Client {
     }
   }
 
+  #down(): void {
+    this.#since = performance.now();
+    this.#report({ kind: "down" });
+  }
+
   #up(bridge: Bridge): void {
+    this.#report({ kind: "up", ms: performance.now() - this.#since });
     bridge.shared.count("reconnects");
     bridge.outflow.rewind(performance.now());
     for (const peer of bridge.peers.values()) {

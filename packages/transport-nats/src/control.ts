@@ -9,6 +9,8 @@ export interface Hello {
   readonly kind: "hello";
   /** Of the client; an earlier start sorts first. */
   readonly id: string;
+  /** Of the launcher that started it; "" where none did. */
+  readonly launch: string;
   readonly run: string;
   readonly epoch: number;
   readonly ranks: readonly number[];
@@ -25,9 +27,10 @@ export interface Refusal {
   readonly reason: string;
 }
 
-/** A launcher's word that a rank ended. */
+/** A client's or a launcher's word that a rank ended. */
 export interface Gone {
   readonly kind: "gone";
+  /** Whose: of one of the run's, or nobody's concern. */
   readonly id: string;
   readonly rank: number;
   readonly reason: string;
@@ -85,6 +88,7 @@ const tuple =
 const fields: Readonly<Record<string, Readonly<Record<string, Check>>>> = {
   hello: {
     id: text,
+    launch: text,
     run: text,
     epoch: isCount,
     ranks: list(isCount),

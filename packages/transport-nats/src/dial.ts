@@ -1,5 +1,5 @@
 // Opening a connection to NATS with the credentials given, in errors of one line that name no secret.
-import { readFile } from "node:fs/promises";
+import { access, constants, readFile } from "node:fs/promises";
 import {
   type Authenticator,
   type ConnectionOptions,
@@ -88,12 +88,19 @@ function explained(
     return new Error(`${where} refused ${waysOf(credentials)}: check them, or ask who runs the server`);
   if (because(/certificate|self.signed|issuer|tls|ssl|alert|\bCA\b/i))
     return new Error(
-      `${where}: no TLS connection${tls ? "" : " (give tls: {})"}: check ca, cert and key, and whom the certificate names`,
+      `${where}: no TLS connection${tls ? "" : " (write tls:// in the address)"}: check ca, cert and key, and whom the certificate names`,
     );
   if (because(/timeout/i)) return new Error(`${where} does not answer: is it a nats-server, and is the port open?`);
   if (because(/ENOTFOUND|EAI_AGAIN|getaddrinfo/i)) return new Error(`${where}: no such host`);
   if (because(/invalid url/i)) return new Error(`${where} is no address of a server: write nats://host:4222`);
   return new Error(`no nats-server at ${where}: start one (nats-server), or give another address`);
+}
+
+async function readable(paths: readonly string[]): Promise<void> {
+  for (const path of paths)
+    await access(path, constants.R_OK).catch(({ code }) =>
+      Promise.reject(new Error(`tls: cannot read ${path}: ${code}`)),
+    );
 }
 
 /** The NATS client's `connect`, or one like it. */
@@ -103,13 +110,14 @@ export type Connect = (options: ConnectionOptions) => Promise<NatsConnection>;
 export async function dial(options: LinkOptions, connect: Connect): Promise<NatsConnection> {
   const { servers, connectTimeout: timeout = 5000 } = options;
   const { credentials = credentialsIn(servers), tls = securely(servers) } = options;
-  const access = credentials ? await authentication(credentials) : {};
+  const login = credentials ? await authentication(credentials) : {};
   const files = tls && { caFile: tls.ca, certFile: tls.cert, keyFile: tls.key };
+  await readable(Object.values(tls ?? {}));
   const given = files && Object.fromEntries(Object.entries(files).filter(([, path]) => path !== undefined));
   const lasting = { maxReconnectAttempts: -1, reconnectTimeWait: 200, pingInterval: 5000, maxPingOut: 3 };
   const all = [servers].flat();
   const rest = { ...lasting, noEcho: true, ignoreAuthErrorAbort: true, timeout: timeout / all.length };
-  const dialing = connect({ servers: all, ...access, ...(given && { tls: given }), ...rest });
+  const dialing = connect({ servers: all, ...login, ...(given && { tls: given }), ...rest });
   const late = Promise.withResolvers<never>();
   const timer = setTimeout(() => {
     late.reject(new Error("timeout"));

@@ -10,7 +10,7 @@ import { subjectsOf } from "./subjects.ts";
 const helloEvery = 200;
 
 /** What a client says of itself, and how long it waits, ms. */
-export type GatheringJob = Pick<ClientJob, "run" | "epoch" | "ranks" | "size" | "fingerprint" | "gather">;
+export type GatheringJob = Pick<ClientJob, "run" | "epoch" | "launch" | "ranks" | "size" | "fingerprint" | "gather">;
 
 export interface GatheringEvents {
   /** Somebody says that `rank` is gone. */
@@ -30,13 +30,13 @@ export class Gathering {
   #late: NodeJS.Timeout | undefined;
 
   constructor(job: GatheringJob, link: Link, events: GatheringEvents) {
-    const { run, epoch, ranks, size, fingerprint } = job;
+    const { run, epoch, launch, ranks, size, fingerprint } = job;
     this.#job = job;
     this.#link = link;
     this.#lobby = subjectsOf(run, epoch).lobby;
     this.#events = events;
     const id = `${Date.now().toString(36).padStart(10, "0")}-${crypto.randomUUID()}`;
-    this.#met = new Rendezvous({ id, run, epoch, ranks, size, fingerprint });
+    this.#met = new Rendezvous({ id, launch, run, epoch, ranks, size, fingerprint });
   }
 
   /** Says hello until all know all. Resolves when this client does, with the client of each rank; rejects after `gather` ms. */
@@ -56,7 +56,7 @@ export class Gathering {
   }
 
   tellGone(rank: number, reason: string): void {
-    this.#link.publish(this.#lobby, this.#controls.encode({ kind: "gone", id: "", rank, reason }));
+    this.#link.publish(this.#lobby, this.#controls.encode({ kind: "gone", id: this.#met.hello.id, rank, reason }));
   }
 
   #sayHello(): Promise<void> {
@@ -84,8 +84,8 @@ export class Gathering {
   #hear(bytes: Uint8Array): void {
     try {
       const message = this.#controls.decode(bytes);
-      if (message.kind === "gone") this.#events.onGone(message.rank, message.reason);
-      else if (message.kind !== "state") this.#answer(message);
+      if (message.kind === "gone" && this.#met.concerns(message)) this.#events.onGone(message.rank, message.reason);
+      if (message.kind !== "gone" && message.kind !== "state") this.#answer(message);
     } catch (error) {
       if (!(error instanceof FrameError)) this.#events.onRefused(error as Error);
     }

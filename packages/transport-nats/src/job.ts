@@ -8,6 +8,7 @@ export const poolBytes = 2 ** 26;
 export interface ClientJob extends LinkOptions {
   readonly run: string;
   readonly epoch: number;
+  readonly launch: string;
   readonly size: number;
   /** Ranks of this process. */
   readonly ranks: readonly number[];
@@ -28,6 +29,9 @@ export interface ClientJob extends LinkOptions {
 export type ClientReport =
   | { readonly kind: "ready" }
   | { readonly kind: "failed"; readonly message: string }
+  /** The connection, and after `ms` without one. */
+  | { readonly kind: "down" }
+  | { readonly kind: "up"; readonly ms: number }
   /** So far; told at a heartbeat, where there are more. */
   | { readonly kind: "refused"; readonly count: number; readonly why: string }
   | { readonly kind: "done" };

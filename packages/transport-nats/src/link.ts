@@ -36,7 +36,9 @@ export class Link {
     const link = new Link(await dial(options, connect), refused);
     if (link.maxPayload >= leastPayload) return link;
     await link.close();
-    throw new Error(`max_payload ${link.maxPayload} of the server is too small for a header of a frame: raise it`);
+    throw new Error(
+      `max_payload ${link.maxPayload} of the server is too small for a header of a frame: set it to 1MB, at least to ${leastPayload}`,
+    );
   }
 
   get up(): boolean {

@@ -1,8 +1,9 @@
 // A run's lobby for who has no rank in it: a launcher says that a rank of its own ended, and hears what others say.
-import { ControlCodec } from "./control.ts";
+import { ControlCodec, type Hello } from "./control.ts";
 import type { LinkOptions } from "./dial.ts";
 import { FrameError } from "./frame.ts";
 import { Link } from "./link.ts";
+import { concerns } from "./rendezvous.ts";
 import { maxReason } from "./shared.ts";
 import { subjectsOf } from "./subjects.ts";
 
@@ -11,6 +12,8 @@ const repeatEvery = 500;
 
 export interface LobbyOptions extends LinkOptions {
   readonly run: string;
+  /** A name of one's own, which the ranks that one starts are given too. */
+  readonly launch: string;
 }
 
 export interface Lobby {
@@ -24,7 +27,7 @@ export interface Lobby {
 }
 
 /** Rejects in one line where there is no server or it refuses the credentials. */
-export async function openLobby({ run, ...options }: LobbyOptions): Promise<Lobby> {
+export async function openLobby({ run, launch, ...options }: LobbyOptions): Promise<Lobby> {
   const { lobby } = subjectsOf(run, 0);
   const controls = new ControlCodec();
   const link = await Link.open(options, () => {});
@@ -37,11 +40,11 @@ export async function openLobby({ run, ...options }: LobbyOptions): Promise<Lobb
   return {
     maxPayload: link.maxPayload,
     gone(rank, reason) {
-      const message = controls.encode({ kind: "gone", id: "launcher", rank, reason: reason.slice(0, maxReason) });
+      const message = controls.encode({ kind: "gone", id: launch, rank, reason: reason.slice(0, maxReason) });
       said.push(message);
       repeat(); // in order: who hears the lobby only from now on must learn who was first
     },
-    onGone: (hear) => link.subscribe(lobby, (bytes) => hearGone(controls, bytes, hear)),
+    onGone: (hear) => link.subscribe(lobby, new Ear(hear).listen),
     close() {
       clearInterval(timer);
       return link.close();
@@ -49,11 +52,26 @@ export async function openLobby({ run, ...options }: LobbyOptions): Promise<Lobb
   };
 }
 
-function hearGone(controls: ControlCodec, bytes: Uint8Array, hear: (rank: number, reason: string) => void): void {
-  try {
-    const message = controls.decode(bytes);
-    if (message.kind === "gone") hear(message.rank, message.reason);
-  } catch (error) {
-    if (!(error instanceof FrameError)) throw error; // somebody else's: the ranks count them
+/** Hears who ended, of the run whose clients said hello and were not refused. */
+class Ear {
+  readonly #hear: (rank: number, reason: string) => void;
+  readonly #controls = new ControlCodec();
+  readonly #hellos = new Map<string, Hello>();
+  readonly #refused = new Set<string>();
+
+  constructor(hear: (rank: number, reason: string) => void) {
+    this.#hear = hear;
   }
+
+  readonly listen = (bytes: Uint8Array): void => {
+    try {
+      const message = this.#controls.decode(bytes);
+      if (message.kind === "hello" && !this.#refused.has(message.id)) this.#hellos.set(message.id, message);
+      if (message.kind === "refusal") this.#refused.add(message.id);
+      if (message.kind === "refusal") this.#hellos.delete(message.id);
+      if (message.kind === "gone" && concerns(this.#hellos.values(), message)) this.#hear(message.rank, message.reason);
+    } catch (error) {
+      if (!(error instanceof FrameError)) throw error; // somebody else's: the ranks count them
+    }
+  };
 }

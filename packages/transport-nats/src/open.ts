@@ -14,6 +14,8 @@ export interface RunOptions extends LinkOptions {
   readonly size: number;
   /** Of the run: frames and ranks of another are refused. Default 0. */
   readonly epoch?: number;
+  /** Of the launcher that started this process, as in its lobby: what that says of ranks then concerns this run. */
+  readonly launch?: string;
   /** What all ranks must agree on, by name: the mesh, the model, the version. */
   readonly fingerprint?: Readonly<Record<string, string>>;
   /** ms to wait for the other ranks. Default 60 000. */
@@ -63,7 +65,7 @@ function homes(size: number, threads: readonly (readonly number[])[]): number[] 
 }
 
 function jobOf(options: RunOptions, threads: readonly (readonly number[])[]): ClientJob {
-  const { size, credit = 64 * 2 ** 20, epoch = 0, fingerprint = {}, run } = options;
+  const { size, credit = 64 * 2 ** 20, epoch = 0, launch = "", fingerprint = {}, run } = options;
   subjectsOf(run, epoch);
   const ranks = threads.flat();
   const others = Math.max(1, size - ranks.length);
@@ -73,6 +75,7 @@ function jobOf(options: RunOptions, threads: readonly (readonly number[])[]): Cl
   return {
     ...limits,
     epoch,
+    launch,
     fingerprint: Object.entries(fingerprint),
     ranks,
     wiring,

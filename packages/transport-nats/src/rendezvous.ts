@@ -25,6 +25,12 @@ const goesBefore = (a: Hello, b: Hello): boolean => (a.complete === b.complete ?
 const claimed = (run: string, ranks: readonly number[], over: boolean): string =>
   `run "${run}" ${over ? "goes on with its own" : "already has"} ${show(ranks)}: give each run a name of its own`;
 
+/** Whether a word that a rank ended is of the run that those who said `hellos` are: another run may have its name. */
+export function concerns(hellos: Iterable<Hello>, { id, rank }: Gone): boolean {
+  const all = [...hellos];
+  return all.some((hello) => hello.id === id || hello.launch === id) || !all.some(({ ranks }) => ranks.includes(rank));
+}
+
 export class Rendezvous {
   readonly #known = new Map<string, Hello>();
   readonly #own: Omit<Hello, "complete">;
@@ -62,6 +68,10 @@ export class Rendezvous {
     const nodes: number[] = [];
     for (const { ranks } of this.#known.values()) for (const rank of ranks) nodes[rank] = Math.min(...ranks);
     return nodes;
+  }
+
+  concerns(gone: Gone): boolean {
+    return concerns(this.#known.values(), gone);
   }
 
   /** Returns what to answer. Throws where this client itself is refused. */

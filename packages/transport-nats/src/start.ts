@@ -1,6 +1,7 @@
 // The client's thread, as its process sees it: started, heard, and told when the process ends before the run does.
 import { Worker } from "node:worker_threads";
 import { Board } from "@orthant/core/wire";
+import { showServers } from "./dial.ts";
 import { type ClientJob, type ClientReport, clientThread } from "./job.ts";
 import { Shared } from "./shared.ts";
 
@@ -17,7 +18,8 @@ export function startClient(job: ClientJob): Promise<void> {
   return new Promise((resolve, reject) => {
     worker.on("message", (report: ClientReport) => {
       if (report.kind === "failed") reject(new Error(report.message));
-      if (report.kind === "refused") process.emitWarning(refusalOf(job, report));
+      const warning = warningOf(job, report);
+      if (warning) process.emitWarning(`run "${job.run}": ${warning}`);
       if (report.kind !== "ready") return;
       worker.unref();
       process.on("exit", atExit);
@@ -33,8 +35,15 @@ export function startClient(job: ClientJob): Promise<void> {
   });
 }
 
-const refusalOf = ({ run }: ClientJob, { count, why }: { readonly count: number; readonly why: string }): string =>
-  `run "${run}": ${count} messages refused so far, the last one because: ${why}; somebody else uses its subjects, or a link spoils bytes`;
+/** What the process should hear of, in one line. */
+function warningOf({ servers, silence }: ClientJob, report: ClientReport): string | undefined {
+  const where = showServers(servers);
+  if (report.kind === "down") return `lost the connection to ${where}, trying again for ${silence} ms`;
+  if (report.kind === "up") return `connected to ${where} again after ${report.ms.toFixed(0)} ms`;
+  if (report.kind !== "refused") return undefined;
+  const { count, why } = report;
+  return `${count} messages refused so far, the last one because: ${why}; somebody else uses its subjects, or a link spoils bytes`;
+}
 
 /** Nobody serves the rings any more: who waits for ranks elsewhere must hear of it. */
 function abandon(job: ClientJob, reason: string): void {

@@ -21,7 +21,7 @@ it("leaves the program's own connections as they are, and its lobby to them", as
   onTestFinished(() => server.stop());
   const mine = { servers: server.url, reconnectTimeWait: 100, noRandomize: true };
   const before = await connect(mine);
-  const lobby = await openLobby({ servers: server.url, run: runName() });
+  const lobby = await openLobby({ servers: server.url, run: runName(), launch: "l" });
   const after = await connect(mine);
   const heard = before.subscribe("mine");
   const back = [before, after].map(async (connection) => {
@@ -113,7 +113,7 @@ it("waits for nobody once it is refused", async () => {
   });
   const timers = (): number => process.getActiveResourcesInfo().filter((kind) => kind === "Timeout").length;
   const before = timers();
-  const job = { run: runName(), epoch: 0, ranks: [0], size: 2, fingerprint: [], gather: 60_000 };
+  const job = { run: runName(), epoch: 0, launch: "", ranks: [0], size: 2, fingerprint: [], gather: 60_000 };
   const gathering = new Gathering(job, link, { onGone: () => {}, onRefused: () => {} });
   void gathering.complete();
   expect(timers()).toBe(before + 2); // the hellos, and the wait for the other

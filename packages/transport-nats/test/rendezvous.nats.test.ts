@@ -61,5 +61,5 @@ it("refuses a server without JetStream only where it is asked for", async () => 
 it("refuses what cannot work, with the way out", async () => {
   await expect(join("a.b", 0)).rejects.toThrow('run "a.b": 1 to 64 letters, digits, _ and -');
   await expect(join("a", 2)).rejects.toThrow("ranks [2] of 2: each once, from 0 to 1");
-  await expect(join("a", 0, { servers: small.url })).rejects.toThrow(/max_payload 200 .* raise it/);
+  await expect(join("a", 0, { servers: small.url })).rejects.toThrow(/max_payload 200 .* set it to 1MB/);
 });

@@ -5,7 +5,7 @@ import { Rendezvous } from "../src/rendezvous.ts";
 import { random } from "./random.ts";
 
 const meeting = (id: string, ranks: readonly number[], size = 2): Rendezvous =>
-  new Rendezvous({ id, run: "r", epoch: 0, ranks, size, fingerprint: [["mesh", "dp 2"]] });
+  new Rendezvous({ id, launch: "", run: "r", epoch: 0, ranks, size, fingerprint: [["mesh", "dp 2"]] });
 
 /** Delivers hellos of random members to all, as the lobby does, until `over` or `rounds` are spent. Who was refused. */
 function meet(members: Record<string, Rendezvous>, below: (count: number) => number, rounds = 60): string[] {

@@ -39,7 +39,10 @@ function infoOf(server: string): Promise<Info> {
 }
 
 function rowsOf({ version, max_payload, jetstream = false }: Info, job: ServerJob): Row[] {
-  const small = max_payload < mebi && `${max_payload} cuts frames into many parts: set max_payload: 1MB on the server`;
+  const small =
+    max_payload < mebi &&
+    max_payload >= 8192 &&
+    `${max_payload} cuts frames into many parts: set max_payload: 1MB on the server`;
   const lacks = job.jetstream && !jetstream;
   const how = "the server has none: start it with --jetstream";
   return [
@@ -47,7 +50,7 @@ function rowsOf({ version, max_payload, jetstream = false }: Info, job: ServerJo
     {
       kind: "server",
       name: "max_payload",
-      found: `${(max_payload / mebi).toPrecision(3)} MiB`,
+      found: max_payload < mebi ? `${max_payload} bytes` : `${(max_payload / mebi).toPrecision(3)} MiB`,
       advice: small || undefined,
     },
     {

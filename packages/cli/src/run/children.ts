@@ -40,6 +40,8 @@ export class Child {
   readonly ranks: readonly number[];
   /** When the process ends; its output may still come. */
   readonly ending: Promise<Ending>;
+  /** When it ended, and what it said of that has come. */
+  readonly said: Promise<unknown>;
   /** When its output has ended too. */
   readonly closed: Promise<unknown>;
   readonly #process: ChildProcess;
@@ -54,9 +56,10 @@ export class Child {
     this.ending = endingOf(this.#process, ranks, command);
     const { stdout, stderr } = this.#process;
     const read = [stdout?.on("data", out), stderr?.on("data", error)].map((stream) => stream && once(stream, "close"));
-    this.closed = this.ending
-      .then(() => Promise.race([Promise.all(read), setTimeout(linger, undefined, { ref: false })]))
-      .finally(() => [out, error].map((hear) => hear(undefined)));
+    const within = (ms: number): Promise<unknown> =>
+      this.ending.then(() => Promise.race([Promise.all(read), setTimeout(ms, undefined, { ref: false })]));
+    this.said = within(linger / 5);
+    this.closed = within(linger).finally(() => [out, error].map((hear) => hear(undefined)));
   }
 
   /** To its whole group: what it started is its own to end, but not to leave behind. */

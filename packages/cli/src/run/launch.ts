@@ -1,7 +1,7 @@
 // `orthant run`: starts this machine's ranks, shows what they write, passes signals on, and tells every rank of the run
 // when one ends. What the ranks do and how they meet is theirs.
 import { statSync } from "node:fs";
-import { constants } from "node:os";
+import { constants, totalmem } from "node:os";
 import { resolve } from "node:path";
 import { type Lobby, NatsServer, openLobby } from "@orthant/transport-nats";
 import { type Result, UsageError } from "../result.ts";
@@ -24,11 +24,22 @@ interface Wiring {
   readonly lobby?: Lobby;
 }
 
+/** Bytes of a process of a runtime, or a thread of one, before it trains: Node 24 takes 60 MiB to meet the others. */
+const leastRank = 60 * 2 ** 20;
+
+function checkMemory({ length }: readonly number[]): void {
+  const gib = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
+  if (length * leastRank <= totalmem()) return;
+  const arithmetic = `${length} ranks here x ${leastRank / 2 ** 20} MiB, before they train, are ${gib(length * leastRank)}`;
+  throw new UsageError(`${arithmetic}, this machine has ${gib(totalmem())}: start fewer, or on more --nodes`);
+}
+
 /** Runs until every process it started has ended. The code is that of the first that failed. */
 export async function run(words: readonly string[]): Promise<Result> {
   const args = runArguments(words);
   if (!statSync(args.script, { throwIfNoEntry: false })?.isFile())
     throw new UsageError(`there is no file ${args.script}; paths count from the working directory`);
+  checkMemory(args.ranks);
   const launch = new Launch(args);
   try {
     return await launch.run();
@@ -37,22 +48,26 @@ export async function run(words: readonly string[]): Promise<Result> {
   }
 }
 
-async function wiringOf({ wire, run }: RunArguments): Promise<Wiring> {
+async function wiringOf({ wire, run }: RunArguments, launch: string): Promise<Wiring> {
   if (wire === "threads") return { servers: [], env: process.env };
-  if (wire !== "embedded") return joined(withoutSecrets(wire, process.env), run);
+  if (wire !== "embedded") return joined(withoutSecrets(wire, process.env), { run, launch });
   const token = crypto.randomUUID();
   const own = await NatsServer.start({ config: `authorization { token: "${token}" }` });
-  return { own, ...(await joined({ servers: [own.url], env: onlyToken(process.env, token) }, run)) };
+  return { own, ...(await joined({ servers: [own.url], env: onlyToken(process.env, token) }, { run, launch })) };
 }
 
-async function joined(where: { servers: string[]; env: NodeJS.ProcessEnv }, run: string): Promise<Wiring> {
+async function joined(
+  where: { servers: string[]; env: NodeJS.ProcessEnv },
+  names: { run: string; launch: string },
+): Promise<Wiring> {
   const { servers, env } = where;
-  return { ...where, lobby: await openLobby({ servers, run, ...accessOf(env) }) };
+  return { ...where, lobby: await openLobby({ servers, ...names, ...accessOf(env) }) };
 }
 
 class Launch {
   readonly #args: RunArguments;
   readonly #screen: Screen;
+  readonly #launch = crypto.randomUUID();
   #wiring: Wiring | undefined;
   #children: readonly Child[] = [];
   /** Why each rank ended that did not end well, here or elsewhere, in the order heard. */
@@ -77,13 +92,19 @@ class Launch {
   }
 
   async run(): Promise<Result> {
-    this.#wiring = await wiringOf(this.#args);
+    this.#wiring = await wiringOf(this.#args, this.#launch);
     this.#wiring.lobby?.onGone((rank, why) => this.#hear(rank, why));
     const { ranks, wire } = this.#args;
     this.#children = (wire === "threads" ? [ranks] : ranks.map((rank) => [rank])).map((own) => this.#start(own));
     const timer = setInterval(() => this.#screen.flush(performance.now()), refresh);
     const failed: Ending[] = [];
-    for (const { ending } of this.#children) void ending.then((end) => end.why && failed.push(end) && this.#fail(end));
+    for (const { ending, said } of this.#children)
+      void ending.then(async (end) => {
+        if (end.why === undefined) return;
+        failed.push(end);
+        await said;
+        this.#fail(end);
+      });
     await Promise.all(this.#children.map(({ closed }) => closed));
     clearInterval(timer);
     clearTimeout(this.#last);
@@ -101,7 +122,16 @@ class Launch {
     const { servers, env } = this.#wiring as Wiring;
     const columns = process.stdout.isTTY && ranks.includes(0) ? process.stdout.columns : undefined;
     const place = { parent: process.pid, columns };
-    const ticket = withTicket({ script: resolve(script), args, size, ranks, run, servers, ...place });
+    const ticket = withTicket({
+      script: resolve(script),
+      args,
+      size,
+      ranks,
+      run,
+      launch: this.#launch,
+      servers,
+      ...place,
+    });
     const stream = (error: boolean) => {
       const hear = this.#screen.stream(ranks, error);
       return (bytes: Uint8Array | undefined) => hear(bytes, performance.now());
@@ -115,7 +145,9 @@ class Launch {
     return new Child({ ranks, runtime, env: { ...env, ...ticket }, out: stream(false), error });
   }
 
-  #fail({ ranks, why = "" }: Ending): void {
+  #fail({ ranks, why: how = "" }: Ending): void {
+    const words = / ended with code /.test(how) ? this.#words.get(ranks[0] as number) : undefined;
+    const why = words ? `${how}; ${words}` : how;
     for (const rank of ranks) {
       this.#wiring?.lobby?.gone(rank, why);
       this.#hear(rank, why);
@@ -130,17 +162,16 @@ class Launch {
 
   /** Who failed first; where its own words are few, also what it wrote, or who missed it first, and where. */
   #blame(): string {
-    const [[rank, first]] = [...this.#news] as [[number, string]];
+    const [first] = this.#news.values() as Iterable<string> as [string];
     const missed = [...this.#news.values()].find((why) => / failed at /.test(why));
-    if (/ failed at /.test(first)) return first;
-    const more = missed ?? (/ ended with code /.test(first) ? this.#words.get(rank) : undefined);
-    return more ? `${first}; ${more}` : first;
+    return / failed at /.test(first) || !missed ? first : `${first}; ${missed}`;
   }
 
   /** The first asks the ranks to stop after their step, the second ends them, a third leaves them no choice. */
   #pass(name: NodeJS.Signals): void {
     if (this.#children.length === 0) process.exit(128 + constants.signals[name]);
     this.#signal(++this.#signals > 2 ? "SIGKILL" : name);
+    if (this.#signals === 1) this.#screen.say(`${name}: ranks that train stop after their step; once more ends all`);
   }
 
   #signal(name: NodeJS.Signals): void {

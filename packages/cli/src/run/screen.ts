@@ -42,6 +42,11 @@ export class Screen {
     if (told.length) this.#above(write);
   }
 
+  /** Shows a line of the launcher's own. */
+  say(text: string): void {
+    this.#above(() => this.#options.error(`orthant run: ${text}\n`));
+  }
+
   /** Shows all that is left, and ends the progress line. */
   close(): void {
     this.flush(Number.POSITIVE_INFINITY);

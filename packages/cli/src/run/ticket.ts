@@ -8,6 +8,8 @@ export interface LaunchTicket {
   readonly size: number;
   readonly ranks: readonly number[];
   readonly run: string;
+  /** The launcher's name in the run's lobby. */
+  readonly launch: string;
   /** Addresses; none where the ranks are threads of one process. */
   readonly servers: readonly string[];
   /** The launcher's process. */
