@@ -31,7 +31,8 @@ class Client {
     this.#link = link;
     this.#report = report;
     const onGone = (rank: number, reason: string): void => this.#lose(rank, reason);
-    this.#gathering = new Gathering(job, link, { onGone, onRefused: (error) => this.fail(error) });
+    const onWait = (ranks: readonly number[]): void => report({ kind: "waits", ranks });
+    this.#gathering = new Gathering(job, link, { onGone, onWait, onRefused: (error) => this.fail(error) });
     this.#failed.promise.catch(() => this.#gathering.end());
   }
 

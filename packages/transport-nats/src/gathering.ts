@@ -8,6 +8,8 @@ import { subjectsOf } from "./subjects.ts";
 
 /** ms between two hellos. */
 const helloEvery = 200;
+/** ms without all after which somebody may want to know who is missing. */
+const patience = 10_000;
 
 /** What a client says of itself, and how long it waits, ms. */
 export type GatheringJob = Pick<ClientJob, "run" | "epoch" | "launch" | "ranks" | "size" | "fingerprint" | "gather">;
@@ -15,6 +17,8 @@ export type GatheringJob = Pick<ClientJob, "run" | "epoch" | "launch" | "ranks" 
 export interface GatheringEvents {
   /** Somebody says that `rank` is gone. */
   readonly onGone: (rank: number, reason: string) => void;
+  /** Some are missing for a while. */
+  readonly onWait: (ranks: readonly number[]) => void;
   /** This client is refused. */
   readonly onRefused: (error: Error) => void;
 }
@@ -27,6 +31,7 @@ export class Gathering {
   readonly #controls = new ControlCodec();
   readonly #met: Rendezvous;
   #hellos: NodeJS.Timeout | undefined;
+  #long: NodeJS.Timeout | undefined;
   #late: NodeJS.Timeout | undefined;
 
   constructor(job: GatheringJob, link: Link, events: GatheringEvents) {
@@ -43,16 +48,16 @@ export class Gathering {
   async complete(): Promise<readonly number[]> {
     this.#link.subscribe(this.#lobby, (bytes) => this.#hear(bytes));
     const late = Promise.withResolvers<never>();
+    this.#long = setTimeout(() => this.#events.onWait(this.#met.missing()), patience);
     this.#late = setTimeout(() => late.reject(this.#missing()), this.#job.gather);
     await Promise.race([this.#sayHello(), late.promise]);
-    clearTimeout(this.#late);
+    for (const timer of [this.#long, this.#late]) clearTimeout(timer);
     return this.#met.nodeOf();
   }
 
   /** Says no more hellos, and waits for nobody. */
   end(): void {
-    clearInterval(this.#hellos);
-    clearTimeout(this.#late);
+    for (const timer of [this.#hellos, this.#long, this.#late]) clearTimeout(timer);
   }
 
   tellGone(rank: number, reason: string): void {

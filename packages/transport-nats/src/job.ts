@@ -29,6 +29,8 @@ export interface ClientJob extends LinkOptions {
 export type ClientReport =
   | { readonly kind: "ready" }
   | { readonly kind: "failed"; readonly message: string }
+  /** For others to meet. */
+  | { readonly kind: "waits"; readonly ranks: readonly number[] }
   /** The connection, and after `ms` without one. */
   | { readonly kind: "down" }
   | { readonly kind: "up"; readonly ms: number }

@@ -38,6 +38,7 @@ export function startClient(job: ClientJob): Promise<void> {
 /** What the process should hear of, in one line. */
 function warningOf({ servers, silence }: ClientJob, report: ClientReport): string | undefined {
   const where = showServers(servers);
+  if (report.kind === "waits") return `waits for rank ${report.ranks.join(", ")}: start them, on the same server`;
   if (report.kind === "down") return `lost the connection to ${where}, trying again for ${silence} ms`;
   if (report.kind === "up") return `connected to ${where} again after ${report.ms.toFixed(0)} ms`;
   if (report.kind !== "refused") return undefined;

@@ -114,9 +114,9 @@ it("waits for nobody once it is refused", async () => {
   const timers = (): number => process.getActiveResourcesInfo().filter((kind) => kind === "Timeout").length;
   const before = timers();
   const job = { run: runName(), epoch: 0, launch: "", ranks: [0], size: 2, fingerprint: [], gather: 60_000 };
-  const gathering = new Gathering(job, link, { onGone: () => {}, onRefused: () => {} });
+  const gathering = new Gathering(job, link, { onGone: () => {}, onWait: () => {}, onRefused: () => {} });
   void gathering.complete();
-  expect(timers()).toBe(before + 2); // the hellos, and the wait for the other
+  expect(timers()).toBe(before + 3); // hellos, and two waits for the other
   gathering.end();
   expect(timers()).toBe(before);
 });
