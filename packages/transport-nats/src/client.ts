@@ -21,7 +21,7 @@ class Client {
   /** ms of heartbeats without a connection. */
   #cut = 0;
   /** When the connection was lost last, ms. */
-  #since = 0;
+  #since = performance.now();
   /** Messages refused and reported. */
   #refused = 0;
   #soon: NodeJS.Timeout | undefined;
