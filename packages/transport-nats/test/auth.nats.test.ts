@@ -90,6 +90,8 @@ it("says in one line what else is wrong, without the password of the address", a
   await expect(seed).rejects.toThrow(/^the nkey is not a seed/);
   const file = openNats({ ...only, servers: "nats://127.0.0.1:1", credentials: { file: join(folder, "none") } });
   await expect(file).rejects.toThrow(/cannot use .*none: ENOENT/);
+  const ca = openNats({ ...only, servers: "tls://127.0.0.1:1", tls: { ca: join(folder, "none.pem") } });
+  await expect(ca).rejects.toThrow(/^tls: cannot read .*none\.pem: ENOENT$/);
 });
 
 it("asks for TLS where the address does", async () => {
