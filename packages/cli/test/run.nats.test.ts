@@ -123,7 +123,7 @@ test("bad input: one line, and nothing starts", async () => {
     [
       "--ranks 999999",
       2,
-      /^999999 ranks here x 60 MiB, before they train, are 58593.7 GiB, this machine has .*: start fewer/,
+      /^999999 ranks here x 100 MiB, before they train, are 97656.2 GiB, this machine has .*: start fewer/,
     ],
     ["--ranks 2 --nats nats://127.0.0.1:1", 1, /^orthant: no nats-server at nats:\/\/127.0.0.1:1: start one .*\n$/],
     ["--ranks 1 --runtime bun", 1, /^orthant run: no bun on the PATH: install it, or leave out --runtime\n$/],

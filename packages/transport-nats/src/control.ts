@@ -30,7 +30,7 @@ export interface Refusal {
 /** A client's or a launcher's word that a rank ended. */
 export interface Gone {
   readonly kind: "gone";
-  /** Whose: of one of the run's, or nobody's concern. */
+  /** Of the client, or of the launcher, that says so. */
   readonly id: string;
   readonly rank: number;
   readonly reason: string;

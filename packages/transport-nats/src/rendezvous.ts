@@ -4,7 +4,7 @@
 import type { Gone, Hello, Refusal, Stranger } from "./control.ts";
 import { protocol } from "./frame.ts";
 
-type Heard = Hello | Refusal | Stranger | Gone;
+type Heard = Hello | Refusal | Stranger;
 
 const show = (ranks: readonly number[]): string => `rank${ranks.length === 1 ? "" : "s"} ${ranks.join(", ")}`;
 
@@ -76,7 +76,7 @@ export class Rendezvous {
 
   /** Returns what to answer. Throws where this client itself is refused. */
   hear(message: Heard): Refusal | undefined {
-    if (message.kind === "gone" || message.id === this.#own.id) return this.#told(message);
+    if (message.id === this.#own.id) return this.#told(message);
     if (message.kind === "refusal") this.#known.delete(message.id); // it ends: its ranks are free again
     if (message.kind === "refusal") return undefined;
     if (message.kind === "stranger")

@@ -17,7 +17,7 @@ interface Address {
   readonly port: number;
 }
 
-/** Connects over a NatsSocket. For threads of ours alone: every connection of the thread that is made or renewed later has one. */
+/** For threads of ours alone: every connection of the thread that is made or renewed later has a NatsSocket. */
 export function connectDirectly(options: ConnectionOptions): Promise<NatsConnection> {
   setTransportFactory({ factory: () => new NatsSocket(), dnsResolveFn: nodeResolveHost });
   return NatsConnectionImpl.connect(options);
@@ -82,9 +82,10 @@ export class NatsSocket extends NodeTransport {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const read = (count: number): boolean => {
       const chunk = inlet.took(count);
-      if (chunk) this.yields.push(chunk);
-      if (chunk) this.signal.resolve();
-      if (chunk) resolve();
+      if (!chunk) return true;
+      this.yields.push(chunk);
+      this.signal.resolve();
+      resolve();
       return true;
     };
     const socket = new Socket({ onread: { buffer: () => inlet.room(), callback: read } });

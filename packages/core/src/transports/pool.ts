@@ -1,5 +1,5 @@
-// Memory for frames and their parts, used again once the caller gives it back: the first touch of fresh pages costs 3 to 5 times
-// the copy into them (32 MiB: 25 ms against 6). Not an allocator: lengths must match exactly, as they do step by step.
+// Memory for frames and their parts, used again once the caller gives it back: the first touch of fresh pages costs 3 to 5
+// times the copy into them (32 MiB: 25 ms against 6). Not an allocator: lengths must match exactly, as they do step by step.
 
 /** Bytes below which fresh memory is as fast. */
 const smallest = 2 ** 16;
