@@ -28,17 +28,13 @@ export interface Command {
   readonly key: string;
 }
 
-interface Way {
-  /** One operation, named by `key`. */
-  readonly go: (key: string) => Promise<unknown>;
-  /** Of what the last one left, when the clock has stopped. */
-  readonly check: () => void;
-}
+/** One operation, named by `key`. */
+type Way = (key: string) => Promise<unknown>;
 
 /** An exact value, other in each place, so that no order of summation rounds. */
 const valueAt = (rank: number, i: number): number => (rank + 1) * (1 + (i % 127));
 
-/** Every 61st value: enough to see a part lost or misplaced. */
+/** Every 61st value: enough to see a part lost or misplaced, and little of the time measured. */
 function check(values: Float32Array, length: number, expected: (i: number) => number): void {
   if (values.length !== length) throw new Error(`${values.length} values, not ${length}`);
   for (let i = 0; i < length; i += 61)
@@ -54,22 +50,23 @@ function collectives(members: Members, { operation, bytes }: Command): Way {
   const length = bytes / 4;
   if (operation === "all-gather") {
     const part = length / ranks.length;
-    const [mine, whole] = [mineOf(at, part), new Float32Array(length)];
-    const go = (key: string) => allGather(members, [mine], [length], key, [whole]);
-    return { go, check: () => check(whole, length, (i) => valueAt(Math.floor(i / part), i % part)) };
+    const [mine, wholes] = [mineOf(at, part), [new Float32Array(length)]];
+    return async (key) => {
+      const [whole] = (await allGather(members, [mine], [length], key, wholes)) as [Float32Array];
+      check(whole, length, (i) => valueAt(Math.floor(i / part), i % part));
+    };
   }
-  const [mine, own] = [mineOf(at, length), new Float32Array(ranks.length > 2 ? length : 0)];
+  const [mine, totals] = [mineOf(at, length), [new Float32Array(ranks.length > 2 ? length : 0)]];
   const factor = ranks.reduce((sum, rank) => sum + valueAt(rank, 0), 0);
-  let total = own;
-  const go = async (key: string): Promise<void> => {
-    if (total !== own) transport.recycle?.(new Uint8Array(total.buffer));
-    [total] = (await allReduce(members, [mine], key, [own])) as [Float32Array<ArrayBuffer>];
+  return async (key) => {
+    const [total] = (await allReduce(members, [mine], key, totals)) as [Float32Array<ArrayBuffer>];
+    check(total, length, (i) => factor * valueAt(0, i));
+    if (total !== totals[0]) transport.recycle?.(new Uint8Array(total.buffer));
   };
-  return { go, check: () => check(total, length, (i) => factor * valueAt(0, i)) };
 }
 
 /** The same bytes in the same directions: two exchange whole tensors, more reduce, then gather. */
-function plain(raw: Raw, { operation, bytes }: Command): Way["go"] {
+function plain(raw: Raw, { operation, bytes }: Command): Way {
   const others = Array.from({ length: raw.size }, (_, rank) => rank).filter((rank) => rank !== raw.rank);
   const part = operation === "round trip" || raw.size === 2 ? bytes : bytes / raw.size;
   const data = new Uint8Array(operation === "all-gather" ? bytes / raw.size : bytes);
@@ -105,11 +102,9 @@ async function meet(raw: Raw): Promise<void> {
 async function time(raw: Raw, way: Way, repeats: number, key: string): Promise<number> {
   await meet(raw);
   const from = performance.now();
-  for (let i = 0; i < repeats; i++) await way.go(`${key} ${i}`);
+  for (let i = 0; i < repeats; i++) await way(`${key} ${i}`);
   await meet(raw);
-  const took = performance.now() - from;
-  way.check();
-  return took / repeats;
+  return (performance.now() - from) / repeats;
 }
 
 /** ms of each operation, taken one by one: for what takes less than a meeting. */
@@ -118,11 +113,10 @@ async function each(raw: Raw, way: Way, count: number, key: string): Promise<num
   await meet(raw);
   for (let i = 0; i < count; i++) {
     const from = performance.now();
-    await way.go(`${key} ${i}`);
+    await way(`${key} ${i}`);
     took.push(performance.now() - from);
   }
   await meet(raw);
-  way.check();
   return took;
 }
 
@@ -131,16 +125,13 @@ async function main({ servers, run, rank, size, side }: RankJob): Promise<void> 
   const transport = side === "ours" ? await openNats({ servers, run, rank, size }) : undefined;
   const ranks = Array.from({ length: size }, (_, i) => i);
   const wayOf = (command: Command): Way =>
-    transport ? collectives({ transport, ranks, at: rank }, command) : { go: plain(raw, command), check: () => {} };
-  let current: { readonly what: string; readonly way: Way } | undefined;
+    transport ? collectives({ transport, ranks, at: rank }, command) : plain(raw, command);
   process.send?.([]);
   for (;;) {
     const [command] = (await once(process, "message")) as [Command | "end"];
     if (command === "end") break;
-    const { operation, bytes, repeats, count, key } = command;
-    const what = `${operation} ${bytes}`;
-    if (current?.what !== what) current = { what, way: wayOf(command) }; // the rounds of a case share its memory
-    const { way } = current;
+    const { repeats, count, key } = command;
+    const way = wayOf(command);
     process.send?.(count > 1 ? await each(raw, way, count, key) : [await time(raw, way, repeats, key)]);
   }
   await transport?.close();
