@@ -6,7 +6,7 @@ import { maxKey } from "./frame.ts";
 import type { Counts, Shared } from "./shared.ts";
 
 export interface NatsTransport extends Transport {
-  /** What this process's client counted so far. */
+  /** What this process's client counted so far: it counts on its own thread, so a frame may arrive first. Whole once closed. */
   counts(): Counts;
   /** The last actions that are known of a rank, the newest last; of other processes, one a heartbeat. */
   recorded(rank: number): string[];
