@@ -1,6 +1,7 @@
 // Collectives on vectors, by direct exchange: every member sends each other member just what it needs, one hop, and sums
-// in rank order, so the bits do not depend on the transport. Bytes as in a ring (Patarasuk and Yuan, 2009). No tensors.
-import { chunk } from "./params.ts";
+// in rank order, so the bits do not depend on the transport. Bytes as in a ring (Patarasuk and Yuan, 2009). What is large
+// travels in slices (as in NCCL): one is summed and placed while the next is on its way. No tensors.
+import { chunksOf, lengthOf, place, type Slice, slices } from "./slices.ts";
 import type { Frame, Transport } from "./transport.ts";
 
 /** The members of one group, as ranks of the transport, in group order; `at` is this member's position. */
@@ -38,7 +39,7 @@ const neighbours = (parts: readonly Float32Array[]): boolean =>
 
 /** The parts as one vector: the same memory where they are neighbours, else a copy. */
 export function concat(parts: readonly Float32Array[]): Float32Array {
-  const length = parts.reduce((n, part) => n + part.length, 0);
+  const length = lengthOf(parts);
   const [first = new Float32Array(0)] = parts;
   if (neighbours(parts)) return new Float32Array(first.buffer as ArrayBuffer, first.byteOffset, length);
   const whole = new Float32Array(length);
@@ -61,22 +62,21 @@ export async function gather<V extends Vector>(members: Members, mine: V, key: s
   return vectors;
 }
 
-/** Sends `parts[i]` to member i; the parts that the others sent to me, in group order; mine is handed through. */
-async function exchange(members: Members, parts: readonly Float32Array[], key: string): Promise<Float32Array[]> {
-  const { transport, ranks, at } = members;
-  // Each begins with the member after it, so that not all send to the same one.
-  const next = [...ranks.keys()].map((i) => (at + i) % ranks.length).slice(1);
-  const sent = next.map((i) => transport.send([ranks[i]!], key, toFrame(parts[i]!)));
-  const got = ranks.map(async (rank, i) =>
-    i === at ? parts[at]! : (toVector(await transport.recv(rank, key)) as Float32Array),
-  );
-  const [vectors] = await Promise.all([Promise.all(got), Promise.all(sent)]);
-  return vectors;
+/** Receives the other members' chunks into `wholes`. */
+async function receive({ transport, ranks, at }: Members, wholes: readonly Float32Array[], key: string): Promise<void> {
+  const receiveFrom = async (i: number): Promise<void> => {
+    const chunks = chunksOf(wholes, ranks.length, i);
+    for (const { from, suffix } of slices(lengthOf(chunks))) {
+      const frame = await transport.recv(ranks[i]!, key + suffix);
+      place(chunks, toVector(frame) as Float32Array, from);
+      transport.recycle?.(frame.data);
+    }
+  };
+  await Promise.all([...ranks.keys()].filter((i) => i !== at).map(receiveFrom));
 }
 
 /** The sum in group order, written over the first vector that is not mine; the other received ones are handed back. */
 function sum({ transport, at }: Members, vectors: readonly Float32Array[]): Float32Array {
-  if (vectors.length === 1) return vectors[0]!.slice();
   const total = vectors[at === 0 ? 1 : 0]!;
   const [first, second] = vectors as [Float32Array, Float32Array];
   for (let i = 0; i < total.length; i++) total[i] = first[i]! + second[i]!;
@@ -87,18 +87,37 @@ function sum({ transport, at }: Members, vectors: readonly Float32Array[]): Floa
   return total;
 }
 
-/** Of each vector, the sum over members of my chunk. Sends (N-1)/N of the elements. */
-export async function reduceScatter(
+/** Sends `parts[i]` to member i; `take` gets the sum over members of mine, slice by slice, in memory that is used again. */
+async function reduce(
   members: Members,
-  xs: readonly Float32Array[],
+  parts: readonly Float32Array[],
   key: string,
-): Promise<Float32Array[]> {
-  const { ranks, at } = members;
-  const parts = ranks.map((_, i) => concat(xs.map((x) => x.subarray(...chunk(x.length, ranks.length, i)))));
-  const total = sum(members, await exchange(members, parts, key));
-  const sizes = xs.map((x) => chunk(x.length, ranks.length, at)).map(([from, to]) => to - from);
-  return cut(total, sizes);
+  take: (total: Float32Array, slice: Slice) => void | Promise<void>,
+): Promise<void> {
+  const { transport, ranks, at } = members;
+  const send = async (i: number): Promise<void> => {
+    for (const { from, to, suffix } of slices(parts[i]!.length))
+      await transport.send([ranks[i]!], key + suffix, toFrame(parts[i]!.subarray(from, to)));
+  };
+  const receive = async (slice: Slice, i: number): Promise<Float32Array> => {
+    if (i === at) return parts[at]!.subarray(slice.from, slice.to);
+    return toVector(await transport.recv(ranks[i]!, key + slice.suffix)) as Float32Array;
+  };
+  const all = async (): Promise<void> => {
+    for (const slice of slices(parts[at]!.length)) {
+      const total = sum(members, await Promise.all(ranks.map((_, i) => receive(slice, i))));
+      await take(total, slice);
+      transport.recycle?.(toFrame(total).data);
+    }
+  };
+  // Each begins with the member after it, so that not all send to the same one.
+  const next = [...ranks.keys()].map((i) => (at + i) % ranks.length).slice(1);
+  await Promise.all([...next.map(send), all()]);
 }
+
+/** What each member gets of the vectors. */
+const partsOf = ({ ranks }: Members, xs: readonly Float32Array[]): Float32Array[] =>
+  ranks.map((_, i) => concat(chunksOf(xs, ranks.length, i)));
 
 /** `whole` in pieces of `sizes`, in the same memory. */
 export function cut(whole: Float32Array, sizes: readonly number[]): Float32Array[] {
@@ -107,6 +126,19 @@ export function cut(whole: Float32Array, sizes: readonly number[]): Float32Array
     at += size;
     return whole.subarray(at - size, at);
   });
+}
+
+const room = (alike: readonly Float32Array[]): Float32Array[] => alike.map(({ length }) => new Float32Array(length));
+
+/** Of each vector, the sum over members of my chunk, in the memory of `totals`. Sends (N-1)/N of the elements. */
+export async function reduceScatter(
+  members: Members,
+  xs: readonly Float32Array[],
+  key: string,
+  totals: readonly Float32Array[] = room(chunksOf(xs, members.ranks.length, members.at)),
+): Promise<Float32Array[]> {
+  await reduce(members, partsOf(members, xs), key, (total, { from }) => place(totals, total, from));
+  return [...totals];
 }
 
 /**
@@ -121,40 +153,41 @@ export async function allGather(
   wholes: readonly Float32Array[] = sizes.map((size) => new Float32Array(size)),
 ): Promise<Float32Array[]> {
   const { transport, ranks, at } = members;
-  const place = (vector: Float32Array, i: number): void => {
-    let read = 0;
-    sizes.forEach((size, n) => {
-      const [from, to] = chunk(size, ranks.length, i);
-      wholes[n]!.set(vector.subarray(read, read + to - from), from);
-      read += to - from;
-    });
-  };
   const mine = concat(chunks);
-  const sent = transport.send(others(members), key, toFrame(mine));
-  const received = others(members).map(async (rank) => {
-    const { data } = await transport.recv(rank, key);
-    place(toVector({ dtype: "float32", shape: [], data }) as Float32Array, ranks.indexOf(rank));
-    transport.recycle?.(data);
-  });
-  place(mine, at); // while the others' are on their way
-  await Promise.all([sent, ...received]);
+  const own = chunksOf(wholes, ranks.length, at);
+  const send = async (): Promise<void> => {
+    for (const { from, to, suffix } of slices(mine.length)) {
+      const sent = transport.send(others(members), key + suffix, toFrame(mine.subarray(from, to)));
+      place(own, mine.subarray(from, to), from); // while it is on its way
+      await sent;
+    }
+  };
+  await Promise.all([send(), receive(members, wholes, key)]);
   return [...wholes];
 }
 
 /**
- * Of each vector, the sum over members. Sends 2 (N-1)/N of the elements. Two members exchange whole vectors: the same
- * bytes and bits in one hop instead of two, and sums in received memory; more put them into `totals`.
+ * Of each vector, the sum over members, in the memory of `totals`. Sends 2 (N-1)/N of the elements. Two members exchange
+ * whole vectors: the same bytes and bits in one hop instead of two.
  */
 export async function allReduce(
   members: Members,
   xs: readonly Float32Array[],
   key: string,
-  totals?: readonly Float32Array[],
+  totals: readonly Float32Array[] = room(xs),
 ): Promise<Float32Array[]> {
-  const sizes = xs.map((x) => x.length);
-  if (members.ranks.length === 2) return cut(sum(members, await gather(members, concat(xs), key)), sizes);
-  const mine = await reduceScatter(members, xs, `${key} scatter`);
-  const wholes = await allGather(members, mine, sizes, `${key} gather`, totals);
-  members.transport.recycle?.(toFrame(concat(mine)).data);
-  return [...wholes];
+  const { transport, ranks, at } = members;
+  if (ranks.length === 2) {
+    const mine = concat(xs);
+    await reduce(members, [mine, mine], key, (total, { from }) => place(totals, total, from));
+    return [...totals];
+  }
+  const own = chunksOf(totals, ranks.length, at);
+  const reduced = reduce(members, partsOf(members, xs), `${key} scatter`, async (total, { from, suffix }) => {
+    const sent = transport.send(others(members), `${key} gather${suffix}`, toFrame(total));
+    place(own, total, from);
+    await sent;
+  });
+  await Promise.all([reduced, receive(members, totals, `${key} gather`)]);
+  return [...totals];
 }

@@ -4,6 +4,7 @@ import type { Tensor } from "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs";
 import * as wire from "./collectives.ts";
 import { floats, onWasm } from "./devices/wasm/heap.ts";
+import { chunksOf } from "./slices.ts";
 import type { Transport } from "./transport.ts";
 
 const read = async (x: Tensor) => (await x.data()) as Float32Array;
@@ -11,19 +12,23 @@ const read = async (x: Tensor) => (await x.data()) as Float32Array;
 /** The elements of several tensors; on wasm as neighbours in one buffer, which is one copy less when they are sent. */
 async function readAll(xs: readonly Tensor[], spare: Spare): Promise<Float32Array[]> {
   if (!onWasm()) return Promise.all(xs.map(read));
-  const sizes = xs.map((x) => x.size);
-  const vectors = wire.cut(spare.take(sizes.reduce((n, size) => n + size, 0)), sizes);
+  const vectors = spare.take(xs.map((x) => x.size));
   for (const [i, x] of xs.entries()) vectors[i]!.set(floats(x));
   return vectors;
 }
 
-/** Buffers to send from and gather into, to be used again: the first touch of fresh pages costs as much as the copy into them. */
+/** Buffers to send from and receive into, to be used again: the first touch of fresh pages costs as much as the copy into
+ * them. Only on wasm, which copies into and out of its heap; other backends may share the memory of a vector. */
 class Spare {
   readonly #free = new Map<number, Float32Array[]>();
 
-  take = (length: number): Float32Array => this.#free.get(length)?.pop() ?? new Float32Array(length);
+  /** Neighbours of `sizes` elements. */
+  take(sizes: readonly number[]): Float32Array[] {
+    const length = sizes.reduce((sum, size) => sum + size, 0);
+    return wire.cut(this.#free.get(length)?.pop() ?? new Float32Array(length), sizes);
+  }
 
-  /** Takes back the neighbours that `readAll` made; of other vectors nothing is kept, as a backend may share them. */
+  /** Takes back what `take` gave. */
   give(vectors: readonly Float32Array[]): void {
     if (!onWasm()) return;
     const whole = wire.concat(vectors);
@@ -81,10 +86,11 @@ export class Group {
   async allReduceAll(xs: readonly Tensor[], at: string): Promise<Tensor[]> {
     if (this.size === 1) return [...xs];
     const vectors = await this.#take(xs);
-    const totals = await wire.allReduce(this.#members, vectors, `${this.axis}.all-reduce ${at}`);
+    const into = this.#spare.take(xs.map((x) => x.size));
+    const totals = await wire.allReduce(this.#members, vectors, `${this.axis}.all-reduce ${at}`, into);
     const tensors = totals.map((total, i) => tf.tensor(total, xs[i]!.shape));
-    this.#giveBack(totals);
     this.#spare.give(vectors);
+    this.#spare.give(into);
     return tensors;
   }
 
@@ -92,10 +98,12 @@ export class Group {
   async reduceScatterAll(xs: readonly Tensor[], at: string): Promise<Tensor[]> {
     if (this.size === 1) return xs.map((x) => flattened(x));
     const vectors = await this.#take(xs);
-    const mine = await wire.reduceScatter(this.#members, vectors, `${this.axis}.reduce-scatter ${at}`);
+    const sizes = chunksOf(vectors, this.size, this.rank).map(({ length }) => length);
+    const into = this.#spare.take(sizes);
+    const mine = await wire.reduceScatter(this.#members, vectors, `${this.axis}.reduce-scatter ${at}`, into);
     const tensors = mine.map((part) => tf.tensor1d(part));
-    this.#giveBack(mine);
     this.#spare.give(vectors);
+    this.#spare.give(into);
     return tensors;
   }
 
@@ -104,12 +112,11 @@ export class Group {
     if (this.size === 1) return chunks.map((part, i) => part.reshape([...shapes[i]!]));
     const sizes = shapes.map((shape) => tf.util.sizeFromShape([...shape]));
     const vectors = await readAll(chunks, this.#spare);
-    const room = onWasm() ? this.#spare.take(sizes.reduce((n, size) => n + size, 0)) : undefined;
-    const into = room && wire.cut(room, sizes);
+    const into = this.#spare.take(sizes);
     const wholes = await wire.allGather(this.#members, vectors, sizes, `${this.axis}.all-gather ${at}`, into);
     const tensors = wholes.map((whole, i) => tf.tensor(whole, [...shapes[i]!]));
     this.#spare.give(vectors);
-    if (into) this.#spare.give(into);
+    this.#spare.give(into);
     return tensors;
   }
 
@@ -130,11 +137,6 @@ export class Group {
     const vectors = await readAll(xs, this.#spare);
     tf.dispose([...xs]);
     return vectors;
-  }
-
-  /** Wasm has copied the values into its heap: the buffer they arrived in is free. Other backends may go on using it. */
-  #giveBack(values: readonly Float32Array[]): void {
-    if (onWasm()) this.#members.transport.recycle?.(new Uint8Array(values[0]!.buffer as ArrayBuffer));
   }
 }
 

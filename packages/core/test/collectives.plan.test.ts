@@ -63,3 +63,18 @@ test("inputs are left as they were", async () => {
   await together(3, (members) => allReduce(members, given[members.at]!, "x.all-reduce"));
   expect(given).toEqual([0, 1, 2].map(vectors));
 });
+
+test.each([2, 3])("vectors of many slices, among %i: each value in its place", async (size) => {
+  const sizes = [5, 2 ** 21 + 3, 0, 2 ** 20 + 1];
+  const wholes = sizes.map((n, v) => Float32Array.from({ length: n }, (_, i) => (i + v) % 8191));
+  const sums = wholes.map((whole) => whole.map((x) => size * x));
+  const elements = sizes.reduce((sum, n) => sum + n, 0);
+  const chunks = (at: number) => wholes.map((whole) => whole.subarray(...chunk(whole.length, size, at)));
+  const same = (found: Float32Array[], expected: Float32Array[]) =>
+    found.map((x, v) => Buffer.from(x.buffer).equals(Buffer.from(expected[v]!.buffer)));
+  const gathered = await together(size, (members) => allGather(members, chunks(members.at), sizes, "x.gather"));
+  for (const found of gathered.all) expect(same(found, wholes)).toEqual([true, true, true, true]);
+  const reduced = await together(size, (members) => allReduce(members, wholes, "x.all-reduce"));
+  for (const found of reduced.all) expect(same(found, sums)).toEqual([true, true, true, true]);
+  expect([gathered.sent, reduced.sent]).toEqual([(size - 1) * elements, 2 * (size - 1) * elements]);
+});
