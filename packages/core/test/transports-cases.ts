@@ -1,25 +1,33 @@
 // The threads transport between real worker threads, as plain cases. A worker must end by itself: nothing that the
 // transport holds may keep it alive.
+import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 import type { Case } from "@orthant/testing";
 import { wireThreads } from "../src/transports/threads.ts";
 import type { Program, Task } from "./transports-worker.ts";
 
-const work = (task: Task): Promise<string[]> =>
-  new Promise((resolve, reject) => {
-    const worker = new Worker(new URL("./transports-worker.ts", import.meta.url), { workerData: task });
-    let errors = [`thread ${task.thread} ended without a report`];
-    worker.on("message", (report: string[]) => (errors = report));
+/** What the ranks of `thread` found wrong, once they are done. */
+function reportOf(worker: Worker, thread: number): Promise<string[]> {
+  return new Promise((resolve, reject) => {
+    worker.on("message", resolve);
     worker.on("error", reject);
-    worker.on("exit", () => resolve(errors));
+    worker.on("exit", () => resolve([`thread ${thread} ended without a report`]));
   });
+}
 
 const onWorkers = (name: string, program: Program, home: readonly number[]): Case => ({
   name: `${name}, ranks at home on threads ${home.join(" ")}`,
   async run() {
     const wiring = wireThreads(home, { ring: 2 ** 16, credit: 2 ** 20 });
-    const errors = await Promise.all([...new Set(home)].map((thread) => work({ wiring, thread, program })));
-    if (errors.flat().length > 0) throw new Error(errors.flat().join("\n"));
+    const workers = [...new Set(home)].map((thread) => {
+      const workerData: Task = { wiring, thread, program };
+      return new Worker(new URL("./transports-worker.ts", import.meta.url), { workerData });
+    });
+    const ends = workers.map((worker) => once(worker, "exit"));
+    const errors = (await Promise.all(workers.map(reportOf))).flat();
+    for (const worker of workers) worker.postMessage("close");
+    await Promise.all(ends);
+    if (errors.length > 0) throw new Error(errors.join("\n"));
   },
 });
 

@@ -1,6 +1,7 @@
 // The worker of transports-cases.ts: runs the program it is told to on every rank of its thread, then reports.
+import { once } from "node:events";
 import { setTimeout } from "node:timers/promises";
-import { parentPort, workerData } from "node:worker_threads";
+import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import type { Frame, Transport } from "../src/transport.ts";
 import type { ThreadWiring } from "../src/transports/threads.ts";
 import { joinThreads } from "../src/transports/threads.ts";
@@ -68,6 +69,5 @@ const transports = [...joinThreads(wiring, thread, { stall: program === "stall" 
 const run = { exchange, echo, leave, stall }[program];
 const results = await Promise.allSettled(transports.map(run));
 parentPort?.postMessage(results.flatMap((result) => (result.status === "rejected" ? [String(result.reason)] : [])));
-// Later than any of the others gave up: who still waits for a rank that closed is told so.
-await setTimeout(program === "stall" ? 600 : 100);
+await once(parentPort as MessagePort, "message"); // all have reported
 await Promise.all(transports.map(({ close }) => close()));

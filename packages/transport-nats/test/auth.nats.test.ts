@@ -130,7 +130,7 @@ it("keeps runs apart by the permissions of their subjects", async () => {
   onTestFinished(() => server.stop());
   const join = (run: string, rank: number) => {
     const credentials = { user: "ann", password: "word" };
-    return openNats({ servers: server.url, run, rank, size: 2, credentials, gather: 5000 });
+    return openNats({ servers: server.url, run, rank, size: 2, credentials, gather: 30_000 });
   };
   const ranks = await Promise.all([join("mine", 0), join("mine", 1)]);
   await Promise.all(ranks.map((rank) => rank.close()));

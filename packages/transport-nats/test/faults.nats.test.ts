@@ -15,16 +15,23 @@ afterAll(() => server.stop());
 const servers = server.url;
 
 const numbers = (seed: number, length: number): Frame => {
-  const data = Int32Array.from({ length }, (_, i) => Math.imul(i + seed, 0x9e3779b1));
+  const data = new Int32Array(length);
+  for (let i = 0; i < length; i++) data[i] = Math.imul(i + seed, 0x9e3779b1);
   return { dtype: "int32", shape: [length], data: new Uint8Array(data.buffer) };
 };
 
 const closeAll = (ranks: readonly NatsTransport[]) => Promise.all(ranks.map((rank) => rank.close()));
 
-/** Each rank sends to all others, `steps` times, and checks what comes. */
-const exchange = async ({ rank, size, send, recv, recycle }: NatsTransport, steps: number, length: number) => {
+/** Each rank sends to all others, `steps` times, and checks what comes; `onStep` hears of each step as it begins. */
+const exchange = async (
+  { rank, size, send, recv, recycle }: NatsTransport,
+  steps: number,
+  length: number,
+  onStep = (_: number): void => {},
+) => {
   const others = [...Array(size).keys()].filter((other) => other !== rank);
   for (let step = 0; step < steps; step++) {
+    onStep(step);
     const sent = send(others, `step ${step}`, numbers(rank + step, length));
     for (const other of others) {
       const { data } = await recv(other, `step ${step}`);
@@ -37,9 +44,10 @@ const exchange = async ({ rank, size, send, recv, recycle }: NatsTransport, step
 
 it("goes on with the same bytes when the server is killed and restarted in mid-traffic", async () => {
   const ranks = await openAll(3, { servers });
-  const done = Promise.all(ranks.map((rank) => exchange(rank, 60, 300_000)));
-  for (let i = 0; i < 2; i++) {
-    await setTimeout(200);
+  let step = 0;
+  const done = Promise.all(ranks.map((rank) => exchange(rank, 60, 300_000, (begun) => (step = begun))));
+  for (const reached of [10, 30]) {
+    await expect.poll(() => step, { timeout: 30_000, interval: 10 }).toBeGreaterThanOrEqual(reached);
     await server.kill();
     await setTimeout(300);
     await server.up();
@@ -75,6 +83,7 @@ it("bounds what a receiver has not asked for, and lets through what it waits for
   const [a, b] = ranks as [NatsTransport, NatsTransport];
   let done = 0;
   const sends = Array.from({ length: 12 }, (_, i) => a.send([1], `${i}`, numbers(i, 2 ** 16)).then(() => done++));
+  await expect.poll(() => done).toBe(4);
   await setTimeout(300);
   expect(done).toBe(4);
   await b.recv(0, "0");
@@ -108,7 +117,7 @@ it("names a rank that is killed, and what it did last", async () => {
   await expect(a.recv(1, "dp.all-gather step 2")).rejects.toThrow(
     /^rank 1 gave no sign of life for \d+ ms, silence allows 1500 \(last seen: never\); rank 0 waits for rank 1/,
   );
-  expect(performance.now() - from).toBeLessThan(3000);
+  expect(performance.now() - from).toBeLessThan(5000);
   await a.close();
 });
 
@@ -121,7 +130,7 @@ it("tells the others when a rank's process ends in mid-run, whatever its code", 
   await expect(a.recv(1, "dp.all-gather step 2")).rejects.toThrow(
     /^rank 1 ended with its process \(code 0\) before the run did \(last seen: never\); rank 0 waits for rank 1/,
   );
-  expect(performance.now() - from).toBeLessThan(3000);
+  expect(performance.now() - from).toBeLessThan(5000);
   await a.close();
 });
 
@@ -129,13 +138,14 @@ it("counts and reports what is not of the run, and drops it", async () => {
   const run = runName();
   const both = [0, 1].map((rank) => openNats({ servers, run, rank, size: 2, heartbeat: 50 }));
   const [a, b] = (await Promise.all(both)) as [NatsTransport, NatsTransport];
-  const warned = once(process, "warning");
+  const warned = new Promise<string>((resolve) => {
+    process.on("warning", ({ message }) => message.startsWith(`run "${run}"`) && resolve(message));
+  });
   const stranger = await connect({ servers });
   for (let i = 0; i < 10; i++) stranger.publish(`orthant.${run}.0.data.2.0`, new Uint8Array(64).fill(i));
   await stranger.flush();
   await stranger.close();
-  const [{ message }] = (await warned) as [Error];
-  expect(message).toMatch(new RegExp(`^run "${run}": \\d+ messages refused so far, the last one because: `));
+  expect(await warned).toMatch(/^run ".*": \d+ messages refused so far, the last one because: /);
   await expect.poll(() => b.counts().refused).toBe(10);
   await a.send([1], "still", numbers(1, 10));
   expect((await b.recv(0, "still")).data).toEqual(numbers(1, 10).data);
@@ -143,7 +153,7 @@ it("counts and reports what is not of the run, and drops it", async () => {
 });
 
 it("says which rank never entered a collective, and where it was last", async () => {
-  const ranks = await openAll(2, { servers, heartbeat: 50, stall: 600 });
+  const ranks = await openAll(2, { servers, heartbeat: 50, stall: 2000 });
   const [a, b] = ranks as [NatsTransport, NatsTransport];
   await b.send([0], "tp.all-reduce step 12", numbers(0, 1));
   await expect(a.recv(1, "dp.all-gather step 12 layer 3")).rejects.toThrow(
