@@ -44,7 +44,7 @@ function check(values: Float32Array, length: number, expected: (i: number) => nu
 const mineOf = (rank: number, length: number): Float32Array<ArrayBuffer> =>
   Float32Array.from({ length }, (_, i) => valueAt(rank, i));
 
-/** The transport's collectives; results in memory that is used again, as groups do. */
+/** The transport's collectives. A batch uses the memory of its results again, as groups do; the next has fresh memory. */
 function collectives(members: Members, { operation, bytes }: Command): Way {
   const { at, ranks } = members;
   const length = bytes / 4;
