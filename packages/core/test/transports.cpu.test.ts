@@ -76,6 +76,8 @@ describe.each([
     let done = 0;
     const sends = Array.from({ length: 8 }, (_, i) => a.send([1], `${i}`, frame(mebi)).then(() => done++));
     await expect.poll(() => done).toBe(4);
+    await setTimeout(50); // they are in its letter box, and no other follows
+    expect(done).toBe(4);
     await b.recv(0, "0");
     await expect.poll(() => done).toBe(5);
     await setTimeout(50);

@@ -83,8 +83,8 @@ it("bounds what a receiver has not asked for, and lets through what it waits for
   const [a, b] = ranks as [NatsTransport, NatsTransport];
   let done = 0;
   const sends = Array.from({ length: 12 }, (_, i) => a.send([1], `${i}`, numbers(i, 2 ** 16)).then(() => done++));
-  await expect.poll(() => done).toBe(4);
-  await setTimeout(300);
+  await expect.poll(() => b.counts().received).toBe(4);
+  await setTimeout(300); // they are in its letter box, and no other follows
   expect(done).toBe(4);
   await b.recv(0, "0");
   await expect.poll(() => done).toBe(5);
