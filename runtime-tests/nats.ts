@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Case, testTransport } from "@orthant/testing";
+import { sliceCases } from "../packages/core/test/slices-cases.ts";
 import { certificate } from "../packages/transport-nats/test/auth.ts";
 import { openAll } from "../packages/transport-nats/test/open.ts";
 import { TestServer } from "../packages/transport-nats/test/server.ts";
@@ -39,6 +40,10 @@ async function exchangeOverTls(): Promise<void> {
 /** Starts the server; fails, saying how to get one, where there is none. */
 export async function natsSuite(): Promise<Case[]> {
   const { url: servers } = await TestServer.start();
-  const open = async (size: number) => ({ transports: await openAll(size, { servers }), close: async () => {} });
-  return [...testTransport(open), { name: "over TLS, with a token", run: exchangeOverTls }];
+  const open = (credit?: number) => async (size: number) => {
+    const transports = await openAll(size, credit ? { servers, credit } : { servers });
+    return { transports, close: async () => {} };
+  };
+  const overTls = { name: "over TLS, with a token", run: exchangeOverTls };
+  return [...testTransport(open()), ...sliceCases(open(2 ** 21)), overTls];
 }
