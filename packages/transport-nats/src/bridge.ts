@@ -59,7 +59,7 @@ export class Bridge {
     this.#node = Math.min(...job.ranks);
     this.board = new Board(wiring.board, wiring.home, wiring.credit);
     this.shared = new Shared(job.shared, size);
-    this.#ledger = new Ledger(this.shared, job.ranks);
+    this.#ledger = new Ledger(this.board, this.shared, job.ranks);
     this.#rings = new Rings(job, this.board, (heading, length) => this.#take(heading, length));
     this.#inflow = new Inflow(size, (parcel) => this.#rings.deliver(parcel));
     const publish = (subject: string, bytes: Uint8Array): void => {

@@ -2,6 +2,7 @@
 // processes need to hear: what was consumed, who waits, what each rank did last. Adds to errors why a rank is gone.
 import { setTimeout } from "node:timers/promises";
 import type { Transport } from "@orthant/core";
+import type { Board } from "@orthant/core/wire";
 import { maxKey } from "./frame.ts";
 import type { Counts, Shared } from "./shared.ts";
 
@@ -15,6 +16,7 @@ export interface NatsTransport extends Transport {
 /** What the endpoint needs of its process. */
 export interface Surroundings {
   readonly shared: Shared;
+  readonly board: Board;
   /** Ranks that live in other processes. */
   readonly far: ReadonlySet<number>;
   /** Wakes the client. */
@@ -31,9 +33,9 @@ function checkKey(key: string): void {
 const isStall = ({ message }: Error): boolean => message.startsWith("stalled");
 
 /** Rejects, but not at once where `from` waits itself: who waits for the rank that is to blame tells all others then. */
-async function held(error: Error, from: number, { shared, grace }: Surroundings): Promise<never> {
+async function held(error: Error, from: number, { shared, board, grace }: Surroundings): Promise<never> {
   const end = performance.now() + grace;
-  while (isStall(error) && shared.waits(from) && !shared.reason(from) && performance.now() < end) await setTimeout(50);
+  while (isStall(error) && board.waits(from) && !shared.reason(from) && performance.now() < end) await setTimeout(50);
   throw error;
 }
 
@@ -48,11 +50,11 @@ function explained(error: Error, from: number | undefined, key: string, { shared
 
 export function endpoint(inner: Transport, around: Surroundings): NatsTransport {
   const { rank, size } = inner;
-  const { shared, far, wake } = around;
+  const { shared, board, far, wake } = around;
+  /** Others may let through what they hold back once they know that this rank waits. */
   const waits = async <T>(work: Promise<T>): Promise<T> => {
-    shared.addWait(rank, 1);
-    if (shared.asked()) wake();
-    return work.finally(() => shared.addWait(rank, -1));
+    if (shared.asked() && board.waits(rank)) wake();
+    return work;
   };
   return {
     rank,

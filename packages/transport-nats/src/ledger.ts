@@ -1,20 +1,23 @@
 // What the ranks of this process wait for, send and consumed, as the other clients are told: read from shared memory,
 // where the ranks' own threads count it.
+import type { Board } from "@orthant/core/wire";
 import type { Shared } from "./shared.ts";
 
 export class Ledger {
+  readonly #board: Board;
   readonly #shared: Shared;
   readonly #ranks: readonly number[];
 
   /** `ranks` are those of this process. */
-  constructor(shared: Shared, ranks: readonly number[]) {
+  constructor(board: Board, shared: Shared, ranks: readonly number[]) {
+    this.#board = board;
     this.#shared = shared;
     this.#ranks = ranks;
   }
 
   /** Ranks that wait for something. */
   waiting(): number[] {
-    return this.#ranks.filter((rank) => this.#shared.waits(rank));
+    return this.#ranks.filter((rank) => this.#board.waits(rank));
   }
 
   /** A send to one of `others` is not resolved. */

@@ -102,6 +102,7 @@ export function joinNats(ticket: NatsTicket, thread: number, { stall = 60_000 } 
   const board = new Board(wiring.board, home, credit);
   const around = {
     shared: new Shared(ticket.shared, home.length),
+    board,
     far: new Set(home.keys().filter((rank) => !own.has(rank))),
     wake: () => board.wake(clientThread(ticket)),
     grace: stall / 2,

@@ -86,7 +86,6 @@ export class Peer {
       const waits = waiting.includes(rank);
       if (waits === this.#waiting.has(rank)) continue;
       board.wait(rank, waits ? 1 : -1);
-      shared.addWait(rank, waits ? 1 : -1);
       if (waits) this.#waiting.add(rank);
       else this.#waiting.delete(rank);
     }

@@ -1,4 +1,4 @@
-// What a rank's thread and the client's thread know of each other beside the rings: who waits, what was consumed, what
+// What a rank's thread and the client's thread know of each other beside the rings and the board: what was consumed, what
 // was counted, what each rank did last. Shared memory; every counter access atomic.
 
 /** What the client counts. */
@@ -15,14 +15,13 @@ export const maxReason = 600;
 
 /** Bytes of the shared memory of `size` ranks. */
 export const sharedBytes = (size: number): number =>
-  4 * (1 + counted.length + 4 * size + size * size) + size * (kept * actionBytes + reasonBytes);
+  4 * (1 + counted.length + 3 * size + size * size) + size * (kept * actionBytes + reasonBytes);
 
 export class Shared {
   readonly size: number;
   readonly #asked: Int32Array;
   readonly #counts: Int32Array;
   readonly #sends: Int32Array;
-  readonly #waits: Int32Array;
   readonly #left: Int32Array;
   readonly #actions: Int32Array;
   readonly #consumed: Int32Array;
@@ -40,7 +39,6 @@ export class Shared {
     this.#asked = words(1);
     this.#counts = words(counted.length);
     this.#sends = words(size);
-    this.#waits = words(size);
     this.#left = words(size);
     this.#actions = words(size);
     this.#consumed = words(size * size);
@@ -72,15 +70,6 @@ export class Shared {
 
   sends(rank: number): number {
     return Atomics.load(this.#sends, rank);
-  }
-
-  /** What `rank` waits for became one more or one less; of another process one stands for all. */
-  addWait(rank: number, change: 1 | -1): void {
-    Atomics.add(this.#waits, rank, change);
-  }
-
-  waits(rank: number): boolean {
-    return Atomics.load(this.#waits, rank) > 0;
   }
 
   /** `to`, of this process, received `bytes` of `from`. */

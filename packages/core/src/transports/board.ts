@@ -84,6 +84,11 @@ export class Board {
     if (before === 0 && Atomics.load(this.#blocked, rank) > 0) this.#wakeAll();
   }
 
+  /** `rank` waits for a frame or for credit; not where what it asked for was there. */
+  waits(rank: number): boolean {
+    return Atomics.load(this.#waits, rank) > 0;
+  }
+
   close(rank: number): void {
     Atomics.store(this.#closed, rank, 1);
     Atomics.add(this.#closings, 0, 1);
