@@ -99,20 +99,20 @@ async function reduce(
     for (const { from, to, suffix } of slices(parts[i]!.length))
       await transport.send([ranks[i]!], key + suffix, toFrame(parts[i]!.subarray(from, to)));
   };
-  const receive = async (slice: Slice, i: number): Promise<Float32Array> => {
+  const sliceOf = async (i: number, slice: Slice): Promise<Float32Array> => {
     if (i === at) return parts[at]!.subarray(slice.from, slice.to);
     return toVector(await transport.recv(ranks[i]!, key + slice.suffix)) as Float32Array;
   };
-  const all = async (): Promise<void> => {
+  const sumMine = async (): Promise<void> => {
     for (const slice of slices(parts[at]!.length)) {
-      const total = sum(members, await Promise.all(ranks.map((_, i) => receive(slice, i))));
+      const total = sum(members, await Promise.all(ranks.map((_, i) => sliceOf(i, slice))));
       await take(total, slice);
       transport.recycle?.(toFrame(total).data);
     }
   };
   // Each begins with the member after it, so that not all send to the same one.
   const next = [...ranks.keys()].map((i) => (at + i) % ranks.length).slice(1);
-  await Promise.all([...next.map(send), all()]);
+  await Promise.all([...next.map(send), sumMine()]);
 }
 
 /** What each member gets of the vectors. */

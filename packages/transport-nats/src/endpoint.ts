@@ -51,8 +51,8 @@ function explained(error: Error, from: number | undefined, key: string, { shared
 export function endpoint(inner: Transport, around: Surroundings): NatsTransport {
   const { rank, size } = inner;
   const { shared, board, far, wake } = around;
-  /** Others may let through what they hold back once they know that this rank waits. */
-  const waits = async <T>(work: Promise<T>): Promise<T> => {
+  /** To be called with what just began: others may let through what they hold back once they know that this rank waits. */
+  const tellWaits = <T>(work: Promise<T>): Promise<T> => {
     if (shared.asked() && board.waits(rank)) wake();
     return work;
   };
@@ -65,7 +65,7 @@ export function endpoint(inner: Transport, around: Surroundings): NatsTransport 
       shared.record(rank, key);
       for (const receiver of receivers) shared.addSend(receiver, 1);
       try {
-        await waits(inner.send(to, key, frame));
+        await tellWaits(inner.send(to, key, frame));
       } catch (error) {
         throw explained(error as Error, undefined, key, around);
       } finally {
@@ -75,7 +75,7 @@ export function endpoint(inner: Transport, around: Surroundings): NatsTransport 
     async recv(from, key) {
       shared.record(rank, key);
       try {
-        const frame = await waits(inner.recv(from, key).catch((error: Error) => held(error, from, around)));
+        const frame = await tellWaits(inner.recv(from, key).catch((error: Error) => held(error, from, around)));
         shared.consume(from, rank, frame.data.length);
         if (shared.asked()) wake();
         return frame;
