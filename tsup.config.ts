@@ -31,6 +31,6 @@ export default defineConfig({
   sourcemap: true,
   clean: true,
   silent: true,
-  dts: { entry: ["src/index.ts", "src/internal.ts", "src/wire.ts"].filter((path) => existsSync(path)) },
+  dts: { entry: ["src/index.ts", "src/internal.ts", "src/transport-kit.ts"].filter((path) => existsSync(path)) },
   esbuildPlugins: [oneToOne],
 });

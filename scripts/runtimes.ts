@@ -2,7 +2,7 @@
 // Usage: node scripts/runtimes.ts [file.ts] [arguments]
 import { run } from "./run.ts";
 
-const [file = "runtime-tests/main.ts", ...args] = process.argv.slice(2);
+const [file = "tests/runtimes/main.ts", ...args] = process.argv.slice(2);
 const runtimes = [
   ["node", [file]],
   ["deno", ["run", "-A", file]],

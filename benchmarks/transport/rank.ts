@@ -1,7 +1,7 @@
 // One process of the benchmark over NATS: a rank of the transport, or one of plain publish and subscribe, told case by case
 // what to do. Rank 0 takes the time, from when all begin to when all are done. Results are checked.
 import { once } from "node:events";
-import { allGather, allReduce, type Members } from "../../packages/core/src/collectives.ts";
+import { allGather, allReduce, type Members } from "../../packages/core/src/group/collectives.ts";
 import { openNats } from "../../packages/transport-nats/src/open.ts";
 import { Raw } from "./raw.ts";
 
@@ -124,7 +124,7 @@ async function main({ servers, run, rank, size, side }: RankJob): Promise<void> 
   const transport = side === "ours" ? await openNats({ servers, run, rank, size }) : undefined;
   const ranks = Array.from({ length: size }, (_, i) => i);
   const wayOf = (command: Command): Way =>
-    transport ? collectives({ transport, ranks, at: rank }, command) : plain(raw, command);
+    transport ? collectives({ endpoint: transport, ranks, at: rank }, command) : plain(raw, command);
   process.send?.([]);
   for (;;) {
     const [command] = (await once(process, "message")) as [Command | "end"];

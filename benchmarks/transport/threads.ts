@@ -3,8 +3,8 @@
 // all-reduce delivers 64 MiB to each of the two. Best of 25, for both.
 import { once } from "node:events";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
-import type { Frame, Transport } from "../../packages/core/src/transport.ts";
-import { joinThreads, type ThreadWiring, wireThreads } from "../../packages/core/src/transports/threads.ts";
+import type { Endpoint, Frame } from "../../packages/core/src/transports/endpoint.ts";
+import { joinThreads, type ThreadWiring, wireThreads } from "../../packages/core/src/transports/threads/threads.ts";
 
 const elements = 16 * 2 ** 20;
 const pieces = 8;
@@ -41,7 +41,7 @@ async function times(count: number, run: (i: number) => Promise<void> | void): P
 }
 
 /** Each rank sums its half of a piece, then sends it: 64 MiB sent and 64 MiB received by each, over all pieces. */
-async function reducePiece({ rank, send, recv, recycle }: Transport, piece: Float32Array, key: string): Promise<void> {
+async function reducePiece({ rank, send, recv, recycle }: Endpoint, piece: Float32Array, key: string): Promise<void> {
   const other = 1 - rank;
   const half = piece.length / 2;
   const [mine, rest] = [
@@ -62,19 +62,19 @@ function addTo(total: Float32Array, x: Float32Array): void {
   for (let i = 0; i < total.length; i++) total[i] = (total[i] as number) + (x[i] as number);
 }
 
-async function allReduce(transport: Transport, values: Float32Array, i: number): Promise<void> {
+async function allReduce(transport: Endpoint, values: Float32Array, i: number): Promise<void> {
   const piece = values.length / pieces;
   const run = (at: number) => reducePiece(transport, values.subarray(at * piece, (at + 1) * piece), `${i} ${at}`);
   await Promise.all(Array.from({ length: pieces }, (_, at) => run(at)));
 }
 
-async function pingPong({ rank, send, recv }: Transport, i: number): Promise<void> {
+async function pingPong({ rank, send, recv }: Endpoint, i: number): Promise<void> {
   if (rank === 1) await recv(0, `ping ${i}`);
   await send([1 - rank], rank === 0 ? `ping ${i}` : `pong ${i}`, frame(new Float32Array(256)));
   if (rank === 0) await recv(1, `pong ${i}`);
 }
 
-async function measure(transport: Transport): Promise<Times> {
+async function measure(transport: Endpoint): Promise<Times> {
   const values = new Float32Array(elements).fill(transport.rank + 1);
   const reduced = await times(rounds, (i) => allReduce(transport, values, i));
   if (values.some((value) => value !== 3 * 2 ** (rounds - 1))) throw new Error("all-reduce: wrong sum");
@@ -101,7 +101,7 @@ export async function threadsTarget(): Promise<boolean> {
 }
 
 async function work({ wiring, thread }: { wiring: ThreadWiring; thread: number }): Promise<void> {
-  const transport = joinThreads(wiring, thread).get(thread) as Transport;
+  const transport = joinThreads(wiring, thread).get(thread) as Endpoint;
   parentPort?.postMessage(await measure(transport));
   await transport.close();
 }

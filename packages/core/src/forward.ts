@@ -1,17 +1,17 @@
 // A whole model on one device, forward only: for sampling and evaluation.
 import * as tf from "@tensorflow/tfjs";
 import { useDevice } from "./devices/index.ts";
-import { Group } from "./group.ts";
+import { Group } from "./group/group.ts";
 import { Meter } from "./meter.ts";
-import type { Model } from "./model.ts";
-import type { Device } from "./options.ts";
-import type { ParamSpec } from "./params.ts";
-import type { Held } from "./placement.ts";
-import { elements, type Shape } from "./segment.ts";
-import { localStore } from "./store.ts";
-import { GradTape } from "./tape.ts";
+import type { Model } from "./model/model.ts";
+import type { Held } from "./model/placement.ts";
+import { elements, type Shape } from "./model/segment.ts";
+import type { ParamSpec } from "./params/params.ts";
+import { localStore } from "./params/store.ts";
+import type { Device } from "./plan/options.ts";
+import { GradTape } from "./rank/tape.ts";
+import { forwardOnly } from "./rank/vjp.ts";
 import { memory } from "./transports/memory.ts";
-import { forwardOnly } from "./vjp.ts";
 
 /** Whole parameters by name, row-major. */
 export type Weights = ReadonlyMap<string, Float32Array>;

@@ -1,14 +1,14 @@
 // The one call: plan, start the ranks, tell what happens, hand back losses and weights.
 import { workerData } from "node:worker_threads";
-import { assemble } from "./assemble.ts";
-import type { Outcome } from "./events.ts";
 import type { Weights } from "./forward.ts";
-import type { Host } from "./host.ts";
+import type { Host } from "./hosts/host.ts";
 import { serveThread, type ThreadTicket } from "./hosts/spread.ts";
 import { threads } from "./hosts/threads.ts";
 import type { Held } from "./meter.ts";
-import type { TrainOptions } from "./options.ts";
-import { type Plan, plan } from "./plan.ts";
+import { assemble } from "./plan/assemble.ts";
+import type { TrainOptions } from "./plan/options.ts";
+import { type Plan, plan } from "./plan/plan.ts";
+import type { Outcome } from "./rank/events.ts";
 import { openRun } from "./report/run.ts";
 
 export interface TrainResult {

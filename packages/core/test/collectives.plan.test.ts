@@ -1,9 +1,9 @@
 // Collectives on vectors against plain sums, on groups of 2 to 4 (a `Group` of one makes no calls), with bytes as the formulas say.
 import { expect, test } from "vitest";
-import { allGather, allReduce, gather, type Members, reduceScatter } from "../src/collectives.ts";
-import { counted } from "../src/counted.ts";
+import { allGather, allReduce, gather, type Members, reduceScatter } from "../src/group/collectives.ts";
 import { chunk } from "../src/index.ts";
-import { normal } from "../src/random.ts";
+import { normal } from "../src/params/random.ts";
+import { counted } from "../src/transports/counted.ts";
 import { memory } from "../src/transports/memory.ts";
 
 const lengths = [12, 0, 5, 1];
@@ -22,8 +22,8 @@ const sums = (size: number) =>
 async function together<T>(size: number, call: (members: Members) => Promise<T>): Promise<{ all: T[]; sent: number }> {
   const wires = memory(size, { stall: 2000 }).map(counted);
   const ranks = wires.map((_, rank) => rank);
-  const all = await Promise.all(wires.map(({ transport }, at) => call({ transport, ranks, at })));
-  await Promise.all(wires.map(({ transport }) => transport.close()));
+  const all = await Promise.all(wires.map(({ endpoint }, at) => call({ endpoint, ranks, at })));
+  await Promise.all(wires.map(({ endpoint }) => endpoint.close()));
   return { all, sent: wires.reduce((sum, { sent }) => sum + (sent.x ?? 0), 0) / 4 };
 }
 

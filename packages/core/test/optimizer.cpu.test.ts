@@ -2,7 +2,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { beforeAll, describe, expect, test } from "vitest";
 import { adamw, constant, cosine, type Optimizer, type ParamSpec, sgd, useDevice } from "../src/index.ts";
-import { sumByOperations, sumOfSquares } from "../src/squares.ts";
+import { sumByOperations, sumOfSquares } from "../src/rank/squares.ts";
 
 const matrix: ParamSpec = { name: "w", shape: [2, 2], layer: 0, init: { kind: "constant", value: 0 }, split: {} };
 const vector: ParamSpec = { ...matrix, shape: [4] };

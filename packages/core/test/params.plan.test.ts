@@ -1,7 +1,7 @@
 // Chunks, pieces, and first values that do not depend on the mesh.
 import { describe, expect, test } from "vitest";
 import { chunk, coordsOf, elements, keptRange, localShape, type Mesh, meshSize, type ParamSpec } from "../src/index.ts";
-import { eachKept, initialValues } from "../src/params.ts";
+import { eachKept, initialValues } from "../src/params/params.ts";
 
 test.each([0, 1, 2, 5, 7, 12, 100])("%i elements: chunks follow each other and are as even as can be", (size) => {
   for (const members of [1, 2, 3, 4, 8]) {

@@ -1,7 +1,7 @@
 // The generator against its authors' known answers, and what is drawn from it.
 import { expect, test } from "vitest";
 import { normal, randomKey, uniformInt } from "../src/index.ts";
-import { philox } from "../src/random.ts";
+import { philox } from "../src/params/random.ts";
 
 const hex = (words: readonly number[]) => words.map((word) => word.toString(16).padStart(8, "0")).join(" ");
 

@@ -1,8 +1,8 @@
 // The passes of @orthant/zero over schedules written by hand. Types only cross the packages, so no dependency does.
 import { expect, test } from "vitest";
 import { withReduceGrad, withUnshard } from "../../zero/src/passes.ts";
-import { accumulate, parseSchedule, printSchedule } from "../src/schedule.ts";
-import { validate } from "../src/validate.ts";
+import { accumulate, parseSchedule, printSchedule } from "../src/schedule/schedule.ts";
+import { validate } from "../src/schedule/validate.ts";
 
 const twoStages = parseSchedule("0F0 0SEND_F0 0RECV_B0 0B0\n1RECV_F0 1F0 1B0 1SEND_B0");
 

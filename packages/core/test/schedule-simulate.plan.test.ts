@@ -1,9 +1,9 @@
 // The synthetic clock and the grid, on schedules small enough to check by hand. Whole families are tested beside
 // the schedules, in @orthant/pipeline.
 import { describe, expect, test } from "vitest";
-import { accumulate, parseSchedule } from "../src/schedule.ts";
-import { grid } from "../src/schedule-grid.ts";
-import { simulate } from "../src/simulate.ts";
+import { grid } from "../src/schedule/grid.ts";
+import { accumulate, parseSchedule } from "../src/schedule/schedule.ts";
+import { simulate } from "../src/schedule/simulate.ts";
 
 const twoStages = parseSchedule("0F0 0SEND_F0 0RECV_B0 0B0\n1RECV_F0 1F0 1B0 1SEND_B0");
 

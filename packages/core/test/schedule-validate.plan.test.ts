@@ -1,7 +1,7 @@
 // Each rule of validate(): one schedule that breaks it and nothing else, with the message it must give.
 import { describe, expect, test } from "vitest";
-import { accumulate, parseSchedule } from "../src/schedule.ts";
-import { validate } from "../src/validate.ts";
+import { accumulate, parseSchedule } from "../src/schedule/schedule.ts";
+import { validate } from "../src/schedule/validate.ts";
 
 const check = (text: string, micros = 1) => validate(parseSchedule(text), { micros });
 

@@ -12,7 +12,7 @@ import {
   rankOfStage,
   showAction,
   stagesOf,
-} from "../src/schedule.ts";
+} from "../src/schedule/schedule.ts";
 
 /** Every op, on stages and micros of one and of two digits. */
 const everyAction: Action[] = ops.flatMap((op) =>

@@ -1,7 +1,7 @@
 // Collectives of vectors that travel in many slices, two at a time, over any transport, as plain cases.
 import { equal } from "node:assert/strict";
 import type { Case, OpenTransport } from "@orthant/testing";
-import { allGather, allReduce, type Members, reduceScatter } from "../src/collectives.ts";
+import { allGather, allReduce, type Members, reduceScatter } from "../src/group/collectives.ts";
 
 const sizes = [5, 2 ** 21 + 3, 0, 2 ** 20 + 1];
 
@@ -50,7 +50,7 @@ export const sliceCases = (open: OpenTransport): Case[] =>
       const ranks = [...transports.keys()];
       try {
         const expected = sums(size);
-        await Promise.all(transports.map((transport, at) => check({ transport, ranks, at }, expected)));
+        await Promise.all(transports.map((endpoint, at) => check({ endpoint, ranks, at }, expected)));
       } finally {
         await Promise.all(transports.map((transport) => transport.close()));
         await close();

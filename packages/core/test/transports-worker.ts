@@ -2,9 +2,9 @@
 import { once } from "node:events";
 import { setTimeout } from "node:timers/promises";
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
-import type { Frame, Transport } from "../src/transport.ts";
-import type { ThreadWiring } from "../src/transports/threads.ts";
-import { joinThreads } from "../src/transports/threads.ts";
+import type { Endpoint, Frame } from "../src/transports/endpoint.ts";
+import type { ThreadWiring } from "../src/transports/threads/threads.ts";
+import { joinThreads } from "../src/transports/threads/threads.ts";
 
 export type Program = "exchange" | "echo" | "leave" | "stall";
 export interface Task {
@@ -26,7 +26,7 @@ const check = (found: Frame, expected: Frame): void => {
 };
 
 /** Each rank sends 50 messages to each rank, and receives as many, last first. */
-async function exchange({ rank, size, send, recv }: Transport): Promise<void> {
+async function exchange({ rank, size, send, recv }: Endpoint): Promise<void> {
   const ranks = Array.from({ length: size }, (_, other) => other);
   const messages = ranks.flatMap((other) => Array.from({ length: 50 }, (_, i) => ({ other, i })));
   await Promise.all([
@@ -36,7 +36,7 @@ async function exchange({ rank, size, send, recv }: Transport): Promise<void> {
 }
 
 /** Rank 0 sends 20 MiB to all at once; each sends it back. */
-async function echo({ rank, size, send, recv }: Transport): Promise<void> {
+async function echo({ rank, size, send, recv }: Endpoint): Promise<void> {
   const ranks = Array.from({ length: size }, (_, other) => other);
   const data = new Uint8Array(20 * 2 ** 20).map((_, i) => i % 251);
   if (rank === 0) await send(ranks, "there", { dtype: "uint8", shape: [data.length], data });
@@ -45,7 +45,7 @@ async function echo({ rank, size, send, recv }: Transport): Promise<void> {
 }
 
 /** The last rank closes, the others wait for it. */
-async function leave({ rank, size, recv, close }: Transport): Promise<void> {
+async function leave({ rank, size, recv, close }: Endpoint): Promise<void> {
   if (rank === size - 1) return setTimeout(50).then(() => close());
   const error = await recv(size - 1, "gone").then(
     () => undefined,
@@ -55,7 +55,7 @@ async function leave({ rank, size, recv, close }: Transport): Promise<void> {
 }
 
 /** Rank 0 waits for what nobody sends, with nothing else that keeps its thread alive. */
-async function stall({ rank, recv }: Transport): Promise<void> {
+async function stall({ rank, recv }: Endpoint): Promise<void> {
   if (rank !== 0) return;
   const error = await recv(1, "lost").then(
     () => undefined,

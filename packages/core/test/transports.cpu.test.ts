@@ -2,15 +2,15 @@
 import { setTimeout } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { testTransport } from "../../testing/src/transport.ts";
-import type { Frame, Transport } from "../src/transport.ts";
+import type { Endpoint, Frame } from "../src/transports/endpoint.ts";
 import { memory } from "../src/transports/memory.ts";
-import { type JoinOptions, joinThreads, type WireOptions, wireThreads } from "../src/transports/threads.ts";
+import { type JoinOptions, joinThreads, type WireOptions, wireThreads } from "../src/transports/threads/threads.ts";
 
 const mebi = 2 ** 20;
 const frame = (length: number): Frame => ({ dtype: "uint8", shape: [length], data: new Uint8Array(length) });
 
 /** Ranks of the same `home` meet in memory, all others through rings; one real thread holds them all. */
-function threads(home: readonly number[], options: WireOptions & JoinOptions = {}): Transport[] {
+function threads(home: readonly number[], options: WireOptions & JoinOptions = {}): Endpoint[] {
   const wiring = wireThreads(home, options);
   const joined = [...new Set(home)].flatMap((thread) => [...joinThreads(wiring, thread, options).values()]);
   return joined.sort((a, b) => a.rank - b.rank);
@@ -32,7 +32,7 @@ describe.each(Object.entries(opens))("%s", (_, open) => {
   );
 
   it("names who waits for whom", async () => {
-    const [a, b] = open(2, { stall: 80 }) as [Transport, Transport];
+    const [a, b] = open(2, { stall: 80 }) as [Endpoint, Endpoint];
     await b.send([0], "early", frame(8));
     const waits = [b.recv(0, "tp.all-reduce step 3"), a.recv(1, "pp.f2 step 3")];
     const [first] = (await Promise.allSettled(waits)) as [PromiseRejectedResult];
@@ -41,7 +41,7 @@ describe.each(Object.entries(opens))("%s", (_, open) => {
   });
 
   it("tells who waits for a rank that closes, and still delivers what that rank had sent", async () => {
-    const [a, b, c] = open(3) as [Transport, Transport, Transport];
+    const [a, b, c] = open(3) as [Endpoint, Endpoint, Endpoint];
     await a.send([2], "before", frame(8));
     const told = expect(Promise.all([b.recv(0, "gone")])).rejects.toThrow(
       'rank 1 waits for rank 0, which is closed: "gone"',
@@ -56,7 +56,7 @@ describe.each(Object.entries(opens))("%s", (_, open) => {
 });
 
 it("names all waits of a hub, and what arrived", async () => {
-  const [a, b] = memory(2, { stall: 80 }) as [Transport, Transport];
+  const [a, b] = memory(2, { stall: 80 }) as [Endpoint, Endpoint];
   await b.send([0], "early", frame(8));
   const waits = [b.recv(0, "x"), a.recv(1, "y")];
   const message =
@@ -72,7 +72,7 @@ describe.each([
   const credit = 4 * mebi;
 
   it("bounds what the receiver has not asked for", async () => {
-    const [a, b] = threads(home, { credit }) as [Transport, Transport];
+    const [a, b] = threads(home, { credit }) as [Endpoint, Endpoint];
     let done = 0;
     const sends = Array.from({ length: 8 }, (_, i) => a.send([1], `${i}`, frame(mebi)).then(() => done++));
     await expect.poll(() => done).toBe(4);
@@ -88,7 +88,7 @@ describe.each([
   });
 
   it("lets through what a receiver waits for behind frames it does not ask for", async () => {
-    const [a, b] = threads(home, { credit }) as [Transport, Transport];
+    const [a, b] = threads(home, { credit }) as [Endpoint, Endpoint];
     const send = async () => {
       for (let i = 0; i < 12; i++) await a.send([1], `${i}`, frame(mebi));
     };
@@ -98,7 +98,7 @@ describe.each([
 
   it("does not deadlock two ranks that both send before they receive", async () => {
     const ranks = threads(home, { credit });
-    const run = async ({ rank, send, recv }: Transport) => {
+    const run = async ({ rank, send, recv }: Endpoint) => {
       for (let i = 0; i < 12; i++) await send([1 - rank], `${i}`, frame(mebi));
       for (let i = 0; i < 12; i++) await recv(1 - rank, `${i}`);
     };
@@ -107,7 +107,7 @@ describe.each([
   });
 
   it("names a sender that waits for credit", async () => {
-    const [a, b] = threads(home, { credit, stall: 80 }) as [Transport, Transport];
+    const [a, b] = threads(home, { credit, stall: 80 }) as [Endpoint, Endpoint];
     await a.send([1], "all", frame(credit));
     await expect(a.send([1], "more", frame(8))).rejects.toThrow(
       /rank 0 waits for rank 1 to receive, so that "more" \(8 bytes\)/,

@@ -1,6 +1,6 @@
 // Mutations of a correct run, to show that the comparison with one device notices each: one collective whose members
 // receive nothing, or one `enter` or `leave` that a cast took out of the model.
-import type { Frame, Held, Layer, Model, Plan, Tape, Transport } from "@orthant/core";
+import type { Endpoint, Frame, Held, Layer, Model, Plan, Tape } from "@orthant/core";
 import { ranksAlong } from "@orthant/core";
 
 /** One call of one group: the key it has on the wire, and the group's first rank. */
@@ -18,9 +18,9 @@ function groupOf({ mesh }: Plan, rank: number, key: string): number {
 }
 
 /** Notes every call that is made, once. Hand it to `memory({ wrap })`. */
-export function recorder(plan: Plan): { wrap: (inner: Transport) => Transport; calls: () => Call[] } {
+export function recorder(plan: Plan): { wrap: (inner: Endpoint) => Endpoint; calls: () => Call[] } {
   const seen = new Map<string, Call>();
-  const wrap = (inner: Transport): Transport => ({
+  const wrap = (inner: Endpoint): Endpoint => ({
     ...inner,
     send(to, key, frame) {
       const call = { key, group: groupOf(plan, inner.rank, key) };
@@ -34,7 +34,7 @@ export function recorder(plan: Plan): { wrap: (inner: Transport) => Transport; c
 /** Every member of `call` receives zeros instead of what the others sent. Hand it to `memory({ wrap })`. */
 export const without =
   (plan: Plan, call: Call) =>
-  (inner: Transport): Transport => ({
+  (inner: Endpoint): Endpoint => ({
     ...inner,
     async recv(from, key) {
       const frame = await inner.recv(from, key);

@@ -1,22 +1,22 @@
 // What every transport must do, as plain cases for any test runner. Not a benchmark.
 // `testTransport(async (size) => ({ transports: memory(size), close: async () => {} }))`
-import type { Frame, Transport, WireType } from "@orthant/core";
+import type { Endpoint, Frame, WireType } from "@orthant/core";
 import type { Case } from "./case.ts";
 import { bytes, equal, hash, refused, same, shuffled, within } from "./transport-checks.ts";
 
 /** Connects `size` endpoints, `transports[rank].rank === rank`; `close` ends what the endpoints' own `close` leaves. */
 export type OpenTransport = (
   size: number,
-) => Promise<{ readonly transports: readonly Transport[]; close(): Promise<void> }>;
+) => Promise<{ readonly transports: readonly Endpoint[]; close(): Promise<void> }>;
 
-type Check = (ranks: readonly Transport[]) => Promise<void>;
+type Check = (ranks: readonly Endpoint[]) => Promise<void>;
 
 /** ms that one case may take. */
 const patience = 60_000;
 /** Larger than any ring, and beyond the credit of a frame or two. */
 const large = 40 * 2 ** 20;
 
-/** The conformance suite: one case a promise of `Transport`. */
+/** The conformance suite: one case a promise of `Endpoint`. */
 export const testTransport = (open: OpenTransport): Case[] => [
   ...[1, 2, 3, 4].map((size) => toCase(open, size, `all pairs of ${size}`, allPairs)),
   ...Object.entries(oneRank).map(([name, check]) => toCase(open, 1, name, check)),
@@ -170,7 +170,7 @@ const fourRanks: Record<string, Check> = {
   },
 };
 
-async function echo(a: Transport, b: Transport, frame: Frame): Promise<void> {
+async function echo(a: Endpoint, b: Endpoint, frame: Frame): Promise<void> {
   const there = a.send([b.rank], "there", frame);
   const back = b.recv(a.rank, "there").then((received) => b.send([a.rank], "back", received));
   same(await a.recv(b.rank, "back"), frame);

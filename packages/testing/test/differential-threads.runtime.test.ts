@@ -1,5 +1,5 @@
 // Some meshes on worker threads: the same bits as in one thread. All of them: npm run test:differential
-import { workersFor } from "../../../runtime-tests/threads-host.ts";
+import { workersFor } from "../../../tests/runtimes/threads-host.ts";
 import { grid, type MeshCase, onThreads, showCase, underSgd } from "../src/index.ts";
 import { differentialTests } from "./differential.ts";
 

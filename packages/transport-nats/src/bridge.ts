@@ -1,7 +1,7 @@
 // The client's work once the ranks have met: between the rings of this process's threads and the subjects of the server.
 // To the threads it looks like one more thread of theirs, home of every rank that lives elsewhere; the board of credit,
 // waits and closings mirrors what the other clients say of those ranks.
-import { Board, type Heading } from "@orthant/core/wire";
+import { Board, type Heading } from "@orthant/core/transport-kit";
 import { ControlCodec, type State } from "./control.ts";
 import { FrameCodec, FrameError } from "./frame.ts";
 import { Inflow } from "./inflow.ts";

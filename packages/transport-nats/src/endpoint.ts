@@ -1,12 +1,12 @@
 // One rank's endpoint: the threads transport's, which moves the bytes and keeps the credit, and beside it what the other
 // processes need to hear: what was consumed, who waits, what each rank did last. Adds to errors why a rank is gone.
 import { setTimeout } from "node:timers/promises";
-import type { Transport } from "@orthant/core";
-import type { Board } from "@orthant/core/wire";
+import type { Endpoint } from "@orthant/core";
+import type { Board } from "@orthant/core/transport-kit";
 import { maxKey } from "./frame.ts";
 import type { Counts, Shared } from "./shared.ts";
 
-export interface NatsTransport extends Transport {
+export interface NatsTransport extends Endpoint {
   /** What this process's client counted so far: it counts on its own thread, so a frame may arrive first. Whole once closed. */
   counts(): Counts;
   /** The last actions that are known of a rank, the newest last; of other processes, one a heartbeat. */
@@ -48,7 +48,7 @@ function explained(error: Error, from: number | undefined, key: string, { shared
   return new Error(`rank ${from} never entered ${key} (${shared.lastSeen(from)}); ${error.message}`, { cause: error });
 }
 
-export function endpoint(inner: Transport, around: Surroundings): NatsTransport {
+export function endpoint(inner: Endpoint, around: Surroundings): NatsTransport {
   const { rank, size } = inner;
   const { shared, board, far, wake } = around;
   /** To be called with what just began: others may let through what they hold back once they know that this rank waits. */

@@ -1,6 +1,6 @@
 // All that other clients send to the ranks of this process: each stream's parts in order, once each, as pieces of frames.
 // What is missing is asked for again; what comes twice is dropped. Holds no data.
-import type { Parcel } from "@orthant/core/wire";
+import type { Parcel } from "@orthant/core/transport-kit";
 import { FrameError, frameBytes, type Part, type PartHeader } from "./frame.ts";
 import { ranksOf } from "./subjects.ts";
 

@@ -1,6 +1,6 @@
 // What the ranks of this process wait for, send and consumed, as the other clients are told: read from shared memory,
 // where the ranks' own threads count it.
-import type { Board } from "@orthant/core/wire";
+import type { Board } from "@orthant/core/transport-kit";
 import type { Shared } from "./shared.ts";
 
 export class Ledger {

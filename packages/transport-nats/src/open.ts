@@ -1,6 +1,6 @@
 // Where a rank's program meets the transport: its options, and the endpoints. These are the threads transport's, with what
 // this process cannot see of the others added to the messages.
-import { Board, joinThreads, type ThreadWiring, wireThreads } from "@orthant/core/wire";
+import { Board, joinThreads, type ThreadWiring, wireThreads } from "@orthant/core/transport-kit";
 import type { LinkOptions } from "./dial.ts";
 import { endpoint, type NatsTransport } from "./endpoint.ts";
 import { type ClientJob, clientThread } from "./job.ts";

@@ -1,6 +1,6 @@
 // All that the ranks of this process send to others: frames are cut into parts that fit a message, one stream for each
 // sender and set of receivers, and published as far as the receivers' window lets them. No clock and no server of its own.
-import { type Heading, Pool } from "@orthant/core/wire";
+import { type Heading, Pool } from "@orthant/core/transport-kit";
 import { FrameCodec, headerRoom, partBytes } from "./frame.ts";
 import { poolBytes } from "./job.ts";
 import { Stream } from "./stream.ts";

@@ -1,5 +1,5 @@
 // What one client knows of another: which ranks live there, what it last said, what it was last told. Plain bookkeeping.
-import type { Board } from "@orthant/core/wire";
+import type { Board } from "@orthant/core/transport-kit";
 import type { State } from "./control.ts";
 import type { Shared } from "./shared.ts";
 

@@ -1,6 +1,6 @@
 // The client's ends of the rings to and from this process's threads: frames come out of them piece by piece, and go in as
 // their parts arrive, so that neither waits for the whole. Knows no server.
-import { type Board, Incoming, Outbox, type Parcel, type Place, Pool, Ring, Watch } from "@orthant/core/wire";
+import { type Board, Incoming, Outbox, type Parcel, type Place, Pool, Ring, Watch } from "@orthant/core/transport-kit";
 import { type ClientJob, clientThread, poolBytes } from "./job.ts";
 
 export class Rings {

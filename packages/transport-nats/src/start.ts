@@ -1,6 +1,6 @@
 // The client's thread, as its process sees it: started, heard, and told when the process ends before the run does.
 import { Worker } from "node:worker_threads";
-import { Board } from "@orthant/core/wire";
+import { Board } from "@orthant/core/transport-kit";
 import { showServers } from "./dial.ts";
 import { type ClientJob, type ClientReport, clientThread } from "./job.ts";
 import { Shared } from "./shared.ts";

@@ -1,7 +1,7 @@
 // What other processes are told of a rank: that it waits, only where it does. Whoever waits is sent more than its credit.
 import { setTimeout } from "node:timers/promises";
 import type { Frame } from "@orthant/core";
-import { Board } from "@orthant/core/wire";
+import { Board } from "@orthant/core/transport-kit";
 import { expect, it } from "vitest";
 import { joinNats, startNats } from "../src/index.ts";
 import { Ledger } from "../src/ledger.ts";

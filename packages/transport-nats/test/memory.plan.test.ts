@@ -1,7 +1,7 @@
 // Memory of parts and pieces: used again when nobody needs it, not before, and none held for what is done.
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { Board, Incoming, type Parcel, Ring, wireThreads } from "@orthant/core/wire";
+import { Board, Incoming, type Parcel, Ring, wireThreads } from "@orthant/core/transport-kit";
 import { expect, it } from "vitest";
 import { type ClientJob, clientThread } from "../src/job.ts";
 import { Outflow } from "../src/outflow.ts";

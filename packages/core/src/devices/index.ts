@@ -1,6 +1,6 @@
 // Devices by name: each sets tfjs up on this thread. Everything else reaches a device through tfjs alone.
 import * as tf from "@tensorflow/tfjs";
-import type { Device } from "../options.ts";
+import type { Device } from "../plan/options.ts";
 import { useFastGradients } from "./wasm/gradients.ts";
 
 const fatal = ["uncaughtException", "unhandledRejection"] as const;

@@ -1,10 +1,10 @@
 // A transport for each axis: tensor-parallel ranks in one process's memory, say, data-parallel ones over NATS. A message's
 // key opens with its axis, so each goes its own way; what concerns all ranks takes the way that reaches them all.
 import { availableParallelism } from "node:os";
-import { type Host, ranksHere, type Wire } from "../host.ts";
 import { axisSize, ranksAlong } from "../mesh.ts";
-import type { Plan } from "../plan.ts";
-import type { Transport } from "../transport.ts";
+import type { Plan } from "../plan/plan.ts";
+import type { Endpoint } from "../transports/endpoint.ts";
+import { type Host, ranksHere, type Wire } from "./host.ts";
 import { type SpreadOptions, spread } from "./spread.ts";
 
 /** By axis; `world` for what concerns all ranks, by default the first that spans processes, else the first. */
@@ -51,11 +51,11 @@ function check(wires: Wires, plan: Plan, here: readonly number[]): void {
 }
 
 /** One rank's endpoints as one. */
-function joined(endpoints: Readonly<Record<string, Transport>>): Transport {
+function joined(endpoints: Readonly<Record<string, Endpoint>>): Endpoint {
   const all = [...new Set(Object.values(endpoints))];
-  const world = endpoints.world as Transport;
-  const along = (key: string): Transport => endpoints[key.slice(0, key.indexOf("."))] ?? world;
-  const owners = new WeakMap<ArrayBufferLike, Transport>();
+  const world = endpoints.world as Endpoint;
+  const along = (key: string): Endpoint => endpoints[key.slice(0, key.indexOf("."))] ?? world;
+  const owners = new WeakMap<ArrayBufferLike, Endpoint>();
   return {
     rank: world.rank,
     size: world.size,
@@ -87,10 +87,10 @@ export function routed(
     },
     join(tickets, thread) {
       const maps = distinct.map((each, i) => each.join((tickets as unknown[])[i], thread));
-      const mapOf = (each: Wire) => maps[distinct.indexOf(each)] as ReadonlyMap<number, Transport>;
+      const mapOf = (each: Wire) => maps[distinct.indexOf(each)] as ReadonlyMap<number, Endpoint>;
       const own = [...mapOf(wires.world as Wire).keys()];
       const endpointsOf = (rank: number) =>
-        Object.fromEntries(Object.entries(wires).map(([axis, each]) => [axis, mapOf(each).get(rank) as Transport]));
+        Object.fromEntries(Object.entries(wires).map(([axis, each]) => [axis, mapOf(each).get(rank) as Endpoint]));
       return new Map(own.map((rank) => [rank, joined(endpointsOf(rank))]));
     },
   };

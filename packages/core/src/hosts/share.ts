@@ -1,14 +1,14 @@
 // One thread's share of a run: its ranks to their end, and what they leave behind brought to rank 0, whose process writes
-// the files and goes on with the user's script. Between processes that goes over the run's own transport.
-import { toFrame, toVector } from "../collectives.ts";
-import type { ActionTime, Outcome, RankEvents } from "../events.ts";
-import type { HostJob } from "../host.ts";
-import { runRank } from "../rank.ts";
-import type { Frame, Transport } from "../transport.ts";
+// the files and goes on with the user's script. Between processes that goes over the run's own endpoint.
+import { toFrame, toVector } from "../group/collectives.ts";
+import type { ActionTime, Outcome, RankEvents } from "../rank/events.ts";
+import { runRank } from "../rank/rank.ts";
+import type { Endpoint, Frame } from "../transports/endpoint.ts";
+import type { HostJob } from "./host.ts";
 import { together } from "./memory.ts";
 
 export interface ShareJob extends Omit<HostJob, "stop"> {
-  readonly transports: readonly Transport[];
+  readonly endpoints: readonly Endpoint[];
   /** The ranks of this process. */
   readonly here: readonly number[];
   stopped(): boolean;
@@ -16,15 +16,15 @@ export interface ShareJob extends Omit<HostJob, "stop"> {
 
 /** The outcomes of this thread's ranks; in the thread of rank 0 also those of other processes. */
 export async function runShare(job: ShareJob, onFailure?: (error: unknown) => void): Promise<Outcome[]> {
-  const outcomes = await together(job.transports, (transport) => runOne(job, transport), onFailure);
+  const outcomes = await together(job.endpoints, (endpoint) => runOne(job, endpoint), onFailure);
   return outcomes.flat();
 }
 
-function runOne(job: ShareJob, transport: Transport): Promise<Outcome[]> {
+function runOne(job: ShareJob, endpoint: Endpoint): Promise<Outcome[]> {
   const far = job.plan.ranks.map(({ rank }) => rank).filter((rank) => !job.here.includes(rank));
-  if (transport.rank === 0 && far.length > 0) return runRoot(job, transport, far);
-  if (!job.here.includes(0)) return runFar(job, transport);
-  return runRank({ ...job, transport }).then((outcome) => [outcome]);
+  if (endpoint.rank === 0 && far.length > 0) return runRoot(job, endpoint, far);
+  if (!job.here.includes(0)) return runFar(job, endpoint);
+  return runRank({ ...job, endpoint }).then((outcome) => [outcome]);
 }
 
 const pack = (value: unknown): Frame => {
@@ -37,25 +37,25 @@ const unpack = <T>({ data }: Frame): T => JSON.parse(new TextDecoder().decode(da
 const actionsKey = (step: number): string => `world.actions step ${step}`;
 
 /** A rank of another process than rank 0's. */
-async function runFar({ options, ...job }: ShareJob, transport: Transport): Promise<Outcome[]> {
+async function runFar({ options, ...job }: ShareJob, endpoint: Endpoint): Promise<Outcome[]> {
   const told: Promise<void>[] = [];
   const events: RankEvents = {
-    onActions: (_, step, actions) => void told.push(transport.send([0], actionsKey(step), pack(actions))),
+    onActions: (_, step, actions) => void told.push(endpoint.send([0], actionsKey(step), pack(actions))),
   };
   const wanted = options.run === false ? {} : events;
-  const outcome = await runRank({ ...job, options, transport, events: wanted });
+  const outcome = await runRank({ ...job, options, endpoint, events: wanted });
   await Promise.all(told);
   const { pieces, ...rest } = outcome;
-  await transport.send([0], "world.outcome", pack({ ...rest, names: [...pieces.keys()] }));
-  for (const [name, values] of pieces) await transport.send([0], `world.outcome ${name}`, toFrame(values));
+  await endpoint.send([0], "world.outcome", pack({ ...rest, names: [...pieces.keys()] }));
+  for (const [name, values] of pieces) await endpoint.send([0], `world.outcome ${name}`, toFrame(values));
   return [outcome];
 }
 
 /** Rank 0, which hears from the ranks in `far`. Their actions of a step are on their way once that step is agreed on. */
-async function runRoot(job: ShareJob, transport: Transport, far: readonly number[]): Promise<Outcome[]> {
+async function runRoot(job: ShareJob, endpoint: Endpoint, far: readonly number[]): Promise<Outcome[]> {
   const heard: Promise<void>[] = [];
   const hear = async (rank: number, step: number): Promise<void> => {
-    const actions = unpack<ActionTime[]>(await transport.recv(rank, actionsKey(step)));
+    const actions = unpack<ActionTime[]>(await endpoint.recv(rank, actionsKey(step)));
     job.events.onActions?.(rank, step, actions);
   };
   const events: RankEvents = {
@@ -66,16 +66,16 @@ async function runRoot(job: ShareJob, transport: Transport, far: readonly number
       heard.at(-1)?.catch(() => {}); // a rank that is gone ends the step after this one, with its name
     },
   };
-  const outcome = await runRank({ ...job, transport, events });
+  const outcome = await runRank({ ...job, endpoint, events });
   await Promise.all(heard);
-  return [outcome, ...(await Promise.all(far.map((rank) => outcomeOf(transport, rank))))];
+  return [outcome, ...(await Promise.all(far.map((rank) => outcomeOf(endpoint, rank))))];
 }
 
-async function outcomeOf(transport: Transport, rank: number): Promise<Outcome> {
-  const head = await transport.recv(rank, "world.outcome");
+async function outcomeOf(endpoint: Endpoint, rank: number): Promise<Outcome> {
+  const head = await endpoint.recv(rank, "world.outcome");
   const { names, ...rest } = unpack<Omit<Outcome, "pieces"> & { names: string[] }>(head);
   const pieces = new Map<string, Float32Array>();
   for (const name of names)
-    pieces.set(name, toVector(await transport.recv(rank, `world.outcome ${name}`)) as Float32Array);
+    pieces.set(name, toVector(await endpoint.recv(rank, `world.outcome ${name}`)) as Float32Array);
   return { ...rest, pieces };
 }

@@ -4,11 +4,11 @@
 import { pathToFileURL } from "node:url";
 import { parentPort, Worker } from "node:worker_threads";
 import { useDevice } from "../devices/index.ts";
-import type { ActionTime, Outcome, RankEvents, StepReport } from "../events.ts";
-import { fingerprint } from "../fingerprint.ts";
-import { type Host, type HostJob, ranksHere, type Wire } from "../host.ts";
-import type { TrainOptions } from "../options.ts";
-import type { Plan } from "../plan.ts";
+import type { TrainOptions } from "../plan/options.ts";
+import type { Plan } from "../plan/plan.ts";
+import type { ActionTime, Outcome, RankEvents, StepReport } from "../rank/events.ts";
+import { fingerprint } from "./fingerprint.ts";
+import { type Host, type HostJob, ranksHere, type Wire } from "./host.ts";
 import { runShare } from "./share.ts";
 
 export interface SpreadOptions {
@@ -84,8 +84,8 @@ export const spread = (wire: Wire, { workers, script }: SpreadOptions): Host => 
 
 async function runHere({ stop, ...job }: HostJob, wire: Wire, ticket: unknown): Promise<Outcome[]> {
   await useDevice(job.options.device);
-  const transports = [...wire.join(ticket, 0).values()];
-  const outcomes = await runShare({ ...job, transports, here: ranksHere(wire, job.plan), stopped: () => stop.aborted });
+  const endpoints = [...wire.join(ticket, 0).values()];
+  const outcomes = await runShare({ ...job, endpoints, here: ranksHere(wire, job.plan), stopped: () => stop.aborted });
   return outcomes.sort((a, b) => a.rank - b.rank);
 }
 
@@ -157,10 +157,10 @@ export async function serveThread(options: TrainOptions, plan: Plan, wire: Wire,
       );
     await useDevice(options.device);
     const stopped = () => Atomics.load(new Int32Array(given.stop), 0) !== 0;
-    const transports = [...wire.join(given.ticket, given.thread).values()];
+    const endpoints = [...wire.join(given.ticket, given.thread).values()];
     const here = ranksHere(wire, plan);
     const events = eventsTo(post, given.wantsActions);
-    post({ kind: "done", outcomes: await runShare({ options, plan, events, transports, here, stopped }, fail) });
+    post({ kind: "done", outcomes: await runShare({ options, plan, events, endpoints, here, stopped }, fail) });
   } catch (error) {
     fail(error);
   }

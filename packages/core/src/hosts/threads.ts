@@ -1,7 +1,7 @@
 // Ranks spread over the worker threads of this process, their frames in shared memory.
 import { availableParallelism } from "node:os";
-import type { Host, Wire } from "../host.ts";
-import { joinThreads, type ThreadWiring, wireThreads } from "../transports/threads.ts";
+import { joinThreads, type ThreadWiring, wireThreads } from "../transports/threads/threads.ts";
+import type { Host, Wire } from "./host.ts";
 import { spread } from "./spread.ts";
 
 export interface ThreadsOptions {

@@ -1,10 +1,10 @@
 // `metrics.jsonl`: a line on the run, then a line a step. Each line is appended whole as its step ends, so a run that was
 // stopped or that failed leaves a file that reads.
 import { appendFileSync } from "node:fs";
-import type { StepReport } from "../events.ts";
-import type { TrainOptions } from "../options.ts";
-import type { Plan } from "../plan.ts";
-import { elements } from "../segment.ts";
+import { elements } from "../model/segment.ts";
+import type { TrainOptions } from "../plan/options.ts";
+import type { Plan } from "../plan/plan.ts";
+import type { StepReport } from "../rank/events.ts";
 
 /** Elements of all parameters: Psi. */
 export const countParams = ({ specs }: Plan): number => specs.reduce((sum, { shape }) => sum + elements(shape), 0);

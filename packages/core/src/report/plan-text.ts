@@ -1,10 +1,10 @@
 // A plan as a page of text: who holds what, who does what when, and what it costs. Strings only; decides nothing.
 import { axisSize, type Mesh } from "../mesh.ts";
-import type { TrainOptions } from "../options.ts";
-import { localShape, type ParamSpec } from "../params.ts";
-import type { Plan, RankPlan } from "../plan.ts";
-import { grid } from "../schedule-grid.ts";
-import type { Shape } from "../segment.ts";
+import type { Shape } from "../model/segment.ts";
+import { localShape, type ParamSpec } from "../params/params.ts";
+import type { TrainOptions } from "../plan/options.ts";
+import type { Plan, RankPlan } from "../plan/plan.ts";
+import { grid } from "../schedule/grid.ts";
 import { countParams } from "./metrics.ts";
 import { showBytes, showCount, showPercent, table } from "./units.ts";
 

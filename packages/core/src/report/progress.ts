@@ -1,6 +1,6 @@
 // One line that says how a run goes: kept in place on a terminal, a plain line every few steps anywhere else.
 // Formatting is pure; only `progress` writes.
-import type { StepReport } from "../events.ts";
+import type { StepReport } from "../rank/events.ts";
 import { showBytes, showCount, showSeconds } from "./units.ts";
 
 /** Where the line goes: `process.stdout`, or whatever else takes text. */

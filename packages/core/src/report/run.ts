@@ -2,9 +2,9 @@
 // Decides which of them are wanted; each is a file of its own here.
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import type { RankEvents } from "../events.ts";
-import type { TrainOptions } from "../options.ts";
-import type { Plan } from "../plan.ts";
+import type { TrainOptions } from "../plan/options.ts";
+import type { Plan } from "../plan/plan.ts";
+import type { RankEvents } from "../rank/events.ts";
 import { metrics } from "./metrics.ts";
 import { type Output, progress } from "./progress.ts";
 import { trace } from "./trace.ts";

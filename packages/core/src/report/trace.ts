@@ -1,10 +1,10 @@
 // `trace.json`: what each rank did when, for https://ui.perfetto.dev. A track a rank, a slice an action, an arrow from each
 // SEND to its RECV. Format: Trace Event Format (Duvall, Sinclair et al., Google, 2016), JSON array.
 import { appendFileSync, writeFileSync } from "node:fs";
-import type { ActionTime } from "../events.ts";
 import { rankOf } from "../mesh.ts";
-import { type Plan, showRank } from "../plan.ts";
-import { type Action, parseAction, partnerOf, stagesOf } from "../schedule.ts";
+import { type Plan, showRank } from "../plan/plan.ts";
+import type { ActionTime } from "../rank/events.ts";
+import { type Action, parseAction, partnerOf, stagesOf } from "../schedule/schedule.ts";
 
 /** Steps that a trace covers: 500 steps of 8 ranks and 20 actions are 20 MB, about what a browser opens at once. */
 export const TRACED_STEPS = 500;

@@ -1,5 +1,5 @@
 // What every transport does with one frame: check its length, copy it. Knows no wire.
-import type { Frame, WireType } from "../transport.ts";
+import type { Frame, WireType } from "./endpoint.ts";
 import type { Pool } from "./pool.ts";
 
 const elementBytes = { float32: 4, float64: 8, int32: 4, uint8: 1 } as const satisfies Record<WireType, number>;

@@ -1,6 +1,6 @@
 // One rank's letter box: frames that arrived and receivers that wait meet here by (sender, key), in any order.
 // Not a wire: a transport delivers into it.
-import type { Frame } from "../transport.ts";
+import type { Frame } from "./endpoint.ts";
 import type { Wait, Watch } from "./watch.ts";
 
 interface Waiting extends Wait {

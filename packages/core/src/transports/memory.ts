@@ -1,6 +1,6 @@
 // The memory transport: all ranks in one thread; a send is one copy into the receiver's letter box. Not a mock: runs
 // use it wherever one thread holds all ranks. It has no credit: what is sent and not received stays in memory.
-import type { Frame, Transport } from "../transport.ts";
+import type { Endpoint, Frame } from "./endpoint.ts";
 import { checkFrame, checkRank, copyFrame } from "./frames.ts";
 import { closedError, Inbox, twiceError } from "./inbox.ts";
 import { Pool } from "./pool.ts";
@@ -15,14 +15,14 @@ export interface MemoryOptions {
 const kept = 64 * 2 ** 20;
 
 /** `size` connected endpoints, by rank. */
-export function memory(size: number, { stall = 60_000 }: MemoryOptions = {}): Transport[] {
+export function memory(size: number, { stall = 60_000 }: MemoryOptions = {}): Endpoint[] {
   const watch: Watch = new Watch(stall, () => inboxes.flatMap((inbox) => inbox.unclaimed()));
   const inboxes: Inbox[] = Array.from({ length: size }, (_, rank) => new Inbox(rank, watch));
   const pool = new Pool(kept);
   return inboxes.map((inbox) => endpoint(inbox, inboxes, watch, pool));
 }
 
-const endpoint = (own: Inbox, inboxes: readonly Inbox[], watch: Watch, pool: Pool): Transport => ({
+const endpoint = (own: Inbox, inboxes: readonly Inbox[], watch: Watch, pool: Pool): Endpoint => ({
   rank: own.rank,
   size: inboxes.length,
   async send(to, key, frame) {

@@ -1,0 +1,97 @@
+// What a user hands to `train` and `plan`, and the checks that need no model: refused before anything starts.
+import type { Host } from "../hosts/host.ts";
+import { axisSize, type Mesh } from "../mesh.ts";
+import type { Data, Model } from "../model/model.ts";
+import type { Optimizer } from "../params/optimizer.ts";
+import type { Strategy } from "./strategy.ts";
+
+export const devices = ["auto", "wasm", "cpu", "webgpu"] as const;
+/** Where tensors are computed. "auto" is wasm. */
+export type Device = (typeof devices)[number];
+
+export interface TrainOptions {
+  readonly model: Model;
+  readonly data: Data;
+  /** Samples per optimizer step, over the whole mesh. */
+  readonly batch: number;
+  /** One rank where this is absent. */
+  readonly mesh?: Mesh;
+  readonly strategies?: readonly Strategy[];
+  readonly optimizer: Optimizer;
+  /** Optimizer steps. */
+  readonly steps: number;
+  /** Microbatches per step and data-parallel rank: gradient accumulation, where no pipeline says otherwise. 1 by default. */
+  readonly micros?: number;
+  /** Names first values and samples. 0 by default. */
+  readonly seed?: number;
+  /** Gradients are scaled down to this global norm, over all axes. No clipping where this is absent. */
+  readonly clip?: number;
+  /** Runs each segment's forward again in backward instead of keeping what it saved (activation checkpointing). */
+  readonly recompute?: boolean;
+  readonly device?: Device;
+  /** Where the ranks run and what carries their frames: `threads()` by default. */
+  readonly transport?: Host;
+  /** Folder of the run under `runs/`; a time stamp by default. `false` writes nothing. */
+  readonly run?: string | false;
+  /** No progress on the terminal. */
+  readonly quiet?: boolean;
+}
+
+const known = [
+  "model",
+  "data",
+  "batch",
+  "mesh",
+  "strategies",
+  "optimizer",
+  "steps",
+  "micros",
+  "seed",
+  "clip",
+  "recompute",
+  "device",
+  "transport",
+  "run",
+  "quiet",
+] satisfies (keyof TrainOptions)[];
+
+/** Refuses options that no model could make right. */
+export function checkOptions(options: TrainOptions): void {
+  const unknown = Object.keys(options).filter((name) => !(known as string[]).includes(name));
+  if (unknown.length) throw new Error(`train() has no option ${unknown.join(", ")}; it has ${known.join(", ")}`);
+  for (const name of ["model", "data", "batch", "optimizer", "steps"] as const)
+    if (options[name] === undefined) throw new Error(`train() needs the option ${name}`);
+  for (const name of ["batch", "steps", "micros"] as const) checkCount(name, options[name] ?? 1);
+  const { device = "auto", clip = 1 } = options;
+  if (!devices.includes(device)) throw new Error(`no device "${device}"; there are ${devices.join(", ")}`);
+  if (!(clip > 0))
+    throw new Error(`clip is ${clip}; it is a norm: give a number above 0, or leave it out for no clipping`);
+  checkMesh(options.mesh ?? {}, options.strategies ?? []);
+}
+
+function checkCount(name: string, value: number): void {
+  if (!Number.isInteger(value) || value < 1) throw new Error(`${name} is ${value}; it must be a whole number from 1`);
+}
+
+function checkMesh(mesh: Mesh, strategies: readonly Strategy[]): void {
+  for (const [axis, size] of Object.entries(mesh)) checkCount(`mesh axis ${axis}`, size);
+  for (const { name, axis } of strategies) {
+    const rivals = strategies.filter((s) => s.axis === axis).map((s) => `${s.name}()`);
+    if (rivals.length > 1)
+      throw new Error(`axis ${axis} has ${rivals.length} strategies, ${rivals.join(" and ")}: keep one`);
+    if (!(axis in mesh))
+      throw new Error(
+        `${name}() owns axis ${axis}, which the mesh { ${showMesh(mesh)} } lacks: add ${axis}: 1 or more, or drop it`,
+      );
+  }
+  for (const axis of Object.keys(mesh))
+    if (axisSize(mesh, axis) > 1 && !strategies.some((s) => s.axis === axis))
+      throw new Error(
+        `the mesh has ${axis} ${mesh[axis]} and no strategy owns ${axis}: add one to strategies, or drop the axis`,
+      );
+}
+
+export const showMesh = (mesh: Mesh): string =>
+  Object.entries(mesh)
+    .map(([axis, size]) => `${axis}: ${size}`)
+    .join(", ");

@@ -1,0 +1,116 @@
+// How a rank of a case kills itself in the middle of an action: its model, optimizer, store or transport is wrapped, and
+// at that call the process is gone as if the kernel had ended it. Where the action sends, the frame is on its way by then.
+import { writeSync } from "node:fs";
+import type { Endpoint, Layer, ParamStore, Strategy, TrainOptions } from "@orthant/core";
+import type { Moment } from "./job.ts";
+
+/** The step, counted from 0, in which it happens. */
+const fatal = 2;
+
+export function die(): void {
+  writeSync(1, `dies at ${Date.now()}\n`);
+  process.kill(process.pid, "SIGKILL");
+}
+
+/** The step that this process is in, by the last key that its transport heard of. */
+export class Clock {
+  #step = -1;
+
+  hear(key: string): void {
+    const step = /\bstep (\d+)/.exec(key)?.[1];
+    if (step !== undefined) this.#step = Number(step);
+  }
+
+  get struck(): boolean {
+    return this.#step === fatal;
+  }
+}
+
+/** What the messages of an action are called. */
+const calls: Partial<Record<Moment, readonly [call: "send" | "recv", key: string]>> = {
+  SEND_F: ["send", `pp.send step ${fatal} F`],
+  RECV_F: ["recv", `pp.send step ${fatal} F`],
+  SEND_B: ["send", `pp.send step ${fatal} B`],
+  RECV_B: ["recv", `pp.send step ${fatal} B`],
+  "world.control": ["send", `world.control step ${fatal}`],
+};
+
+/** Dies as soon as the call is under way. */
+export function fatalTransport(inner: Endpoint, moment: Moment, clock: Clock): Endpoint {
+  const [call, opening = ""] = calls[moment] ?? [];
+  const under = <T>(name: "send" | "recv", key: string, work: Promise<T>): Promise<T> => {
+    clock.hear(key);
+    if (call === name && key.startsWith(opening)) die();
+    return work;
+  };
+  return {
+    ...inner,
+    send: (to, key, frame) => under("send", key, inner.send(to, key, frame)),
+    recv: (from, key) => under("recv", key, inner.recv(from, key)),
+  };
+}
+
+/** UNSHARD and RESHARD concern all that a rank owns, segments less. */
+function fatalStore(inner: ParamStore, moment: Moment, clock: Clock): ParamStore {
+  const all = inner.owned().length;
+  const dieAt = (here: Moment): void => {
+    if (moment === here && clock.struck) die();
+  };
+  return {
+    meter: inner.meter,
+    acquire(names, at) {
+      const acquired = inner.acquire(names, at);
+      clock.hear(at);
+      if (names.length === all) dieAt("UNSHARD");
+      return acquired;
+    },
+    release(names) {
+      if (names.length === all) dieAt("RESHARD");
+      inner.release(names);
+    },
+    addGrads(names, grads) {
+      dieAt("B");
+      inner.addGrads(names, grads);
+    },
+    settleGrads: (names, at) => inner.settleGrads?.(names, at),
+    takeGrads: (names) => inner.takeGrads(names),
+    reduceGrads(names, at) {
+      const reduced = inner.reduceGrads(names, at);
+      dieAt("REDUCE_GRAD");
+      return reduced;
+    },
+    owned: () => inner.owned(),
+    update: (name, value) => inner.update(name, value),
+    dispose: () => inner.dispose(),
+  };
+}
+
+const fatalLayer = (layer: Layer, clock: Clock): Layer => ({
+  ...layer,
+  async forward(tape, x) {
+    const y = await layer.forward(tape, x);
+    if (clock.struck) die();
+    return y;
+  },
+});
+
+const fatalStrategy = (strategy: Strategy, moment: Moment, clock: Clock): Strategy =>
+  strategy.store
+    ? { ...strategy, store: (inner, group) => fatalStore(strategy.store!(inner, group), moment, clock) }
+    : strategy;
+
+/** The same training, but for the rank that dies at `moment`. */
+export function fatalOptions(options: TrainOptions, moment: Moment, clock: Clock): TrainOptions {
+  const { model, optimizer, strategies = [] } = options;
+  const layers = moment === "F" ? model.layers.map((layer) => fatalLayer(layer, clock)) : model.layers;
+  const update: typeof optimizer.update = (value, grad, slots, context) => {
+    if (moment === "update" && context.step === fatal) die();
+    return optimizer.update(value, grad, slots, context);
+  };
+  return {
+    ...options,
+    model: { ...model, layers },
+    strategies: strategies.map((strategy) => fatalStrategy(strategy, moment, clock)),
+    optimizer: { ...optimizer, update },
+  };
+}
