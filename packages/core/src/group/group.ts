@@ -2,23 +2,15 @@
 // become vectors and back, and a group of one does nothing.
 import type { Tensor } from "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs";
-import { floats, onWasm } from "../devices/wasm/heap.ts";
+import { copiesVectors, readTensors } from "../devices/read.ts";
 import type { Endpoint } from "../transports/endpoint.ts";
 import * as wire from "./collectives.ts";
 import { chunksOf } from "./slices.ts";
 
 const read = async (x: Tensor) => (await x.data()) as Float32Array;
 
-/** The elements of several tensors; on wasm as neighbours in one buffer, which is one copy less when they are sent. */
-async function readAll(xs: readonly Tensor[], spare: Spare): Promise<Float32Array[]> {
-  if (!onWasm()) return Promise.all(xs.map(read));
-  const vectors = spare.take(xs.map((x) => x.size));
-  for (const [i, x] of xs.entries()) vectors[i]!.set(floats(x));
-  return vectors;
-}
-
 /** Buffers to send from and receive into, to be used again: the first touch of fresh pages costs as much as the copy into
- * them. Only on wasm, which copies into and out of its heap; other backends may share the memory of a vector. */
+ * them. Only where the device copies vectors. */
 class Spare {
   readonly #free = new Map<number, Float32Array[]>();
 
@@ -30,7 +22,7 @@ class Spare {
 
   /** Takes back what `take` gave. */
   give(vectors: readonly Float32Array[]): void {
-    if (!onWasm()) return;
+    if (!copiesVectors()) return;
     const whole = wire.concat(vectors);
     this.#free.set(whole.length, [...(this.#free.get(whole.length) ?? []), whole]);
   }
@@ -111,7 +103,7 @@ export class Group {
   async allGatherAll(chunks: readonly Tensor[], shapes: readonly (readonly number[])[], at: string): Promise<Tensor[]> {
     if (this.size === 1) return chunks.map((part, i) => part.reshape([...shapes[i]!]));
     const sizes = shapes.map((shape) => tf.util.sizeFromShape([...shape]));
-    const vectors = await readAll(chunks, this.#spare);
+    const vectors = await readTensors(chunks, (sizes) => this.#spare.take(sizes));
     const into = this.#spare.take(sizes);
     const wholes = await wire.allGather(this.#members, vectors, sizes, `${this.axis}.all-gather ${at}`, into);
     const tensors = wholes.map((whole, i) => tf.tensor(whole, [...shapes[i]!]));
@@ -134,7 +126,7 @@ export class Group {
   }
 
   async #take(xs: readonly Tensor[]): Promise<Float32Array[]> {
-    const vectors = await readAll(xs, this.#spare);
+    const vectors = await readTensors(xs, (sizes) => this.#spare.take(sizes));
     tf.dispose([...xs]);
     return vectors;
   }
