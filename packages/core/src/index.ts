@@ -27,6 +27,7 @@ export { GradTape } from "./rank/tape.ts";
 export { forwardOnly, type Linearized, rebind, recompute, type Vjp } from "./rank/vjp.ts";
 export { describePlan } from "./report/plan-text.ts";
 export * from "./schedule/grid.ts";
+export * from "./schedule/passes.ts";
 export * from "./schedule/schedule.ts";
 export * from "./schedule/simulate.ts";
 export * from "./schedule/validate.ts";

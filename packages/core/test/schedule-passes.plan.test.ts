@@ -1,6 +1,7 @@
-// The passes of @orthant/zero over schedules written by hand. Types only cross the packages, so no dependency does.
+// Core's pass, and that of @orthant/zero, over schedules written by hand. Types only cross the packages, so no dependency does.
 import { expect, test } from "vitest";
-import { withReduceGrad, withUnshard } from "../../zero/src/passes.ts";
+import { withUnshard } from "../../zero/src/passes.ts";
+import { withReduceGrad } from "../src/schedule/passes.ts";
 import { accumulate, parseSchedule, printSchedule } from "../src/schedule/schedule.ts";
 import { validate } from "../src/schedule/validate.ts";
 
@@ -16,6 +17,18 @@ test("gradients are reduced once, after the neighbour has what it waits for", ()
   expect(printSchedule(withReduceGrad(twoStages))).toBe(
     "0F0 0SEND_F0 0RECV_B0 0B0 0REDUCE_GRAD\n1RECV_F0 1F0 1B0 1SEND_B0 1REDUCE_GRAD",
   );
+});
+
+test("gradients are reduced after the weight halves, wherever these stand", () => {
+  const reduced = (text: string) => printSchedule(withReduceGrad(parseSchedule(text)));
+  expect(reduced("0F0 0B0 0W0")).toBe("0F0 0B0 0W0 0REDUCE_GRAD");
+  expect(reduced("0F0 1F0 1B0 0B0 1W0 0W0")).toBe("0F0 1F0 1B0 0B0 1W0 1REDUCE_GRAD 0W0 0REDUCE_GRAD");
+});
+
+test("a stage that reduces already is left alone", () => {
+  const half = parseSchedule("0F0 1F0 1B0 0B0 0REDUCE_GRAD");
+  expect(printSchedule(withReduceGrad(half))).toBe("0F0 1F0 1B0 1REDUCE_GRAD 0B0 0REDUCE_GRAD");
+  expect(withReduceGrad(withReduceGrad(twoStages))).toEqual(withReduceGrad(twoStages));
 });
 
 test("several stages of one rank are each gathered and reduced", () => {

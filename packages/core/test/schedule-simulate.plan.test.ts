@@ -3,7 +3,7 @@
 import { describe, expect, test } from "vitest";
 import { grid } from "../src/schedule/grid.ts";
 import { accumulate, parseSchedule } from "../src/schedule/schedule.ts";
-import { simulate } from "../src/schedule/simulate.ts";
+import { type Clock, simulate } from "../src/schedule/simulate.ts";
 
 const twoStages = parseSchedule("0F0 0SEND_F0 0RECV_B0 0B0\n1RECV_F0 1F0 1B0 1SEND_B0");
 
@@ -38,6 +38,29 @@ describe("simulate", () => {
     expect(() => simulate(twoStages, { F: [1] })).toThrow("the clock has no F for stage 1: give one a stage");
   });
 
+  test("W waits for its own B alone, counts as compute, and keeps its micro live", () => {
+    const halves = parseSchedule("0F0 0SEND_F0 0RECV_B0 0B0 0W0\n1RECV_F0 1F0 1B0 1SEND_B0 1W0");
+    const { timeline, total, bubble } = simulate(halves);
+    const times = timeline.map((slices) => slices.filter((s) => s.action.op === "W").map(({ from, to }) => [from, to]));
+    expect(times).toEqual([[[4, 5]], [[3, 4]]]);
+    expect([total, bubble]).toEqual([5, 1 - 6 / 10]);
+    expect(simulate(parseSchedule("0F0 0B0 0F1 0B1 0W0 0W1")).peak).toEqual([2]);
+    expect(simulate(parseSchedule("0F0 0B0 0W0 0F1 0B1 0W1")).peak).toEqual([1]);
+  });
+
+  test("the clock's B is the whole backward unless it has W", () => {
+    const total = (text: string, clock: Clock) => simulate(parseSchedule(text), clock).total;
+    const [whole, halves] = ["0F0 0B0", "0F0 0B0 0W0"];
+    expect([total(whole, {}), total(halves, {})]).toEqual([3, 3]);
+    expect([total(whole, { B: 4 }), total(halves, { B: 4 })]).toEqual([5, 5]);
+    expect([total(whole, { W: 3 }), total(halves, { W: 3 })]).toEqual([5, 5]);
+    expect([total(whole, { B: 2, W: 3 }), total(halves, { B: 2, W: 3 })]).toEqual([6, 6]);
+    const mixed = "0F0 1F0 1B0 0B0 0W0";
+    expect(total(mixed, { F: [1, 3], B: [2, 6] })).toBe(12);
+    expect(total(mixed, { F: [1, 3], B: [1, 4], W: [1, 2] })).toBe(12);
+    expect(() => total(mixed, { W: [] })).toThrow("the clock has no W for stage 1: give one a stage");
+  });
+
   test("without SEND and RECV the order is still that of the stages", () => {
     expect(simulate(parseSchedule("0F0 0B0\n1F0 1B0")).total).toBe(6);
   });
@@ -60,6 +83,10 @@ describe("simulate", () => {
 describe("grid", () => {
   test("a row a rank, a column a unit of time", () => {
     expect(grid(twoStages)).toBe("pp 0 | F0 .  .  .  B0---\npp 1 | .  F0 B0--- .  .");
+  });
+
+  test("a backward in halves is two columns of their own", () => {
+    expect(grid(parseSchedule("0F0 0B0 0W0\n1F0 1B0 1W0"))).toBe("pp 0 | F0 .  .  B0 W0\npp 1 | .  F0 B0 W0 .");
   });
 
   test("where a rank runs several stages, each cell names its own", () => {

@@ -24,6 +24,7 @@ const everyAction: Action[] = ops.flatMap((op) =>
 describe("text", () => {
   test("an action shows as stage, op, micro", () => {
     expect(showAction({ stage: 0, op: "SEND_F", micro: 3 })).toBe("0SEND_F3");
+    expect(showAction({ stage: 0, op: "W", micro: 3 })).toBe("0W3");
     expect(showAction({ stage: 12, op: "REDUCE_GRAD" })).toBe("12REDUCE_GRAD");
   });
 
@@ -45,7 +46,7 @@ describe("text", () => {
 
 describe("what is no action is refused with line, column and what was expected", () => {
   test.each([
-    ["0F0\n1F0  1Q1", 'line 2, column 6: "1Q1" is no action: expected one of F B SEND_F'],
+    ["0F0\n1F0  1Q1", 'line 2, column 6: "1Q1" is no action: expected one of F B W SEND_F'],
     ["# plan\nF0", 'line 2, column 1: "F0" is no action: expected stage, op, micro, such as 0F0'],
     ["0F0 0B", 'line 1, column 5: "0B" is no action: expected a micro after B, such as 0B0'],
     ["3RESHARD1", "expected no micro, as RESHARD concerns the whole stage: 3RESHARD"],

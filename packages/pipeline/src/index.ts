@@ -4,7 +4,7 @@ export { withSendRecv } from "./passes/with-send-recv.ts";
 export type { PipelineOptions } from "./pipeline.ts";
 export { pipeline } from "./pipeline.ts";
 export { gpipe } from "./schedules/gpipe.ts";
-export type { ScheduleName } from "./schedules/index.ts";
+export type { ScheduleFactory, ScheduleName } from "./schedules/index.ts";
 export { schedules } from "./schedules/index.ts";
 export { oneForwardOneBackward } from "./schedules/one-f-one-b.ts";
 export { splitByCost } from "./split.ts";

@@ -4,11 +4,12 @@
 import type { Action, CostInput, ModelShape, Schedule, Strategy } from "@orthant/core";
 import { axisSize, meshSize, showAction } from "@orthant/core";
 import { withSendRecv } from "./passes/with-send-recv.ts";
-import { type ScheduleName, schedules } from "./schedules/index.ts";
+import { checkCompute, type ScheduleFactory, type ScheduleName, toFactory } from "./schedules/index.ts";
 import { checkedSplit, splitByCost, toStages } from "./split.ts";
 
 export interface PipelineOptions {
-  readonly schedule: ScheduleName;
+  /** A schedule by name, or a function that makes one, of compute only: `(stages, micros) => Schedule`. */
+  readonly schedule: ScheduleName | ScheduleFactory;
   /** Microbatches per step and data-parallel rank: m. Wins over the model's own number. */
   readonly micros: number;
   /** Layers per stage; by default the split whose slowest stage is fastest, by floating-point operations. */
@@ -22,8 +23,7 @@ const bytesPerElement = 4;
  * schedule, such as `zero()`. Throws on an unknown schedule, and on micros that are not a positive integer.
  */
 export function pipeline({ schedule, micros, split }: PipelineOptions): Strategy {
-  if (!Object.hasOwn(schedules, schedule))
-    throw new Error(`unknown schedule "${schedule}": there are ${Object.keys(schedules).join(" and ")}`);
+  const factory = toFactory(schedule);
   if (!Number.isInteger(micros) || micros < 1)
     throw new Error(`micros ${micros} is not a positive integer: each step runs 1, 2, 3, ... microbatches`);
   return {
@@ -32,7 +32,8 @@ export function pipeline({ schedule, micros, split }: PipelineOptions): Strategy
     stages: (model) => stagesFor(model, split),
     schedule: (before, model) => {
       refuseAdditions(before);
-      return withSendRecv(schedules[schedule](axisSize(model.mesh, "pp"), micros));
+      const stages = axisSize(model.mesh, "pp");
+      return withSendRecv(checkCompute(factory(stages, micros), stages, micros));
     },
     cost,
   };

@@ -1,7 +1,7 @@
 // The strategy: stages, schedule, cost, and what it refuses, on models made of numbers alone.
-import { accumulate, type ModelShape, microsOf, parseSchedule, simulate, validate } from "@orthant/core";
+import { accumulate, type ModelShape, microsOf, parseSchedule, printSchedule, simulate, validate } from "@orthant/core";
 import { describe, expect, test } from "vitest";
-import { type PipelineOptions, pipeline } from "../src/index.ts";
+import { gpipe, type PipelineOptions, pipeline, type ScheduleFactory, withSendRecv } from "../src/index.ts";
 
 /** Layer i costs `flops[i]` and puts out 10 (i + 1) elements. */
 const modelOf = (mesh: ModelShape["mesh"], flops: readonly number[]): ModelShape => ({
@@ -63,12 +63,40 @@ describe("plans", () => {
   });
 });
 
+describe("a schedule of one's own", () => {
+  const model = modelOf({ pp: 2 }, [1, 1]);
+  const planned = (make: () => unknown, micros = 2) => plan({ schedule: make as ScheduleFactory, micros }, model);
+
+  test("is a function of stages and micros", () => {
+    expect(plan({ schedule: gpipe, micros: 3 }, model)).toEqual(plan({ schedule: "gpipe", micros: 3 }, model));
+  });
+
+  test("may run backward in halves: no message goes with W", () => {
+    const { schedule, cost } = planned(() => parseSchedule("0F0 0B0 0W0\n1F0 1B0 1W0"), 1);
+    expect(printSchedule(schedule)).toBe("0F0 0SEND_F0 0RECV_B0 0B0 0W0\n1RECV_F0 1F0 1B0 1SEND_B0 1W0");
+    expect(cost).toEqual(plan({ schedule: "1f1b", micros: 1 }, model).cost);
+  });
+
+  test.each([
+    [undefined, "schedule refused: undefined is not a list of actions a rank"],
+    ["0F0 0B0", 'schedule refused: "0F0 0B0" is not a list of actions a rank'],
+    [[[{ stage: 0, op: "forward", micro: 0 }]], "has no known op: the ops are F B W SEND_F"],
+    [gpipe(2, 3), "rank 0, action 2 (0F2): micro 2 is not one of 0 to 1"],
+    [gpipe(2, 1), "must return 2 ranks, 2 stages and 2 micros; it returned 2 ranks, 2 stages and 1 micros"],
+    [gpipe(3, 2), "must return 2 ranks, 2 stages and 2 micros; it returned 3 ranks, 3 stages and 2 micros"],
+    [accumulate(2), "it returned 1 ranks, 1 stages and 2 micros"],
+    [withSendRecv(gpipe(2, 2)), "schedule(2, 2) states compute only, F, B and W: leave out 0SEND_F0"],
+  ])("refused where it returns %j", (returned, message) => {
+    expect(() => planned(() => returned)).toThrow(message);
+  });
+});
+
 describe("refuses", () => {
   const model = modelOf({ pp: 3 }, [1, 1, 1, 1]);
 
   test("a schedule that is not there", () => {
     const options = { schedule: "zb-h1", micros: 4 } as unknown as PipelineOptions;
-    expect(() => pipeline(options)).toThrow('unknown schedule "zb-h1": there are gpipe and 1f1b');
+    expect(() => pipeline(options)).toThrow('unknown schedule "zb-h1": there are gpipe and 1f1b; or give a function');
     expect(() => pipeline({ ...options, schedule: "toString" as "gpipe" })).toThrow('unknown schedule "toString"');
   });
 

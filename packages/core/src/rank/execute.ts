@@ -129,6 +129,7 @@ export async function execute(actions: readonly Action[], context: StepContext):
       if (loss !== undefined) losses.set(a.micro!, loss);
     },
     B: (a) => backward(context, a, take(live, key(a)), mail),
+    W: () => {}, // B has run both halves
     UNSHARD: (a) => store.acquire(names(a), `${at} stage ${a.stage}`),
     RESHARD: (a) => store.release(names(a)),
     REDUCE_GRAD: (a) => store.reduceGrads(names(a), `${at} stage ${a.stage}`),

@@ -5,24 +5,30 @@ import { localShape, type ParamSpec } from "../params/params.ts";
 import type { TrainOptions } from "../plan/options.ts";
 import type { Plan, RankPlan } from "../plan/plan.ts";
 import { grid } from "../schedule/grid.ts";
+import { simulate } from "../schedule/simulate.ts";
 import { countParams } from "./metrics.ts";
 import { showBytes, showCount, showPercent, table } from "./units.ts";
 
-/** Characters in a line of the schedule, before its indent. */
+/** Most characters in a line of the schedule, before its indent. */
 const WIDTH = 96;
 
-/** What `orthant plan` prints. `options`, where given, add the names of model, strategies and optimizer. */
+/** Writes what `orthant plan` prints. `options`, where given, add the names of model, strategies and optimizer. */
 export function describePlan(plan: Plan, options?: TrainOptions): string {
   const sections = [
     header(plan, options),
     section("Each rank holds, each kind at its peak, beside what lives within one segment", ranks(plan)),
     section("Each parameter is cut", shards(plan)),
-    section("One step (F forward, B backward, numbers are micros)", grid(plan.schedule, WIDTH)),
+    section(`One step (${legend(plan)}, numbers are micros)`, grid(plan.schedule, WIDTH)),
     section("Sent in one step", sent(plan, options)),
     section("Idle (the bubble)", bubble(plan)),
   ];
   return sections.join("\n\n");
 }
+
+const legend = ({ schedule }: Plan): string =>
+  schedule.flat().some(({ op }) => op === "W")
+    ? "F forward, B backward to the input, W to the weights"
+    : "F forward, B backward";
 
 const section = (title: string, body: string): string => `${title}\n${body.replace(/^/gm, "  ")}`;
 
@@ -62,7 +68,7 @@ function ranks({ mesh, ranks, stages, model }: Plan): string {
   return table(["rank", ...axes, "stage", "layers", ...HELD], ranks.map(row), ["rank", ...axes, ...HELD]);
 }
 
-/** `embed, 0-3`: names that count up by one become a range. */
+/** Shortens a list to `embed, 0-3`: names that count up by one become a range. */
 export function compress(names: readonly string[]): string {
   const runs: { readonly first: string; last: string }[] = [];
   for (const name of names) {
@@ -92,7 +98,7 @@ function shards({ specs, mesh, model }: Plan): string {
 
 const showShape = (shape: Shape): string => `[${shape.join(", ")}]`;
 
-/** `tp cuts dim 1 -> [256, 4, 32], dp keeps a flat 1/2`. */
+/** Says `tp cuts dim 1 -> [256, 4, 32], dp keeps a flat 1/2`. */
 function cuts(spec: ParamSpec, mesh: Mesh): string {
   const real = Object.entries(spec.split).filter(([axis]) => axisSize(mesh, axis) > 1);
   const dims = real.filter(([, dim]) => dim !== "flat").map(([axis, dim]) => `${axis} cuts dim ${dim}`);
@@ -111,10 +117,13 @@ function sent({ sent, ranks }: Plan, options: TrainOptions | undefined): string 
   return table(["axis", "strategy", "all ranks", "per rank"], rows, ["all ranks", "per rank"]);
 }
 
-/** Idle share of a step; and the formula that GPipe (Huang et al., 2019) and 1F1B share, which takes stages as equal. */
-function bubble({ mesh, stages, micros: m, simulation }: Plan): string {
-  const p = axisSize(mesh, "pp");
+/** Idle share of a step; and what it were with equal stages, by the formula of GPipe (Huang et al., 2019) where that holds. */
+function bubble({ schedule, micros: m, simulation }: Plan): string {
+  const p = schedule.length;
   const planned = `${showPercent(simulation.bubble)}  by the operations of each stage`;
-  if (p === 1 || stages.length > p) return planned;
-  return `${planned}\n${showPercent((p - 1) / (m + p - 1))}  if stages were equal: (p-1)/(m+p-1) = ${p - 1}/${m + p - 1}`;
+  if (p === 1) return planned;
+  const equal = simulate(schedule).bubble;
+  const holds = Math.abs(equal - (p - 1) / (m + p - 1)) < 1e-9;
+  const formula = holds ? `: (p-1)/(m+p-1) = ${p - 1}/${m + p - 1}` : "";
+  return `${planned}\n${showPercent(equal)}  if stages were equal${formula}`;
 }

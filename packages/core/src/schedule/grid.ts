@@ -1,19 +1,19 @@
 // The picture of a schedule for a terminal: a row a pipeline rank, a column a unit of time. Reads the simulated
-// timeline; F takes one column and B two, communication none. Figures of this kind: Narayanan et al., 2021, figure 4.
+// timeline; F takes one column, B two, or B one and W one; communication none. Figures of this kind: Narayanan et al., 2021, figure 4.
 import type { Schedule } from "./schedule.ts";
-import { showAction } from "./schedule.ts";
+import { isCompute, showAction } from "./schedule.ts";
 import type { Slice } from "./simulate.ts";
 import { simulate } from "./simulate.ts";
 
 /**
- * `pp 0 | F0 F1 .  .  B0--- B1---`: `.` is an idle column, `-` fills the rest of an action longer than one. Where a
+ * Draws a schedule as `pp 0 | F0 F1 .  .  B0--- B1---`: `.` is an idle column, `-` fills the rest of an action longer than one. Where a
  * rank runs several stages the stage comes first: `2F0`. Rows longer than `width` characters are cut, with ` ...`.
  */
 export function grid(schedule: Schedule, width = Number.POSITIVE_INFINITY): string {
   const { timeline, total } = simulate(schedule);
   const oneStage = schedule.every((actions) => actions.every((a) => a.stage === actions[0]?.stage));
   const labelOf = ({ action }: Slice) => (oneStage ? showAction(action).replace(/^\d+/, "") : showAction(action));
-  const computed = timeline.map((slices) => slices.filter(({ action }) => action.op === "F" || action.op === "B"));
+  const computed = timeline.map((slices) => slices.filter(({ action }) => isCompute(action.op)));
   const cell = computed.flat().reduce((widest, slice) => Math.max(widest, labelOf(slice).length), 1);
   const nameWidth = String(timeline.length - 1).length;
   return computed

@@ -1,9 +1,27 @@
 // A schedule is data: for each pipeline rank, the ordered list of what it does. No tensors here.
 // Printed and parsed as `0F0 0SEND_F0`: stage, op, micro. Idea: torch.distributed.pipelining.
 
-export const ops = ["F", "B", "SEND_F", "RECV_F", "SEND_B", "RECV_B", "UNSHARD", "RESHARD", "REDUCE_GRAD"] as const;
+/**
+ * What a rank can do. F: forward of one micro. B: its backward. W: the weight half of its backward; B is then the input
+ * half alone, the gradient of activations (Qi et al., 2024). A stage has W for all of its micros or for none. The rest
+ * is communication: SEND and RECV of activations (_F) and their gradients (_B), UNSHARD, RESHARD, REDUCE_GRAD.
+ */
+export const ops = [
+  "F",
+  "B",
+  "W",
+  "SEND_F",
+  "RECV_F",
+  "SEND_B",
+  "RECV_B",
+  "UNSHARD",
+  "RESHARD",
+  "REDUCE_GRAD",
+] as const;
+/** One of `ops`. */
 export type Op = (typeof ops)[number];
 
+/** One thing that one rank does: an op on a stage, and on one micro where the op has one. Plain data, shown as `0F3`. */
 export interface Action {
   /** Index of the stage, over the whole pipeline. */
   readonly stage: number;
@@ -12,10 +30,10 @@ export interface Action {
   readonly micro?: number;
 }
 
-/** `schedule[rank][i]`: the i-th action of that pipeline rank. */
+/** A list of actions a pipeline rank: `schedule[rank][i]` is the i-th action of that rank. */
 export type Schedule = readonly (readonly Action[])[];
 
-/** Plain gradient accumulation on one rank and one stage: `0F0 0B0 0F1 0B1 ...`. The schedule every strategy starts from. */
+/** Gradient accumulation on one rank and one stage: `0F0 0B0 0F1 0B1 ...`. The schedule that the first strategy gets. */
 export const accumulate = (micros: number): Schedule => [
   Array.from({ length: micros }, (_, micro): Action[] => [
     { stage: 0, op: "F", micro },
@@ -31,17 +49,20 @@ export const microsOf = (schedule: Schedule): number => 1 + highest(schedule.fla
 
 const highest = (numbers: readonly number[]): number => numbers.reduce((max, n) => Math.max(max, n), -1);
 
-/** The pipeline rank that runs `stage`. Throws where no rank does. */
+/** Finds the pipeline rank that runs `stage`. Throws where no rank does. */
 export function rankOfStage(schedule: Schedule, stage: number): number {
   const rank = schedule.findIndex((actions) => actions.some((a) => a.stage === stage));
   if (rank < 0) throw new Error(`no rank runs stage ${stage}; the schedule has ${stagesOf(schedule)} stages, from 0`);
   return rank;
 }
 
-/** Whether `op` concerns one microbatch, not the whole stage. */
+/** Tells whether `op` concerns one microbatch, not the whole stage. */
 export const hasMicro = (op: Op): boolean => op !== "UNSHARD" && op !== "RESHARD" && op !== "REDUCE_GRAD";
 
-/** The other end of a SEND or RECV, on the neighbour stage; undefined for every other op, which has none. */
+/** Tells whether `op` is computation (F, B, W); all others are communication. */
+export const isCompute = (op: Op): boolean => op === "F" || op === "B" || op === "W";
+
+/** Names the other end of a SEND or RECV, on the neighbour stage; undefined for every other op, which has none. */
 export function partnerOf({ stage, op, micro = 0 }: Action): Action | undefined {
   if (op === "SEND_F") return { stage: stage + 1, op: "RECV_F", micro };
   if (op === "RECV_F") return { stage: stage - 1, op: "SEND_F", micro };
@@ -50,10 +71,10 @@ export function partnerOf({ stage, op, micro = 0 }: Action): Action | undefined 
   return undefined;
 }
 
-/** `0SEND_F3`: stage, op, micro. Two actions of a schedule are the same where they show the same. */
+/** Shows an action as `0SEND_F3`: stage, op, micro. Two actions of a schedule are the same where they show the same. */
 export const showAction = ({ stage, op, micro }: Action): string => `${stage}${op}${micro ?? ""}`;
 
-/** Inverse of `showAction`. `where` opens the error message, e.g. `line 2, column 5: `. */
+/** Reads what `showAction` shows. Throws on anything else; `where` opens the message, such as `line 2, column 5: `. */
 export function parseAction(text: string, where = ""): Action {
   const [, stage, name, micro] = /^(0|[1-9]\d*)([A-Z_]+)(0|[1-9]\d*)?$/.exec(text) ?? [];
   const op = ops.find((known) => known === name);
@@ -66,11 +87,11 @@ export function parseAction(text: string, where = ""): Action {
   return { stage: Number(stage), op, micro: Number(micro) };
 }
 
-/** One line a rank, actions separated by spaces; a rank without actions is `-`. */
+/** Prints a line a rank, actions separated by spaces; a rank without actions is `-`. */
 export const printSchedule = (schedule: Schedule): string =>
   schedule.map((actions) => actions.map(showAction).join(" ") || "-").join("\n");
 
-/** Inverse of `printSchedule`. Blank lines and lines that open with `#` are no ranks. Errors name line and column, from 1. */
+/** Reads what `printSchedule` prints. Blank lines and lines that open with `#` are no ranks. Errors name line and column, from 1. */
 export function parseSchedule(text: string): Schedule {
   const ranks: Action[][] = [];
   for (const [at, line] of text.split("\n").entries()) {

@@ -2,7 +2,7 @@
 // Here backward takes the micros in ascending order, so that gradients sum in the same order as in every schedule.
 import type { Action, Schedule } from "@orthant/core";
 
-/** One stage a rank. Bubble (p - 1) / (m + p - 1); each stage holds the activations of all m micros. */
+/** Schedule of GPipe, one stage a rank. Bubble (p - 1) / (m + p - 1); each stage holds the activations of all m micros. */
 export const gpipe = (stages: number, micros: number): Schedule =>
   Array.from({ length: stages }, (_, stage) => [...each(stage, "F", micros), ...each(stage, "B", micros)]);
 

@@ -2,7 +2,7 @@
 // States compute only. Narayanan et al., 2021, section 2.2.
 import type { Action, Schedule } from "@orthant/core";
 
-/** One stage a rank. Bubble (p - 1) / (m + p - 1); stage s holds the activations of min(p - s, m) micros. */
+/** Schedule of 1F1B, one stage a rank. Bubble (p - 1) / (m + p - 1); stage s holds the activations of min(p - s, m) micros. */
 export const oneForwardOneBackward = (stages: number, micros: number): Schedule =>
   Array.from({ length: stages }, (_, stage) => {
     const warmup = Math.min(stages - stage - 1, micros);
