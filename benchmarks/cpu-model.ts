@@ -4,10 +4,10 @@ import { gpt, type LanguageModel } from "@orthant/nn";
 
 export const sizes = { layers: 4, width: 256, heads: 4, context: 128, vocab: 256 } as const;
 
-/** Sequences in a step. */
+/** Number of sequences in a step. */
 export const batch = 8;
 
-/** Bytes that look like nothing in particular: what they are does not change the time. */
+/** Data of bytes that look like nothing in particular: what they are does not change the time. */
 function noise(context: number): Data {
   const field = { shape: [context], dtype: "int32" } as const;
   const values = (index: number, shift: number) =>

@@ -14,9 +14,9 @@ export interface GptSizes {
 
 export interface StockGpt {
   readonly parameters: number;
-  /** One forward and backward: the summed loss; gradients are disposed of. `tokens` and `targets` are `[B, T]`, int32. */
+  /** Runs one forward and backward and returns the summed loss; gradients are disposed of. `tokens` and `targets` are `[B, T]`, int32. */
   step(tokens: tf.Tensor2D, targets: tf.Tensor2D): tf.Scalar;
-  /** The same, but hands out the gradients by variable name. The caller disposes. */
+  /** Runs one forward and backward and hands out the gradients by variable name. The caller disposes. */
   gradients(tokens: tf.Tensor2D, targets: tf.Tensor2D): { value: tf.Scalar; grads: tf.NamedTensorMap };
   dispose(): void;
 }
@@ -87,7 +87,7 @@ function block(x_ND: tf.Tensor, w: Weights, mask_TT: tf.Tensor, B: number, H: nu
 const hot = (index: tf.Tensor, V: number): tf.Tensor2D =>
   tf.oneHot(index.flatten() as tf.Tensor1D, V).toFloat() as tf.Tensor2D;
 
-/** A GPT with variables of its own, on the current backend. */
+/** Makes a GPT with variables of its own, on the current backend. */
 export function stockGpt({ layers, width: D, heads: H, context, vocab: V }: GptSizes): StockGpt {
   const outer: Weights = {
     tokens: random([V, D]),

@@ -18,7 +18,7 @@ async function timed(run: () => Promise<unknown>): Promise<number> {
   return performance.now() - from;
 }
 
-/** The two sides of one round: the milliseconds of their fastest steps. */
+/** Both sides of one round: the milliseconds of their fastest steps. */
 type Round = readonly [over: number, under: number];
 
 /** Prints the median over rounds of each round's ratio; false where it misses the target. */
@@ -46,7 +46,7 @@ function batchTensors() {
   return { input: stack("input"), target: stack("target") };
 }
 
-/** Values for every parameter; what they are does not change the time. */
+/** Draws values for every parameter; what they are does not change the time. */
 function anyWeights(): Map<string, Float32Array> {
   const named = benchModel().model.layers.flatMap(({ name, params }) =>
     params.map((p) => ({ name: `${name}.${p.name}`, size: p.shape.reduce((n, d) => n * d, 1) })),

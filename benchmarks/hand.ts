@@ -12,12 +12,12 @@ function add(grads: Map<tf.Tensor, tf.Tensor>, x: tf.Tensor, dx: tf.Tensor): voi
 }
 
 export interface HandLoop {
-  /** Forward, backward and update. `scale` is 1 / tokens. Resolves to the loss sum. */
+  /** Runs forward, backward and update. `scale` is 1 / tokens. Resolves to the loss sum. */
   step(input: tf.Tensor, target: tf.Tensor, scale: number, update: boolean): Promise<number>;
   dispose(): void;
 }
 
-/** A loop over `model` from these whole parameters. */
+/** Makes a loop over `model` from these whole parameters. */
 export function handLoop(model: Model, first: ReadonlyMap<string, Float32Array>, optimizer: Optimizer): HandLoop {
   const specs = model.layers.flatMap((layer, i) =>
     layer.params.map((p) => ({ ...p, name: `${layer.name}.${p.name}`, layer: i, split: {} })),

@@ -22,7 +22,7 @@ const aliases: [RegExp, string][] = [
 ];
 const libcs = { gnu: "glibc", glibc: "glibc", musl: "musl" };
 
-/** `@scope/tool-linux-x64-musl` holds a program for linux, x64, musl: what npm matches against this machine. */
+/** Reads what npm matches against a machine off a name: `@scope/tool-linux-x64-musl` is for linux, x64, musl. */
 function platformOf(name: string): Pick<Entry, "os" | "cpu" | "libc"> | undefined {
   const plain = aliases.reduce((text, [from, to]) => text.replace(from, to), name);
   const os = systems.find((word) => plain.includes(word));

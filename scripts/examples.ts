@@ -9,7 +9,7 @@ const runtimes = { node: ["node"], deno: ["deno", "run", "-A"], bun: ["bun"] } a
 const folder = mkdtempSync(join(tmpdir(), "orthant-examples-")); // where the runs write their files
 const examples = readdirSync("examples").filter((name) => name.endsWith(".ts"));
 
-/** What the example says of its loss; undefined where it failed. */
+/** Runs an example and returns what it says of its loss; undefined where it failed. */
 function lossOf(example: string, [command, ...args]: readonly string[]): string | undefined {
   const env = { ...process.env, STEPS: steps };
   const done = spawnSync(command!, [...args, resolve("examples", example)], { cwd: folder, env, encoding: "utf8" });

@@ -13,7 +13,7 @@ function printed(code: string, cwd: string): string {
   return execFileSync(process.execPath, args, { cwd, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
 }
 
-/** The block as it should be. */
+/** Returns the block as it should be. */
 function checked(
   page: string,
   whole: string,
@@ -29,7 +29,7 @@ function checked(
     : whole.replace(`${opening}${text}${fence}`, () => `${opening}${output}${fence}`);
 }
 
-/** A test of its own runs the first, whose script is planned; the second needs a nats-server: name it to run it. */
+/** READMEs that are left out here: a test of its own runs the first, whose script is planned; the second needs a nats-server: name it to run it. */
 const apart = ["packages/cli/README.md", "packages/transport-nats/README.md"];
 const named = process.argv.slice(2).filter((argument) => !argument.startsWith("--"));
 const all = globSync(["README.md", "docs/*.md", "packages/*/README.md"]).sort();

@@ -1,7 +1,7 @@
 // Runs one command with its output on the terminal; the scripts in this folder are lists of such commands.
 import { spawnSync } from "node:child_process";
 
-/** Exit status and seconds of one command; its output goes straight to the terminal. A signal counts as status 1. */
+/** Runs one command and returns its exit status and seconds; its output goes straight to the terminal. A signal counts as status 1. */
 export function run(command: string, args: readonly string[], cwd = "."): { status: number; seconds: number } {
   const from = performance.now();
   const { status, error } = spawnSync(command, args, { cwd, stdio: ["ignore", "inherit", "inherit"] });
@@ -9,7 +9,7 @@ export function run(command: string, args: readonly string[], cwd = "."): { stat
   return { status: status ?? 1, seconds: (performance.now() - from) / 1000 };
 }
 
-/** Like `run`, but a failure ends this process. */
+/** Runs one command as `run` does; a failure ends this process. */
 export function must(command: string, args: readonly string[], cwd = "."): void {
   const { status } = run(command, args, cwd);
   if (status === 0) return;

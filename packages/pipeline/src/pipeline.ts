@@ -7,19 +7,20 @@ import { withSendRecv } from "./passes/with-send-recv.ts";
 import { checkCompute, type ScheduleFactory, type ScheduleName, toFactory } from "./schedules/index.ts";
 import { checkedSplit, splitByCost, toStages } from "./split.ts";
 
+/** What `pipeline` is given. */
 export interface PipelineOptions {
   /** A schedule by name, or a function that makes one, of compute only: `(stages, micros) => Schedule`. */
   readonly schedule: ScheduleName | ScheduleFactory;
-  /** Microbatches per step and data-parallel rank: m. Wins over the model's own number. */
+  /** Number of microbatches per step and data-parallel rank: m. Wins over the model's own number. */
   readonly micros: number;
-  /** Layers per stage; by default the split whose slowest stage is fastest, by floating-point operations. */
+  /** Number of layers in each stage; by default the split whose slowest stage is fastest, by floating-point operations. */
   readonly split?: readonly number[];
 }
 
 const bytesPerElement = 4;
 
 /**
- * Pipeline parallelism over axis `pp`; size 1 is gradient accumulation. List it before strategies that add to the
+ * Strategy of pipeline parallelism over axis `pp`; size 1 is gradient accumulation. List it before strategies that add to the
  * schedule, such as `zero()`. Throws on an unknown schedule, and on micros that are not a positive integer.
  */
 export function pipeline({ schedule, micros, split }: PipelineOptions): Strategy {
@@ -45,7 +46,7 @@ function stagesFor({ mesh, layers }: ModelShape, split?: readonly number[]): num
   return toStages(split ? checkedSplit(split, layers.length, p) : splitByCost(flops, p));
 }
 
-/** This strategy replaces the schedule: what another one added would be lost without a word. */
+/** Throws where another strategy added to the schedule. This one replaces it: what another one added would be lost without a word. */
 function refuseAdditions(schedule: Schedule): void {
   const added = schedule.flat().find(({ op }) => op !== "F" && op !== "B");
   if (!added) return;
@@ -53,7 +54,7 @@ function refuseAdditions(schedule: Schedule): void {
   throw new Error(`pipeline() replaces the schedule, and ${seen}: list pipeline() before the others`);
 }
 
-/** Each SEND carries the activation of a stage boundary, or its gradient: fp32, from every rank of the stage. */
+/** Counts bytes sent. Each SEND carries the activation of a stage boundary, or its gradient: fp32, from every rank of the stage. */
 function cost({ model, stages, schedule }: CostInput): { sent: number } {
   const out = stages.map((layers) => model.layers[layers.at(-1) ?? -1]?.out ?? 0);
   const elements = ({ stage, op }: Action): number =>

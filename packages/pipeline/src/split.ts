@@ -2,7 +2,7 @@
 // The slowest stage sets the pace of a pipeline, so the largest stage cost is what to minimise.
 
 /**
- * Layers per stage such that the largest stage cost is least; of those, the most even one (least sum of squares);
+ * Finds the numbers of layers per stage such that the largest stage cost is least; of those, the most even one (least sum of squares);
  * of those, the one with the shorter early stages, which under 1F1B hold the most activations. Never an empty stage.
  * Throws on more stages than layers.
  */
@@ -13,7 +13,7 @@ export function splitByCost(costs: readonly number[], stages: number): number[] 
   return [...cheapest(costs, stages, square, (a, b) => a + b).counts];
 }
 
-/** The split that the user gave, `split[s]` layers in stage s. Throws, with the arithmetic, where it does not fit. */
+/** Returns the split that the user gave, `split[s]` layers in stage s. Throws, with the arithmetic, where it does not fit. */
 export function checkedSplit(split: readonly number[], layers: number, stages: number): readonly number[] {
   checkStages(layers, stages);
   const shown = `split [${split.join(", ")}]`;
@@ -25,7 +25,7 @@ export function checkedSplit(split: readonly number[], layers: number, stages: n
   return split;
 }
 
-/** `[2, 1]` to `[[0, 1], [2]]`. */
+/** Turns counts of layers into their indices: `[2, 1]` into `[[0, 1], [2]]`. */
 export function toStages(counts: readonly number[]): number[][] {
   let next = 0;
   return counts.map((count) => Array.from({ length: count }, () => next++));
@@ -42,7 +42,7 @@ interface Cut {
   readonly counts: readonly number[];
 }
 
-/** Dynamic programming over (stages, layers so far): the contiguous cut whose joined stage prices are least. */
+/** Finds, by dynamic programming over (stages, layers so far), the contiguous cut whose joined stage prices are least. */
 function cheapest(
   costs: readonly number[],
   stages: number,

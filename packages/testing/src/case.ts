@@ -1,5 +1,6 @@
 // One check of a suite, as plain data, so that any test runner on any runtime can call it. Not a test framework.
 
+/** One check, with a name to print. */
 export interface Case {
   readonly name: string;
   /** Resolves when the check holds; rejects with what was found and what was expected. */

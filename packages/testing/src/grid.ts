@@ -4,6 +4,7 @@ import { pipeline, type ScheduleName } from "@orthant/pipeline";
 import { tensorParallel } from "@orthant/tensor-parallel";
 import { type ZeroOptions, zero } from "@orthant/zero";
 
+/** One run of the differential test: a mesh and the options of its strategies. */
 export interface MeshCase {
   readonly pp: number;
   readonly dp: number;
@@ -12,16 +13,17 @@ export interface MeshCase {
   readonly stage: ZeroOptions["stage"];
   readonly gather?: "segment" | "step";
   readonly recompute?: boolean;
-  /** Where the ranks live: this thread by default. */
+  /** Place where the ranks live: this thread by default. */
   readonly host?: "threads";
 }
 
-/** `pp 2 dp 2 tp 2 1f1b  zero 3 step`. */
+/** Shows a case as `pp 2 dp 2 tp 2 1f1b  zero 3 step`. */
 export function showCase({ pp, dp, tp, schedule, stage, gather, recompute, host }: MeshCase): string {
   const more = [gather === "step" && gather, recompute && "recompute", host].filter((word) => !!word);
   return [`pp ${pp} dp ${dp} tp ${tp} ${schedule.padEnd(5)} zero ${stage}`, ...more].join(" ");
 }
 
+/** Lists the strategies of a case: tensor parallelism, pipeline, ZeRO, in this order. */
 export const strategiesOf = ({ schedule, stage, gather = "segment" }: MeshCase, micros: number): Strategy[] => [
   tensorParallel(),
   pipeline({ schedule, micros }),
@@ -30,12 +32,12 @@ export const strategiesOf = ({ schedule, stage, gather = "segment" }: MeshCase, 
 
 const meshes = [1, 2, 4].flatMap((pp) => [1, 2, 3].flatMap((dp) => [1, 2].map((tp) => ({ pp, dp, tp }))));
 
-/** {pp 1, 2, 4} x {dp 1, 2, 3} x {tp 1, 2} x {gpipe, 1f1b} x {zero 0, 3}: 72. */
+/** Product of {pp 1, 2, 4} x {dp 1, 2, 3} x {tp 1, 2} x {gpipe, 1f1b} x {zero 0, 3}: 72 cases. */
 export const grid: readonly MeshCase[] = meshes.flatMap((mesh) =>
   (["gpipe", "1f1b"] as const).flatMap((schedule) => ([0, 3] as const).map((stage) => ({ ...mesh, schedule, stage }))),
 );
 
-/** Fewer cases that still hold every pair of settings: each one kept has a pair that those before it lack. */
+/** Picks fewer cases that still hold every pair of settings: each one kept has a pair that those before it lack. */
 export function pairwise(cases: readonly MeshCase[]): MeshCase[] {
   const seen = new Set<string>();
   return cases.filter((at) => {
@@ -47,7 +49,7 @@ export function pairwise(cases: readonly MeshCase[]): MeshCase[] {
   });
 }
 
-/** The same on worker threads. */
+/** Copies the cases, with ranks on worker threads. */
 export const onThreads = (cases: readonly MeshCase[]): MeshCase[] => cases.map((at) => ({ ...at, host: "threads" }));
 
 const mesh = (pp: number, dp: number, tp: number) => ({ pp, dp, tp });

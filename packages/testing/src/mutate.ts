@@ -3,7 +3,7 @@
 import type { Endpoint, Frame, Held, Layer, Model, Plan, Tape } from "@orthant/core";
 import { ranksAlong } from "@orthant/core";
 
-/** One call of one group: the key it has on the wire, and the group's first rank. */
+/** Record of one call of one group: the key it has on the wire, and the group's first rank. */
 export interface Call {
   readonly key: string;
   readonly group: number;
@@ -11,7 +11,7 @@ export interface Call {
 
 export const showCall = ({ key, group }: Call): string => `${key}, group of rank ${group}`;
 
-/** First rank of the group that `rank` speaks in under `key`; a key opens with its axis. */
+/** Finds the first rank of the group that `rank` speaks in under `key`; a key opens with its axis. */
 function groupOf({ mesh }: Plan, rank: number, key: string): number {
   const axis = key.slice(0, key.indexOf("."));
   return axis in mesh ? ranksAlong(mesh, rank, axis)[0]! : 0;
@@ -31,7 +31,7 @@ export function recorder(plan: Plan): { wrap: (inner: Endpoint) => Endpoint; cal
   return { wrap, calls: () => [...seen.values()] };
 }
 
-/** Every member of `call` receives zeros instead of what the others sent. Hand it to `memory({ wrap })`. */
+/** Wraps endpoints so that each member of `call` receives zeros instead of what the others sent. Hand it to `memory({ wrap })`. */
 export const without =
   (plan: Plan, call: Call) =>
   (inner: Endpoint): Endpoint => ({
@@ -44,7 +44,7 @@ export const without =
 
 const silent = (frame: Frame): Frame => ({ ...frame, data: new Uint8Array(frame.data.length) });
 
-/** One `enter` or `leave` of a model: of layer `layer`, the `nth` of its kind, from 0. */
+/** Place of one `enter` or `leave` of a model: of layer `layer`, the `nth` of its kind, from 0. */
 export interface Crossing {
   readonly kind: "enter" | "leave";
   readonly layer: number;
@@ -53,7 +53,7 @@ export interface Crossing {
 
 export const showCrossing = ({ kind, layer, nth }: Crossing): string => `${kind} ${nth} of layer ${layer}`;
 
-/** A tape that calls `visit` before each enter and leave, and passes by where it returns true. */
+/** Wraps a tape: calls `visit` before each enter and leave, and passes by where it returns true. */
 const bypassing = (tape: Tape, visit: (kind: Crossing["kind"]) => boolean): Tape => ({
   local: (segment, at, ...xs) => tape.local(segment, at, ...xs),
   move: (axis, transition, x, dim) => tape.move(axis, transition, x, dim),
@@ -72,11 +72,11 @@ function rewired(layer: Layer, at: number, passBy: (crossing: Crossing) => boole
   return { ...layer, forward };
 }
 
-/** The model with one crossing forced out, as a cast would. */
+/** Copies the model with one crossing forced out, as a cast would. */
 export const withoutCrossing = (model: Model, out: Crossing): Model =>
   rewire(model, (crossing) => showCrossing(crossing) === showCrossing(out));
 
-/** The model unchanged but for `passBy`, which is told every crossing and takes out those it returns true for. */
+/** Copies the model, unchanged but for `passBy`, which is told every crossing and takes out those it returns true for. */
 export const rewire = (model: Model, passBy: (crossing: Crossing) => boolean): Model => ({
   ...model,
   layers: model.layers.map((layer, at) => rewired(layer, at, passBy)),

@@ -19,15 +19,16 @@ import {
 import { type Observed, observe } from "./observe.ts";
 import { tinyGpt, tinySequences } from "./tiny.ts";
 
+/** One thing broken on purpose, and what came of it. */
 export interface Mutation {
   readonly name: string;
-  /** Whether the comparison failed, as it must. */
+  /** True where the comparison failed, as it must. */
   readonly caught: boolean;
 }
 
 const sizes = { layers: 2, width: 4, context: 4, vocab: 6 } as const;
 
-/** 2 steps: the calls of the second are dropped, as biases are zero before the first update. */
+/** Options of 2 steps on one device: the calls of the second are dropped, as biases are zero before the first update. */
 const alone = (): TrainOptions => ({
   model: tinyGpt(sizes),
   data: tinySequences(sizes),
@@ -43,13 +44,13 @@ const spread = (dp: ZeroOptions): TrainOptions => ({
   strategies: [tensorParallel(), pipeline({ schedule: "1f1b", micros: 2 }), zero(dp)],
 });
 
-/** Whether a run differs from one device; a run that ends with an error differs. */
+/** Tells whether a run differs from one device; a run that ends with an error differs. */
 async function differs(options: TrainOptions, expected: Observed): Promise<boolean> {
   const found = await observe(options).catch(() => undefined);
   return !found || toleranceFailures(errorsBetween(found, expected), 1e-5, false).length > 0;
 }
 
-/** Every call of the second step of a 2 x 2 x 2 mesh. */
+/** Lists every call of the second step of a 2 x 2 x 2 mesh. */
 export async function callsOfAStep(dp: ZeroOptions): Promise<Call[]> {
   const options = spread(dp);
   const { wrap, calls } = recorder(await plan(options));
@@ -70,7 +71,7 @@ export async function dropEach(dp: ZeroOptions, calls: readonly Call[]): Promise
   return mutations;
 }
 
-/** Every enter and leave of a model. */
+/** Lists every enter and leave of a model. */
 export async function crossingsOf(model: Model): Promise<Crossing[]> {
   const seen = new Map<string, Crossing>();
   const note = (crossing: Crossing) => !seen.set(showCrossing(crossing), crossing);

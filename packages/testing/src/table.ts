@@ -4,6 +4,7 @@ import type { Row } from "./differential.ts";
 const error = (value: number | undefined): string => (value?.toExponential(1) ?? "-").padStart(8);
 const axes = ["dp", "tp", "pp"] as const;
 
+/** Heading of the lines that `showRow` writes. */
 export const tableHead = [
   "case".padEnd(44),
   "ranks",
@@ -14,7 +15,7 @@ export const tableHead = [
   "    ms",
 ].join("  ");
 
-/** One line a row; a failed one is followed by what failed. */
+/** Shows one row in one line; a failed one is followed by what failed. */
 export function showRow({ name, ranks, loss, gradient, parameter, bytes, ms, failures }: Row): string {
   const sent = axes.map((axis) => `${bytes[axis] ?? 0}`.padStart(10));
   const line = [
@@ -27,7 +28,7 @@ export function showRow({ name, ranks, loss, gradient, parameter, bytes, ms, fai
   return [line, ...failures.map((failure) => `  FAIL ${failure}`)].join("\n");
 }
 
-/** The worst of each error, over all rows. */
+/** Shows the worst of each error, over all rows. */
 export function showWorst(rows: readonly Row[]): string {
   const worst = (["loss", "gradient", "parameter"] as const).map((kind) => {
     const row = rows.reduce((a, b) => ((b[kind] ?? 0) > (a[kind] ?? 0) ? b : a));
@@ -36,5 +37,6 @@ export function showWorst(rows: readonly Row[]): string {
   return `worst of ${rows.length}: ${worst.join(", ")}`;
 }
 
+/** Shows heading, rows and the worst errors, a line each. */
 export const showTable = (rows: readonly Row[]): string =>
   [tableHead, ...rows.map(showRow), showWorst(rows)].join("\n");

@@ -2,9 +2,10 @@
 import { type Data, type Init, type Layer, randomKey, uniformInt } from "@orthant/core";
 import { gpt, type LanguageModel } from "@orthant/nn";
 
+/** Sizes of the model that the suites train. */
 export const tiny = { layers: 4, width: 8, heads: 2, context: 6, vocab: 12 } as const;
 
-/** GPT-2's deviation suits wide models: at this width it leaves query and key gradients that are mostly rounding. */
+/** Multiplies the deviation by 10. GPT-2's suits wide models: at this width it leaves query and key gradients that are mostly rounding. */
 const scaled = (init: Init): Init => (init.kind === "normal" ? { ...init, std: 10 * init.std } : init);
 
 const louder = (layer: Layer): Layer => ({
@@ -12,7 +13,7 @@ const louder = (layer: Layer): Layer => ({
   params: layer.params.map((p) => ({ ...p, init: scaled(p.init) })),
 });
 
-/** 4 blocks by default; `over` replaces single sizes. First values are large enough for every gradient to matter. */
+/** GPT of `tiny` sizes; `over` replaces single sizes. First values are large enough for every gradient to matter. */
 export function tinyGpt(over: Partial<Record<keyof typeof tiny, number>> = {}): LanguageModel {
   const model = gpt({ ...tiny, ...over });
   return { ...model, layers: model.layers.map(louder) };

@@ -5,14 +5,14 @@ import type { Frame } from "@orthant/core";
 /** Scatters integers; not for cryptography. */
 export const hash = (n: number): number => (Math.imul(n ^ (n >>> 15), 0x9e3779b1) ^ (n << 7)) >>> 1;
 
-/** The same list in an order that depends on `seed`. */
+/** Copies the list in an order that depends on `seed`. */
 export const shuffled = <T>(list: readonly T[], seed: number): T[] =>
   list
     .map((value, i) => ({ value, at: hash(hash(i + seed * 7919)) }))
     .sort((a, b) => a.at - b.at)
     .map(({ value }) => value);
 
-/** `length` bytes that depend on `seed`. */
+/** Makes `length` bytes that depend on `seed`. */
 export function bytes(seed: number, length: number): Frame {
   const words = new Uint32Array(Math.ceil(length / 4));
   for (let i = 0; i < words.length; i++) words[i] = Math.imul(i + 1, 0x9e3779b1) ^ Math.imul(seed + 1, 0x85ebca6b);
@@ -23,7 +23,7 @@ export function equal(found: unknown, expected: unknown, what: string): void {
   if (found !== expected) throw new Error(`${what}: found ${found}, expected ${expected}`);
 }
 
-/** Throws at the first difference. */
+/** Throws at the first byte that differs; `what` names the bytes. */
 export function same(found: Frame, expected: Frame, what = "frame"): void {
   equal(found.dtype, expected.dtype, `${what}: dtype`);
   equal(`${found.shape}`, `${expected.shape}`, `${what}: shape`);

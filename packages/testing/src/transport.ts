@@ -11,12 +11,12 @@ export type OpenTransport = (
 
 type Check = (ranks: readonly Endpoint[]) => Promise<void>;
 
-/** ms that one case may take. */
+/** Most milliseconds that one case may take. */
 const patience = 60_000;
-/** Larger than any ring, and beyond the credit of a frame or two. */
+/** Bytes of a frame larger than any ring, and beyond the credit of a frame or two. */
 const large = 40 * 2 ** 20;
 
-/** The conformance suite: one case a promise of `Endpoint`. */
+/** Lists the conformance suite of a transport: one case a promise of `Endpoint`. */
 export const testTransport = (open: OpenTransport): Case[] => [
   ...[1, 2, 3, 4].map((size) => toCase(open, size, `all pairs of ${size}`, allPairs)),
   ...Object.entries(oneRank).map(([name, check]) => toCase(open, 1, name, check)),

@@ -4,7 +4,7 @@ import { tinyGpt } from "../src/index.ts";
 import type { Call } from "../src/mutate.ts";
 import { bypassEach, callsOfAStep, crossingsOf, dropEach } from "../src/mutations.ts";
 
-/** `dp.all-gather`. */
+/** Names the collective of a call: `dp.all-gather`. */
 const kindOf = ({ key }: Call) => key.split(" ")[0]!;
 const kindsOf = (calls: readonly Call[]) => [...new Set(calls.map(kindOf))].toSorted();
 

@@ -6,10 +6,10 @@ import type { TrainOptions } from "../plan/options.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { StepReport } from "../rank/events.ts";
 
-/** Elements of all parameters: Psi. */
+/** Counts the elements of all parameters: Psi. */
 export const countParams = ({ specs }: Plan): number => specs.reduce((sum, { shape }) => sum + elements(shape), 0);
 
-/** The first line: what was planned. */
+/** Makes the first line: what was planned. */
 export function describeRun({ model, data, strategies = [], optimizer, steps, seed = 0 }: TrainOptions, plan: Plan) {
   const { mesh, batch, micros, sent, simulation } = plan;
   return {
@@ -30,7 +30,7 @@ export function describeRun({ model, data, strategies = [], optimizer, steps, se
   };
 }
 
-/** The line of one step. `tokens` of a step, over the whole mesh. */
+/** Makes the line of one step. `tokens` counts those of a step, over the whole mesh. */
 export const describeStep = ({ step, loss, norm, lr, ms, held }: StepReport, tokens: number) => ({
   step,
   loss,

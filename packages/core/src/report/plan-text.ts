@@ -82,7 +82,7 @@ export function compress(names: readonly string[]): string {
 const successor = (name: string): string | undefined =>
   /\d$/.test(name) ? name.replace(/\d+$/, (digits) => `${Number(digits) + 1}`) : undefined;
 
-/** A row for each parameter, over all layers where it has the same shape and cuts. */
+/** Writes a row for each parameter, over all layers where it has the same shape and cuts. */
 function shards({ specs, mesh, model }: Plan): string {
   const rows = new Map<string, { readonly row: readonly string[]; readonly layers: string[] }>();
   for (const spec of specs) {
@@ -117,7 +117,7 @@ function sent({ sent, ranks }: Plan, options: TrainOptions | undefined): string 
   return table(["axis", "strategy", "all ranks", "per rank"], rows, ["all ranks", "per rank"]);
 }
 
-/** Idle share of a step; and what it were with equal stages, by the formula of GPipe (Huang et al., 2019) where that holds. */
+/** Shows the idle share of a step, and that of equal stages; with the formula of GPipe (Huang et al., 2019) where it holds. */
 function bubble({ schedule, micros: m, simulation }: Plan): string {
   const p = schedule.length;
   const planned = `${showPercent(simulation.bubble)}  by the operations of each stage`;

@@ -3,19 +3,19 @@
 import type { StepReport } from "../rank/events.ts";
 import { showBytes, showCount, showSeconds } from "./units.ts";
 
-/** Where the line goes: `process.stdout`, or whatever else takes text. */
+/** Place where the line goes: `process.stdout`, or whatever else takes text. */
 export interface Output {
   readonly isTTY?: boolean;
   readonly columns?: number;
   write(text: string): unknown;
 }
 
-/** What the line says. */
+/** State of a run, as the line says it. */
 export interface Progress {
-  /** Steps done, and in all. */
+  /** Steps done, of `steps` in all. */
   readonly done: number;
   readonly steps: number;
-  /** Per token. */
+  /** Loss per token of the last step. */
   readonly loss: number;
   readonly tokensPerSecond: number;
   readonly secondsLeft: number;
@@ -25,6 +25,7 @@ export interface Progress {
 
 const BAR = 20;
 
+/** Draws `[#####---------------]`, `width` characters within the brackets; `fraction` from 0 to 1. */
 export const bar = (fraction: number, width = BAR): string => {
   const filled = Math.round(Math.min(1, Math.max(0, fraction)) * width);
   return `[${"#".repeat(filled)}${"-".repeat(width - filled)}]`;
@@ -38,10 +39,10 @@ const fields = ({ done, steps, loss, tokensPerSecond, secondsLeft, held }: Progr
   `${showBytes(held)}/rank`,
 ];
 
-/** `step 80/200  loss 2.913  18.2k tok/s  0:41 left  38.1 MiB/rank`. */
+/** Shows the state as `step 80/200  loss 2.913  18.2k tok/s  0:41 left  38.1 MiB/rank`. */
 export const showPlain = (state: Progress): string => fields(state).join("  ");
 
-/** The plain line behind a bar, in at most `columns` characters: first the bar shrinks and goes, then fields from the right. */
+/** Shows the plain line behind a bar, in at most `columns` characters: first the bar shrinks and goes, then fields from the right. */
 export function showLine(state: Progress, columns: number): string {
   const texts = fields(state);
   const whole = texts.join("  ");
@@ -51,7 +52,7 @@ export function showLine(state: Progress, columns: number): string {
   return texts.join("  ").slice(0, Math.max(0, columns));
 }
 
-/** Mean milliseconds a step, over the last `window` steps: takes a step's, gives the mean. */
+/** Averages milliseconds a step over the last `window` steps: the function takes a step's and returns the mean. */
 export function movingMean(window: number): (ms: number) => number {
   const recent: number[] = [];
   return (ms) => {
@@ -61,26 +62,27 @@ export function movingMean(window: number): (ms: number) => number {
   };
 }
 
+/** What `progress` needs to know of a run. */
 export interface ProgressOptions {
   readonly steps: number;
   /** Tokens of a step, over the whole mesh. */
   readonly tokens: number;
   readonly out: Output;
-  /** Milliseconds, on any clock. */
+  /** Clock in milliseconds, from any start; `performance.now` by default. */
   readonly now?: () => number;
 }
 
-/** Width of the terminal that shows `out`; undefined where none does. `orthant run` leaves its own, as it stands between. */
+/** Finds the width of the terminal that shows `out`; undefined where none does. `orthant run` leaves its own, as it stands between. */
 function columnsOf(out: Output): number | undefined {
   const left = (globalThis as { readonly [name: symbol]: unknown })[Symbol.for("orthant.columns")];
   return typeof left === "number" ? left : out.isTTY ? (out.columns ?? 80) : undefined;
 }
 
-/** Steps that speed is averaged over: the first ones, slow with compilation, are soon forgotten. */
+/** Number of steps that speed is averaged over: the first ones, slow with compilation, are soon forgotten. */
 const WINDOW = 20;
-/** Milliseconds between redraws. */
+/** Least milliseconds between redraws. */
 const REDRAW = 100;
-/** Plain lines of a run, beside the first and the last. */
+/** Number of plain lines in a run, beside the first and the last. */
 const LINES = 20;
 
 /** Shows each step it is told, or as many as are worth it. `close` shows the last one and ends the line; call it any number of times. */

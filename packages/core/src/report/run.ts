@@ -9,16 +9,19 @@ import { metrics } from "./metrics.ts";
 import { type Output, progress } from "./progress.ts";
 import { trace } from "./trace.ts";
 
+/** What `openRun` needs to know of a run. */
 export interface RunOptions {
   readonly options: TrainOptions;
   readonly plan: Plan;
+  /** Where the line of progress goes. */
   readonly out: Output;
   /** Folder of all runs: `runs` by default. */
   readonly root?: string;
 }
 
+/** A run whose files are open. */
 export interface Run {
-  /** For the ranks. Holds only what someone wants to hear. */
+  /** What the ranks call as they go: only what a file or the line of progress wants to hear. */
   readonly events: RankEvents;
   /** Folder of the files; undefined where `run` is false. */
   readonly dir: string | undefined;
@@ -26,7 +29,7 @@ export interface Run {
   close(): void;
 }
 
-/** Throws on a run name that is no folder name, and on one that was used before. */
+/** Makes the folder of a run and opens its files. Throws on a run name that is no folder name, and on one that was used before. */
 export function openRun({ options, plan, out, root = "runs" }: RunOptions): Run {
   const tokens = options.batch * options.data.tokens;
   const dir = options.run === false ? undefined : makeFolder(root, options.run, options.model.name);
@@ -70,7 +73,7 @@ function stampedFolder(root: string, model: string): string {
   return dir;
 }
 
-/** Whether it made the folder; false where it exists. */
+/** Makes a folder and returns true; false where it exists. */
 function makeNew(dir: string): boolean {
   try {
     mkdirSync(dir);

@@ -9,7 +9,7 @@ import { type Action, parseAction, partnerOf, stagesOf } from "../schedule/sched
 /** Steps that a trace covers: 500 steps of 8 ranks and 20 actions are 20 MB, about what a browser opens at once. */
 export const TRACED_STEPS = 500;
 
-/** One event; `ts` and `dur` in microseconds. */
+/** Event of the trace format: M names a track, X is a slice, s and f are ends of an arrow; `ts` and `dur` in microseconds. */
 export interface TraceEvent {
   readonly name: string;
   readonly ph: "M" | "X" | "s" | "f";
@@ -18,17 +18,17 @@ export interface TraceEvent {
   readonly [key: string]: unknown;
 }
 
-/** Names and order of the tracks. */
+/** Gives each rank a track, with its name and in order of ranks. */
 export const trackEvents = (plan: Plan): TraceEvent[] =>
   plan.ranks.flatMap((self): TraceEvent[] => [
     { name: "thread_name", ph: "M", pid: 0, tid: self.rank, args: { name: showRank(self) } },
     { name: "thread_sort_index", ph: "M", pid: 0, tid: self.rank, args: { sort_index: self.rank } },
   ]);
 
-/** Microseconds after `start` (milliseconds), to the nanosecond: rounding both ends keeps slices apart. */
+/** Converts to microseconds after `start` (milliseconds), to the nanosecond: rounding both ends keeps slices apart. */
 const micros = (time: number, start: number): number => Math.round((time - start) * 1e6) / 1e3;
 
-/** Names one message of a run: a SEND and its RECV have the same. A whole number, as viewers want it. */
+/** Numbers the messages of a run: a SEND and its RECV have the same. A whole number, as viewers want it. */
 function messageId(plan: Plan, step: number, rank: number, action: Action): number {
   const { stage, op, micro = 0 } = action.op.startsWith("SEND") ? action : partnerOf(action)!;
   const column = rankOf(plan.mesh, { ...plan.ranks[rank]!.coords, pp: 0 }); // SEND and RECV differ in pp alone
@@ -37,7 +37,7 @@ function messageId(plan: Plan, step: number, rank: number, action: Action): numb
   return place * plan.ranks.length + column;
 }
 
-/** The slices of one step of one rank, each with the arrow that starts or ends in it. `start` in milliseconds. */
+/** Makes the slices of one step of one rank, each with the arrow that starts or ends in it. `start` in milliseconds. */
 export function actionEvents(
   plan: Plan,
   rank: number,
@@ -59,7 +59,9 @@ export function actionEvents(
   });
 }
 
+/** A trace file that is open. */
 export interface Trace {
+  /** Appends the actions of one step of one rank. */
   actions(rank: number, step: number, actions: readonly ActionTime[]): void;
   /** Completes the JSON; call it any number of times. */
   close(): void;

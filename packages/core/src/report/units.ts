@@ -1,10 +1,10 @@
 // Numbers as a person reads them, and columns that line up. Strings only.
 
-/** Three significant digits: 9.5, 38.1, 512. */
+/** Shows three significant digits: 9.50, 38.1, 512. */
 const three = (value: number): string =>
   value >= 100 ? value.toFixed(0) : value >= 10 ? value.toFixed(1) : value.toFixed(2);
 
-/** `value` in the largest unit that keeps it at 1 or more. */
+/** Shows `value` in the largest unit that keeps it at 1 or more. */
 function scaled(value: number, base: number, units: readonly string[]): string {
   let rest = value;
   let unit = 0;
@@ -15,13 +15,13 @@ function scaled(value: number, base: number, units: readonly string[]): string {
   return `${unit === 0 ? Math.round(rest) : three(rest)}${units[unit]}`;
 }
 
-/** `38.1 MiB`. */
+/** Shows bytes as `38.1 MiB`. */
 export const showBytes = (bytes: number): string => scaled(bytes, 1024, [" B", " KiB", " MiB", " GiB", " TiB"]);
 
-/** `18.2k`. */
+/** Shows a count as `18.2k`. */
 export const showCount = (count: number): string => scaled(count, 1000, ["", "k", "M", "G", "T"]);
 
-/** `0:41`, `1:02:05`. */
+/** Shows seconds as `0:41` or `1:02:05`, rounded to whole ones. */
 export function showSeconds(seconds: number): string {
   const whole = Math.max(0, Math.round(seconds));
   const pad = (n: number) => String(n).padStart(2, "0");
@@ -29,10 +29,10 @@ export function showSeconds(seconds: number): string {
   return h ? `${h}:${pad(m)}:${pad(s)}` : `${m}:${pad(s)}`;
 }
 
-/** `12.5 %`. */
+/** Shows a fraction, 0 to 1, as `12.5 %`. */
 export const showPercent = (fraction: number): string => `${(100 * fraction).toFixed(1)} %`;
 
-/** Rows under a heading, columns two spaces apart; those named in `right` end flush, the others start flush. */
+/** Lays out rows under a heading, columns two spaces apart; those named in `right` end flush, the others start flush. */
 export function table(
   heading: readonly string[],
   rows: readonly (readonly string[])[],

@@ -2,7 +2,10 @@
 // Messages are named, so a RECV stands just before its consumer and a SEND just after its producer.
 import { type Action, rankOfStage, type Schedule, stagesOf } from "@orthant/core";
 
-/** Adds SEND and RECV around each F and B, and nothing around W, which no neighbour waits for; none where a neighbour stage is on the same rank, or is not there. */
+/**
+ * Adds SEND and RECV around each F and B; none where a neighbour stage is on the same rank, or is not there. Adds none
+ * around W, which no neighbour waits for.
+ */
 export function withSendRecv(schedule: Schedule): Schedule {
   const ranks = Array.from({ length: stagesOf(schedule) }, (_, stage) => rankOfStage(schedule, stage));
   return schedule.map((actions, rank) => {
