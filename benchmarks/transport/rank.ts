@@ -1,7 +1,8 @@
 // One process of the benchmark over NATS: a rank of the transport, or one of plain publish and subscribe, told case by case
 // what to do. Rank 0 takes the time, from when all begin to when all are done. Results are checked.
 import { once } from "node:events";
-import { allGather, allReduce, type Members } from "../../packages/core/src/group/collectives.ts";
+import { allGather, allReduce } from "../../packages/core/src/group/collectives.ts";
+import type { Members } from "../../packages/core/src/group/vectors.ts";
 import { openNats } from "../../packages/transport-nats/src/open.ts";
 import { Raw } from "./raw.ts";
 

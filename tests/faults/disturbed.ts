@@ -56,13 +56,14 @@ export function ballasted(inner: Endpoint, { rank, frames, bytes }: NonNullable<
       }
     console.log(`ballast ${frames * (inner.size - 1) * bytes} bytes`);
   };
-  let done = Promise.resolve();
+  let done: Promise<void> | undefined;
   return {
     ...inner,
     send(to, key, frame) {
-      if (key === endOf(2)) done = inner.rank === rank ? take() : give();
+      if (key === endOf(2)) done ??= inner.rank === rank ? take() : give();
       return inner.send(to, key, frame);
     },
-    close: (failure) => (failure === undefined ? done.then(() => inner.close()) : inner.close(failure)),
+    close: (failure) =>
+      failure === undefined ? (done ?? Promise.resolve()).then(() => inner.close()) : inner.close(failure),
   };
 }

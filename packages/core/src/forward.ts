@@ -1,7 +1,7 @@
 // A whole model on one device, forward only: for sampling and evaluation.
 import * as tf from "@tensorflow/tfjs";
 import { useDevice } from "./devices/index.ts";
-import { Group } from "./group/group.ts";
+import { directGroup } from "./group/direct.ts";
 import { Meter } from "./meter.ts";
 import type { Model } from "./model/model.ts";
 import type { Held } from "./model/placement.ts";
@@ -46,7 +46,7 @@ export async function forward(model: Model, weights: Weights, device?: Device): 
   const meter = new Meter();
   const store = localStore(dealt, meter);
   const [alone] = memory(1);
-  const group = (axis: string) => new Group(axis, alone!, [0]);
+  const group = (axis: string) => directGroup(axis, alone!, [0]);
   const run = async ({ values, shape, dtype }: ForwardInput) => {
     const x = tf.tensor(values, [...shape], dtype);
     const tape = new GradTape({ vjp: forwardOnly, store, group, meter, at: "forward" });

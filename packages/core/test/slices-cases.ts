@@ -1,7 +1,8 @@
 // Collectives of vectors that travel in many slices, two at a time, over any transport, as plain cases.
 import { equal } from "node:assert/strict";
 import type { Case, OpenTransport } from "@orthant/testing";
-import { allGather, allReduce, type Members, reduceScatter } from "../src/group/collectives.ts";
+import { allGather, allReduce, reduceScatter } from "../src/group/collectives.ts";
+import type { Members } from "../src/group/vectors.ts";
 
 const sizes = [5, 2 ** 21 + 3, 0, 2 ** 20 + 1];
 

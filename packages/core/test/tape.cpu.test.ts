@@ -2,8 +2,8 @@
 import * as tf from "@tensorflow/tfjs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import {
+  directGroup,
   GradTape,
-  Group,
   type Held,
   localStore,
   Meter,
@@ -39,7 +39,7 @@ const input = () => tf.tensor2d([1, 2, 3, -1, 0, 2], [2, 3]);
 function member(transport: ReturnType<typeof memory>[number], vjp = rebind) {
   const meter = new Meter();
   const store = localStore([{ spec, shape: [3, 3], values: weights(transport.rank) }], meter);
-  const group = new Group(
+  const group = directGroup(
     "tp",
     transport,
     Array.from({ length: transport.size }, (_, i) => i),

@@ -1,6 +1,7 @@
 // What every transport must do, as plain cases for any test runner. Not a benchmark.
 // `testTransport(async (size) => ({ transports: memory(size), close: async () => {} }))`
-import type { Endpoint, Frame, WireType } from "@orthant/core";
+import type { Endpoint, Frame } from "@orthant/core";
+import { type DTypeName, elementBytes } from "@orthant/core/transport-kit";
 import type { Case } from "./case.ts";
 import { bytes, equal, hash, refused, same, shuffled, within } from "./transport-checks.ts";
 
@@ -73,8 +74,7 @@ const twoRanks: Record<string, Check> = {
     for (const size of [0, 1, 3, 7, 9, 1023, 65_537, 1_048_577, large + 5]) await echo(a!, b!, bytes(size, size));
   },
   "carries every dtype, and scalars": async ([a, b]) => {
-    const sizes: Record<WireType, number> = { float32: 4, float64: 8, int32: 4, uint8: 1 };
-    for (const [dtype, size] of Object.entries(sizes) as [WireType, number][])
+    for (const [dtype, size] of Object.entries(elementBytes) as [DTypeName, number][])
       for (const shape of [[], [1], [3, 5], [2, 0, 4]])
         await echo(a!, b!, {
           dtype,

@@ -1,7 +1,7 @@
 // One part of a tensor frame, as bytes on the wire: two Uint32 (length and CRC-32 of the header), a msgpack header, zeros
 // up to a multiple of 8, raw little-endian elements. Pure: knows no server, no credit, no order.
 import { crc32 } from "node:zlib";
-import type { WireType } from "@orthant/core";
+import { type DTypeName, elementBytes } from "@orthant/core/transport-kit";
 import type { Packr } from "msgpackr";
 import { newPackr, unpack } from "./packed.ts";
 
@@ -15,9 +15,9 @@ export interface PartHeader {
   readonly seq: number;
   readonly from: number;
   readonly key: string;
-  readonly dtype: WireType;
+  readonly dtype: DTypeName;
   /** Of the elements on the wire: today the dtype, nothing else. */
-  readonly wire: WireType;
+  readonly wire: DTypeName;
   readonly shape: readonly number[];
   readonly part: number;
   readonly parts: number;
@@ -41,8 +41,6 @@ export const maxKey = 1024;
 const maxDims = 16;
 const prefixBytes = 8;
 const maxHeader = 4096;
-
-const elementBytes: Readonly<Record<string, number>> = { float32: 4, float64: 8, int32: 4, uint8: 1 };
 
 /** Bytes to leave for the header before a part's data; a multiple of 8. */
 export const headerRoom = ({ key, shape }: Pick<PartHeader, "key" | "shape">): number =>
@@ -121,7 +119,7 @@ function toPart(fields: unknown, data: Uint8Array): Part {
 
 /** Bytes of the whole frame. */
 export const frameBytes = ({ dtype, shape }: Pick<PartHeader, "dtype" | "shape">): number =>
-  shape.reduce((n, dim) => n * dim, elementBytes[dtype] as number);
+  shape.reduce((n, dim) => n * dim, elementBytes[dtype]);
 
 function checkLengths({ part, parts, data, ...head }: Part, { maxFrame }: FrameLimits): void {
   const total = frameBytes(head);

@@ -6,7 +6,7 @@ export function allReduced(inner: ParamStore, group: Group): ParamStore {
   const reductions = new Reductions();
   const reduce = async (names: readonly string[], at: string) => {
     if (!names.length) return;
-    inner.addGrads(names, await group.allReduceAll(inner.takeGrads(names), `${at} ${names[0]}`));
+    inner.addGrads(names, await group.allReduce(inner.takeGrads(names), `${at} ${names[0]}`));
   };
   return {
     meter: inner.meter,

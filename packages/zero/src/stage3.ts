@@ -43,9 +43,10 @@ class ShardedStore implements ParamStore {
 
   #gather(names: readonly string[], at: string): void {
     const shapes = names.map((name) => this.#shapes.get(name)!);
-    const wholes = this.#inner
-      .acquire(names, at)
-      .then((chunks) => this.#group.allGatherAll(chunks, shapes, `${at} ${names[0]} #${this.#calls++}`));
+    const wholes = this.#inner.acquire(names, at).then((chunks) => {
+      const lent = chunks.map((part) => part.clone());
+      return this.#group.allGather(lent, shapes, `${at} ${names[0]} #${this.#calls++}`);
+    });
     names.forEach((name, i) => {
       const bytes = this.#group.size > 1 ? 4 * elements(shapes[i]!) : 0; // alone, the chunk is the whole
       this.meter.add("params", bytes);
@@ -76,7 +77,7 @@ class ShardedStore implements ParamStore {
   async #reduce(names: readonly string[], at: string): Promise<void> {
     if (!names.length) return;
     const whole = this.#grads.take(names);
-    this.#inner.addGrads(names, await this.#group.reduceScatterAll(whole, `${at} ${names[0]}`));
+    this.#inner.addGrads(names, await this.#group.reduceScatter(whole, `${at} ${names[0]}`));
   }
 
   owned = () => this.#inner.owned();

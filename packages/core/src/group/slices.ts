@@ -1,18 +1,20 @@
 // How vectors are cut: into a chunk for each member, and what is large into slices (as in NCCL), so that a receiver sums or
 // places one while the next is on its way.
 import { chunk } from "../params/params.ts";
+import { concat, type Vector } from "./vectors.ts";
 
 export interface Slice {
   /** Elements before it, and before its end. */
   readonly from: number;
   readonly to: number;
-  /** Of the key. */
+  /** What the key ends with. */
   readonly suffix: string;
 }
 
 /** Elements: with their headers four messages of 1 MiB, which take longer to place than to wake for, and stay in caches. */
 const sliceSize = 2 ** 20 - 2 ** 10;
 
+/** Cuts `length` elements into slices; one, with no suffix, where that suffices. */
 export function slices(length: number): Slice[] {
   const count = Math.max(1, Math.ceil(length / sliceSize));
   return Array.from({ length: count }, (_, i) => ({
@@ -22,20 +24,17 @@ export function slices(length: number): Slice[] {
   }));
 }
 
-/** Elements of all. */
-export const lengthOf = (vectors: readonly Float32Array[]): number =>
-  vectors.reduce((sum, { length }) => sum + length, 0);
-
 /** Member i's chunk of each vector, in the same memory. */
-export const chunksOf = (vectors: readonly Float32Array[], members: number, i: number): Float32Array[] =>
-  vectors.map((vector) => vector.subarray(...chunk(vector.length, members, i)));
+export const chunksOf = <V extends Vector>(vectors: readonly V[], members: number, i: number): V[] =>
+  vectors.map((vector) => vector.subarray(...chunk(vector.length, members, i)) as V);
 
-/** Copies `values` into the vectors, read as one, from element `begin` on. */
-export function place(vectors: readonly Float32Array[], values: Float32Array, begin: number): void {
-  let before = -begin;
-  for (const vector of vectors) {
-    const part = values.subarray(Math.max(0, before), Math.max(0, before + vector.length));
-    if (part.length > 0) vector.set(part, Math.max(0, -before));
-    before += vector.length;
-  }
-}
+/** What each member gets of the vectors, by member. */
+export const partsOf = <V extends Vector>(vectors: readonly V[], members: number): V[] =>
+  Array.from({ length: members }, (_, i) => concat(chunksOf(vectors, members, i)));
+
+/** Elements of member i's chunks of vectors of `sizes`. */
+export const chunkSize = (sizes: readonly number[], members: number, i: number): number =>
+  sizes.reduce((sum, size) => {
+    const [from, to] = chunk(size, members, i);
+    return sum + to - from;
+  }, 0);

@@ -1,6 +1,6 @@
 // One thread's share of a run: its ranks to their end, and what they leave behind brought to rank 0, whose process writes
 // the files and goes on with the user's script. Between processes that goes over the run's own endpoint.
-import { toFrame, toVector } from "../group/collectives.ts";
+import { toFrame, toVector } from "../group/vectors.ts";
 import type { ActionTime, Outcome, RankEvents } from "../rank/events.ts";
 import { runRank } from "../rank/rank.ts";
 import type { Endpoint, Frame } from "../transports/endpoint.ts";

@@ -1,14 +1,17 @@
-// What all ranks must agree on at the end of a step, in one small exchange: loss, gradient norm, memory, whether to stop.
-// Sums run in the order of parameters, then ranks, so their bits do not depend on pipeline, schedule or ZeRO stage.
-import { gather, type Members } from "../group/collectives.ts";
-import type { Plan } from "../plan/plan.ts";
+// What all ranks must agree on at the end of a step: loss, gradient norm, memory, whether to stop. Reports go up a tree, one
+// verdict comes down: a rank sends at most 1 + log2 N messages. Sums run in the order of parameters, then ranks, so their bits
+// do not depend on pipeline, schedule or ZeRO stage.
+import { broadcast, gatherToFirst } from "../group/tree.ts";
+import { cut, type Members } from "../group/vectors.ts";
+import type { Plan, RankPlan } from "../plan/plan.ts";
+import { messageKey, world } from "../transports/key.ts";
 
 /** One rank's part. */
 export interface Report {
   readonly stop: boolean;
   /** Most bytes held so far. */
   readonly held: number;
-  /** By position in the rank's parameters: sum of squares of the gradient elements that this rank counts. */
+  /** Sum of squares of the gradient elements that this rank counts, by position in the rank's parameters. */
   readonly squares: readonly number[];
   /** Loss sum of each micro; zeros where another rank reports it. */
   readonly losses: readonly number[];
@@ -24,28 +27,47 @@ export interface Verdict {
   readonly loss: number;
 }
 
+/** A rank's report, read again by the first. */
+interface Heard {
+  readonly rank: RankPlan;
+  readonly numbers: Float64Array;
+}
+
 /** Flag and bytes, before the squares. */
 const HEAD = 2;
 
-/** Exchanges reports; every rank returns the same verdict. */
+/** Exchanges reports among `members`; every one returns the same verdict. */
 export async function agree(members: Members, plan: Plan, mine: Report, at: string): Promise<Verdict> {
-  const vector = Float64Array.from([mine.stop ? 1 : 0, mine.held, ...mine.squares, ...mine.losses]);
-  const all = await gather(members, vector, `world.control ${at}`);
-  return {
-    stop: all.some((report) => report[0] === 1),
-    held: Math.max(...all.map((report) => report[1]!)),
-    norm: Math.sqrt(sumSquares(plan, all)),
-    loss: all.reduce((sum, report) => report.subarray(-plan.micros).reduce((s, loss) => s + loss, sum), 0),
-  };
+  const key = messageKey(world, "control", at);
+  const report = Float64Array.from([mine.stop ? 1 : 0, mine.held, ...mine.squares, ...mine.losses]);
+  const all = await gatherToFirst(members, report, key);
+  const verdict = all && Float64Array.from(judge(plan, heard(members, plan, all)));
+  const [stop, held, norm, loss] = (await broadcast(members, verdict, key)) as unknown as VerdictNumbers;
+  return { stop: stop === 1, held, norm, loss };
 }
 
-function sumSquares(plan: Plan, all: readonly Float64Array[]): number {
-  const at = plan.ranks.map(({ params }) => new Map(params.map(({ name }, i) => [name, HEAD + i])));
+type VerdictNumbers = [stop: number, held: number, norm: number, loss: number];
+
+function heard({ ranks }: Members, plan: Plan, all: Float64Array): Heard[] {
+  const sizes = ranks.map((rank) => HEAD + plan.ranks[rank]!.params.length + plan.micros);
+  return cut(all, sizes).map((numbers, i) => ({ rank: plan.ranks[ranks[i]!]!, numbers }));
+}
+
+function judge(plan: Plan, reports: readonly Heard[]): VerdictNumbers {
+  const stop = reports.some(({ numbers }) => numbers[0] === 1) ? 1 : 0;
+  const held = reports.reduce((most, { numbers }) => Math.max(most, numbers[1]!), 0);
+  const losses = reports.map(({ numbers }) => numbers.subarray(numbers.length - plan.micros));
+  const loss = losses.reduce((sum, micros) => micros.reduce((s, micro) => s + micro, sum), 0);
+  return [stop, held, Math.sqrt(sumSquares(plan, reports)), loss];
+}
+
+function sumSquares(plan: Plan, reports: readonly Heard[]): number {
+  const places = reports.map(({ rank }) => new Map(rank.params.map(({ name }, i) => [name, HEAD + i])));
   let sum = 0;
   for (const { name } of plan.specs)
-    for (const [rank, places] of at.entries()) {
-      const place = places.get(name);
-      if (place !== undefined) sum += all[rank]![place]!;
+    for (const [i, { numbers }] of reports.entries()) {
+      const place = places[i]!.get(name);
+      if (place !== undefined) sum += numbers[place]!;
     }
   return sum;
 }

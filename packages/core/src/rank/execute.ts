@@ -116,13 +116,8 @@ export async function execute(actions: readonly Action[], context: StepContext):
   const perform: Record<Op, (a: Action) => unknown> = {
     RECV_F: (a) => recv(a.stage - 1, `F${a.stage - 1}.${a.micro}`, `F${key(a)}`),
     RECV_B: (a) => recv(a.stage + 1, `B${a.stage + 1}.${a.micro}`, `B${key(a)}`),
-    SEND_F: (a) => void send(a.stage + 1, `F${key(a)}`, take(mail.outgoing, `F${key(a)}`)),
-    SEND_B: (a) => {
-      const dx = take(mail.outgoing, `B${key(a)}`);
-      void send(a.stage - 1, `B${key(a)}`, dx)
-        .finally(() => dx.dispose())
-        .catch(() => {});
-    },
+    SEND_F: (a) => void send(a.stage + 1, `F${key(a)}`, take(mail.outgoing, `F${key(a)}`).clone()),
+    SEND_B: (a) => void send(a.stage - 1, `B${key(a)}`, take(mail.outgoing, `B${key(a)}`)),
     F: async (a) => {
       const { loss, ...rest } = await forward(context, a, mail);
       live.set(key(a), rest);

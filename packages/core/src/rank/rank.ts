@@ -1,8 +1,9 @@
 // One rank, from its first values to its last step: what `plan` decided, done. Runs the same in a thread of its own, beside
 // other ranks, or in another process: it sees a endpoint and nothing else.
 
-import type { Members } from "../group/collectives.ts";
-import { Group } from "../group/group.ts";
+import { directGroup } from "../group/direct.ts";
+import type { Group } from "../group/group.ts";
+import type { Members } from "../group/vectors.ts";
 import { ranksAlong } from "../mesh.ts";
 import { Meter } from "../meter.ts";
 import { initialValues, localShape, type ParamSpec } from "../params/params.ts";
@@ -83,7 +84,7 @@ class Rank {
   #group = (axis: string): Group => {
     const { mesh } = this.#job.plan;
     const { rank } = this.#self;
-    const group = this.#groups.get(axis) ?? new Group(axis, this.#job.endpoint, ranksAlong(mesh, rank, axis));
+    const group = this.#groups.get(axis) ?? directGroup(axis, this.#job.endpoint, ranksAlong(mesh, rank, axis));
     this.#groups.set(axis, group);
     return group;
   };

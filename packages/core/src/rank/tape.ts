@@ -3,6 +3,7 @@
 
 import type { Tensor } from "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs";
+import { gatherDim, scatterSum } from "../group/dims.ts";
 import type { Group } from "../group/group.ts";
 import type { Meter } from "../meter.ts";
 import type { Tape } from "../model/model.ts";
@@ -36,7 +37,10 @@ const bytesOf = (t: Tensor) => t.size * tf.util.bytesPerElement(t.dtype);
 async function transfer(group: Group, transition: Transition, x: Tensor, dim: number, at: string): Promise<Tensor> {
   const op = transitions[transition];
   if (op === "identity") return x.clone();
-  return op === "allReduce" ? group.allReduce(x, at) : group[op](x, dim, at);
+  if (op === "allGather") return gatherDim(group, x.clone(), dim, at);
+  if (op === "reduceScatter") return scatterSum(group, x.clone(), dim, at);
+  const [sum] = await group.allReduce([x.clone()], at);
+  return sum!;
 }
 
 export class GradTape implements Tape {

@@ -1,14 +1,15 @@
-// A endpoint that counts the bytes it is asked to send, by mesh axis. Once per receiver, as formulas do.
+// An endpoint that counts the bytes it is asked to send, by mesh axis. Once per receiver, as formulas do.
 import type { Endpoint } from "./endpoint.ts";
+import { axisOfKey } from "./key.ts";
 
-/** Wraps `inner`; `sent` maps the axis that a key opens with (`tp.all-reduce ...`) to payload bytes. */
+/** Wraps `inner`; `sent` maps each axis that a key names to the payload bytes sent so far, once a receiver. */
 export function counted(inner: Endpoint): { endpoint: Endpoint; sent: Record<string, number> } {
   const sent: Record<string, number> = {};
   const endpoint: Endpoint = {
     rank: inner.rank,
     size: inner.size,
     send(to, key, frame) {
-      const axis = key.slice(0, key.indexOf("."));
+      const axis = axisOfKey(key);
       sent[axis] = (sent[axis] ?? 0) + to.length * frame.data.byteLength;
       return inner.send(to, key, frame);
     },

@@ -1,9 +1,8 @@
 // The wire: three methods; everything else is built on them. Moves bytes by name, never tensors.
-
-export type WireType = "float32" | "float64" | "int32" | "uint8";
+import type { DTypeName } from "./dtypes.ts";
 
 export interface Frame {
-  readonly dtype: WireType;
+  readonly dtype: DTypeName;
   readonly shape: readonly number[];
   /** The elements, little-endian; `byteLength` is elements x element size. Received memory is aligned to 8 bytes. */
   readonly data: Uint8Array;

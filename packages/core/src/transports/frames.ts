@@ -1,8 +1,7 @@
 // What every transport does with one frame: check its length, copy it. Knows no wire.
-import type { Frame, WireType } from "./endpoint.ts";
+import { elementBytes } from "./dtypes.ts";
+import type { Frame } from "./endpoint.ts";
 import type { Pool } from "./pool.ts";
-
-const elementBytes = { float32: 4, float64: 8, int32: 4, uint8: 1 } as const satisfies Record<WireType, number>;
 
 /** Throws where the bytes are not exactly what dtype and shape say. `key` names the frame in the message. */
 export function checkFrame(key: string, { dtype, shape, data }: Frame): void {

@@ -1,6 +1,7 @@
 // What goes through a ring: a head (JSON), then the data as they are, each padded to 8 bytes. Packed into memory to write
 // one after the other, and put together again in memory that the receiving side has ready. Knows no ring.
-import type { Frame, WireType } from "../endpoint.ts";
+import type { DTypeName } from "../dtypes.ts";
+import type { Frame } from "../endpoint.ts";
 import type { Pool } from "../pool.ts";
 
 /** A frame on its way, or a piece of one: from which rank, to which ranks of the receiving thread. */
@@ -26,14 +27,14 @@ export interface Heading extends Piece {
   readonly from: number;
   readonly to: readonly number[];
   readonly key: string;
-  readonly dtype: WireType;
+  readonly dtype: DTypeName;
   readonly shape: readonly number[];
 }
 
 /** Yields the memory to fill next with the `length` bytes of a parcel, never empty; goes on when it is full. */
 export type Place = (heading: Heading, length: number) => Generator<Uint8Array, void>;
 
-type Head = [from: number, to: number[], key: string, dtype: WireType, shape: number[], at: number, whole: number];
+type Head = [from: number, to: number[], key: string, dtype: DTypeName, shape: number[], at: number, whole: number];
 
 /** Two Uint32 in this machine's byte order: bytes of the head (JSON), bytes of the data. */
 const prefixBytes = 8;
