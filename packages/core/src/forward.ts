@@ -1,6 +1,7 @@
 // A whole model on one device, forward only: for sampling and evaluation.
 import * as tf from "@tensorflow/tfjs";
-import { useDevice } from "./devices/index.ts";
+import type { DeviceChoice } from "./devices/device.ts";
+import { activeDevice, useDevice } from "./devices/index.ts";
 import { directGroup } from "./group/direct.ts";
 import { Meter } from "./meter.ts";
 import type { Model } from "./model/model.ts";
@@ -8,7 +9,6 @@ import type { Held } from "./model/placement.ts";
 import { elements, type Shape } from "./model/segment.ts";
 import type { ParamSpec } from "./params/params.ts";
 import { localStore } from "./params/store.ts";
-import type { Device } from "./plan/options.ts";
 import { GradTape } from "./rank/tape.ts";
 import { forwardOnly } from "./rank/vjp.ts";
 import { memory } from "./transports/memory.ts";
@@ -32,9 +32,12 @@ function specOf(layer: number, name: string, { shape, init }: Pick<ParamSpec, "s
   return { name, shape, init, layer, split: {} };
 }
 
-/** Loads `weights` on this thread's device. Throws where one is missing or has another size. */
-export async function forward(model: Model, weights: Weights, device?: Device): Promise<Forward> {
-  await useDevice(device);
+/**
+ * Loads `weights` on `device`; absent, on the device that runs in this thread, or the default where none does. Throws where one is
+ * missing or has another size.
+ */
+export async function forward(model: Model, weights: Weights, device?: DeviceChoice): Promise<Forward> {
+  if (device !== undefined || !activeDevice()) await useDevice(device);
   const specs = model.layers.flatMap((layer, i) => layer.params.map((p) => specOf(i, `${layer.name}.${p.name}`, p)));
   const dealt = specs.map((spec) => {
     const values = weights.get(spec.name);

@@ -1,6 +1,8 @@
 // Orthant's nouns, in reading order.
 
-export { useDevice } from "./devices/index.ts";
+export { type Active, type Device, type DeviceChoice, deviceNames, type Where } from "./devices/device.ts";
+export { activeDevice, useDevice } from "./devices/index.ts";
+export * as kernels from "./devices/kernels/index.ts";
 export { useFastGradients } from "./devices/wasm/gradients.ts";
 export { type Forward, type ForwardInput, forward, type Weights } from "./forward.ts";
 export { allToAll, gatherDim, scatterSum, shift } from "./group/dims.ts";
@@ -15,6 +17,7 @@ export { type SpreadOptions, spread } from "./hosts/spread.ts";
 export { type ThreadsOptions, threads } from "./hosts/threads.ts";
 export { axisSize, type Coords, coordsOf, type Mesh, meshSize, rankOf, ranksAlong, showCoords } from "./mesh.ts";
 export { type Held as HeldBytes, Meter } from "./meter.ts";
+export { type Differentiable, differentiable } from "./model/differentiable.ts";
 export type { Data, Field, Layer, LayerParam, Model, Tape, Values } from "./model/model.ts";
 export { adjoint, dual, type Held, type Placement, type Transition, transitions } from "./model/placement.ts";
 export { elements, type Segment, type SegmentShape, type Shape, segment } from "./model/segment.ts";
@@ -23,7 +26,7 @@ export { chunk, type Init, keptRange, localShape, type ParamSpec } from "./param
 export { normal, randomKey, uniformInt } from "./params/random.ts";
 export { Reductions } from "./params/reductions.ts";
 export { GradSum, localStore, type Owned, type ParamStore } from "./params/store.ts";
-export { type Device, devices, type TrainOptions } from "./plan/options.ts";
+export type { TrainOptions } from "./plan/options.ts";
 export { type Plan, plan, type RankPlan, showRank } from "./plan/plan.ts";
 export type { Cost, CostInput, LayerShape, ModelShape, Move, Strategy } from "./plan/strategy.ts";
 export type { Outcome, RankEvents, StepReport } from "./rank/events.ts";

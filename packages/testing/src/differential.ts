@@ -2,7 +2,7 @@
 // Same dp and tp must give the same bits; everything must agree within a tolerance; bytes must be those of `cost()`.
 import {
   type Data,
-  type Device,
+  type DeviceChoice,
   type Host,
   type Model,
   memory,
@@ -28,9 +28,9 @@ export interface DifferentialOptions {
   readonly batch?: number;
   /** The same for all cases, so that the same dp and tp give the same bits: 2 by default. */
   readonly micros?: number;
-  readonly device?: Device;
+  readonly device?: DeviceChoice;
   /** The one device to compare with: of the same kind by default. */
-  readonly reference?: Device;
+  readonly reference?: DeviceChoice;
   /** Largest relative error allowed: 1e-5 by default. */
   readonly tolerance?: number;
   /** What runs the ranks of cases on threads: each worker must train with `caseOptions` of the same case. */

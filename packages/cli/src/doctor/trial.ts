@@ -1,11 +1,11 @@
 // Tries one device, in a process of its own because one that does not work may end it: prints its speed, or why not.
-import { type Device, useDevice } from "@orthant/core";
+import { type DeviceChoice, useDevice } from "@orthant/core";
 import { matMul, ones } from "@tensorflow/tfjs";
 
 /** Rows and columns: a product takes some ms on each. */
 const sides: Record<string, number> = { cpu: 192, wasm: 512, webgpu: 1024 };
 
-async function gflops(device: Device): Promise<number> {
+async function gflops(device: DeviceChoice & string): Promise<number> {
   await useDevice(device);
   const side = sides[device] ?? 256;
   const a = ones([side, side]);
@@ -18,7 +18,7 @@ async function gflops(device: Device): Promise<number> {
 }
 
 try {
-  console.log(`gflops ${await gflops(process.argv[2] as Device)}`);
+  console.log(`gflops ${await gflops(process.argv[2] as DeviceChoice & string)}`);
 } catch (error) {
   console.log(`failed ${(error as Error).message}`);
 }

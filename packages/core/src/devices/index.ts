@@ -1,7 +1,24 @@
-// Devices by name: each sets tfjs up on this thread. Everything else reaches a device through tfjs alone.
+// Starts a device on this thread, and knows which one runs. Everything else reaches a device through tfjs alone.
 import * as tf from "@tensorflow/tfjs";
-import type { Device } from "../plan/options.ts";
-import { useFastGradients } from "./wasm/gradients.ts";
+import { cpu } from "./cpu.ts";
+import type { Active, Device, DeviceChoice, Where } from "./device.ts";
+import { wasm } from "./wasm/device.ts";
+
+/** The webgpu device's package is optional: loaded when it is asked for. */
+const webgpu: Device = {
+  name: "webgpu",
+  start: async () => ({ backend: await (await import("./webgpu.ts")).webgpuBackend() }),
+};
+
+const builtIn: Readonly<Record<Extract<DeviceChoice, string>, Device>> = { auto: wasm, wasm, cpu, webgpu };
+
+/** Where a backend carries what its device can do: tfjs has one backend a thread, and this is its state, not ours. */
+const mark = Symbol.for("orthant.device");
+
+type Marked = tf.KernelBackend & { [mark]?: Active };
+
+/** Tells what the device that `useDevice` started on this thread can do; undefined where tfjs runs on none of those. */
+export const activeDevice = (): Active | undefined => (tf.getBackend() ? (tf.backend() as Marked)[mark] : undefined); // `tf.backend()` would start tfjs's own choice
 
 const fatal = ["uncaughtException", "unhandledRejection"] as const;
 
@@ -16,21 +33,22 @@ async function withoutHandlers(start: () => Promise<boolean>): Promise<boolean> 
   return ok;
 }
 
-/** What has to happen before tfjs can start a backend. */
-const prepare: Record<Exclude<Device, "auto">, () => Promise<unknown>> = {
-  cpu: async () => {},
-  wasm: async () => {
-    await import("@tensorflow/tfjs-backend-wasm");
-    useFastGradients();
-  },
-  webgpu: async () => (await import("./webgpu.ts")).webgpuBackend(),
-};
+function register(kernels: readonly tf.KernelConfig[]): void {
+  for (const config of kernels) {
+    const { kernelName, backendName } = config;
+    if (tf.getKernel(kernelName, backendName)) tf.unregisterKernel(kernelName, backendName);
+    tf.registerKernel(config);
+  }
+}
 
-/** Makes `device` the backend of this thread. Throws where it does not start. */
-export async function useDevice(device: Device = "auto"): Promise<void> {
-  const name = device === "auto" ? "wasm" : device;
-  await prepare[name]();
-  if (!(await withoutHandlers(() => tf.setBackend(name))))
-    throw new Error(`device ${name} did not start; "cpu" runs everywhere, slowly`);
+/** Starts a device and makes it the backend of this thread; "auto", which is wasm, by default. Throws where it does not start. */
+export async function useDevice(choice: DeviceChoice = "auto", where: Where = { localRank: 0 }): Promise<Active> {
+  const device = typeof choice === "string" ? builtIn[choice] : choice;
+  const active = await device.start(where);
+  register(active.kernels ?? []);
+  if (!(await withoutHandlers(() => tf.setBackend(active.backend))))
+    throw new Error(`device ${device.name} did not start; "cpu" runs everywhere, slowly`);
   await tf.ready();
+  (tf.backend() as Marked)[mark] = active;
+  return active;
 }

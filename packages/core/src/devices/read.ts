@@ -1,12 +1,13 @@
 // Tensors to numbers: how the elements leave a device. Callers need not know which device that is.
 import type { Tensor } from "@tensorflow/tfjs";
-import { floats, onWasm } from "./wasm/heap.ts";
+import { activeDevice } from "./index.ts";
+import { sumOfSquares } from "./kernels/squares.ts";
 
 /**
  * True where the device keeps tensors in memory of its own, so that a vector which became a tensor may be written again.
  * Other backends may go on using the caller's memory.
  */
-export const copiesVectors = (): boolean => onWasm();
+export const copiesVectors = (): boolean => activeDevice()?.copiesVectors ?? false;
 
 /**
  * Reads the elements of float32 tensors. `take` gives vectors of those sizes to read into, neighbours in one buffer, which
@@ -16,8 +17,17 @@ export async function readTensors(
   xs: readonly Tensor[],
   take: (sizes: readonly number[]) => Float32Array[],
 ): Promise<Float32Array[]> {
-  if (!onWasm()) return Promise.all(xs.map(async (x) => (await x.data()) as Float32Array));
+  const { read } = activeDevice() ?? {};
+  if (!read) return Promise.all(xs.map(async (x) => (await x.data()) as Float32Array));
   const vectors = take(xs.map((x) => x.size));
-  for (const [i, x] of xs.entries()) vectors[i]!.set(floats(x));
+  for (const [i, x] of xs.entries()) read(x, vectors[i]!);
   return vectors;
+}
+
+/** Sums the squares of the elements `from .. to - 1` of `x` read as a vector. */
+export async function readSquares(x: Tensor, from: number, to: number): Promise<number> {
+  const sums = sumOfSquares({ x }, { from, to });
+  const parts = (await sums.data()) as Float32Array;
+  sums.dispose();
+  return parts.reduce((sum, part) => sum + part, 0);
 }

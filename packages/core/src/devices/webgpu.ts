@@ -1,7 +1,7 @@
 // The webgpu device: tfjs's WebGPU backend on a GPU device requested here. Import it only when it is asked for: its
 // package is optional. tfjs can request the device itself, but names one required feature as a list (tfjs 4.22),
 // which Deno refuses. Read tensors with `await data()`: the backend cannot read synchronously outside browsers.
-import { engine, findBackend, type KernelBackend, registerBackend, removeBackend } from "@tensorflow/tfjs";
+import { engine, registerBackend, removeBackend } from "@tensorflow/tfjs";
 import { WebGPUBackend } from "@tensorflow/tfjs-backend-webgpu";
 
 /** The features and limits that tfjs's kernels use. */
@@ -38,15 +38,15 @@ async function newBackend(): Promise<WebGPUBackend> {
 const registered = () => engine().registry.webgpu;
 
 /**
- * Makes `webgpu` a backend that `tf.setBackend` knows, in place of tfjs's own registration, and returns it. Calls after
- * the first return the same backend. Throws where the runtime has no WebGPU or no adapter.
+ * Makes `webgpu` a backend that `tf.setBackend` knows, in place of tfjs's own registration, and returns that name. Calls after
+ * the first keep the same backend. Throws where the runtime has no WebGPU or no adapter.
  */
-export async function webgpuBackend(): Promise<KernelBackend> {
-  if (registered()) return registered()!;
+export async function webgpuBackend(): Promise<string> {
+  if (registered()) return "webgpu";
   const backend = await newBackend();
   if (!registered()) {
     removeBackend("webgpu");
     registerBackend("webgpu", () => backend);
   }
-  return findBackend("webgpu");
+  return "webgpu";
 }

@@ -155,7 +155,7 @@ export async function serveThread(options: TrainOptions, plan: Plan, wire: Wire,
         "this thread's train() call got other options than the first: a script that trains over threads must " +
           "call train() once, with options that do not change between runs",
       );
-    await useDevice(options.device);
+    await useDevice(options.device, { localRank: given.thread });
     const stopped = () => Atomics.load(new Int32Array(given.stop), 0) !== 0;
     const endpoints = [...wire.join(given.ticket, given.thread).values()];
     const here = ranksHere(wire, plan);

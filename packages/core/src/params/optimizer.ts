@@ -1,8 +1,7 @@
 // Optimizers and learning-rate schedules: plain data and pure updates of one piece of one parameter, so that they work
 // on whole parameters and on shards alike.
 import type { Tensor } from "@tensorflow/tfjs";
-import { type AdamwStep, adamwOnHeap } from "../devices/wasm/adamw.ts";
-import { onWasm } from "../devices/wasm/heap.ts";
+import { type AdamwStep, adamw as adamwKernel } from "../devices/kernels/adamw.ts";
 import type { ParamSpec } from "./params.ts";
 
 /** Learning rate of a step, counted from 0. */
@@ -59,19 +58,9 @@ export function adamw({ lr, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weightDecay 
         unbias2: 1 / (1 - beta2 ** (step + 1)),
         keep: spec.shape.length >= 2 ? 1 - rate(step) * weightDecay : 1,
       };
-      return (onWasm() ? adamwOnHeap : adamwByOperations)(value, grad, m!, v!, constants);
+      return adamwKernel({ value, grad, m: m!, v: v! }, constants);
     },
   };
-}
-
-/** The update in tfjs operations: for every device but wasm, and the oracle of the pass over its heap. */
-export function adamwByOperations(value: Tensor, grad: Tensor, m: Tensor, v: Tensor, step: AdamwStep): Tensor[] {
-  const { beta1, beta2, eps, rate, unbias2, keep, scale } = step;
-  const g = grad.mul(scale);
-  const first = m.mul(beta1).add(g.mul(1 - beta1));
-  const second = v.mul(beta2).add(g.square().mul(1 - beta2));
-  const move = first.mul(rate).div(second.mul(unbias2).sqrt().add(eps));
-  return [value.mul(keep).sub(move), first, second];
 }
 
 /** SGD with momentum (Polyak, 1964; the form of Sutskever et al., ICML 2013, without dampening). */

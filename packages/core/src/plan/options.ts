@@ -1,13 +1,10 @@
 // What a user hands to `train` and `plan`, and the checks that need no model: refused before anything starts.
+import { type DeviceChoice, deviceNames } from "../devices/device.ts";
 import type { Host } from "../hosts/host.ts";
 import { axisSize, type Mesh } from "../mesh.ts";
 import type { Data, Model } from "../model/model.ts";
 import type { Optimizer } from "../params/optimizer.ts";
 import type { Strategy } from "./strategy.ts";
-
-export const devices = ["auto", "wasm", "cpu", "webgpu"] as const;
-/** Where tensors are computed. "auto" is wasm. */
-export type Device = (typeof devices)[number];
 
 export interface TrainOptions {
   readonly model: Model;
@@ -28,7 +25,8 @@ export interface TrainOptions {
   readonly clip?: number;
   /** Runs each segment's forward again in backward instead of keeping what it saved (activation checkpointing). */
   readonly recompute?: boolean;
-  readonly device?: Device;
+  /** Where tensors are computed: "auto", which is wasm, by default. */
+  readonly device?: DeviceChoice;
   /** Where the ranks run and what carries their frames: `threads()` by default. */
   readonly transport?: Host;
   /** Folder of the run under `runs/`; a time stamp by default. `false` writes nothing. */
@@ -63,7 +61,8 @@ export function checkOptions(options: TrainOptions): void {
     if (options[name] === undefined) throw new Error(`train() needs the option ${name}`);
   for (const name of ["batch", "steps", "micros"] as const) checkCount(name, options[name] ?? 1);
   const { device = "auto", clip = 1 } = options;
-  if (!devices.includes(device)) throw new Error(`no device "${device}"; there are ${devices.join(", ")}`);
+  if (typeof device === "string" && !deviceNames.includes(device))
+    throw new Error(`no device "${device}"; there are ${deviceNames.join(", ")}, and objects of your own`);
   if (!(clip > 0))
     throw new Error(`clip is ${clip}; it is a norm: give a number above 0, or leave it out for no clipping`);
   checkMesh(options.mesh ?? {}, options.strategies ?? []);

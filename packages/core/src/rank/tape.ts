@@ -76,7 +76,7 @@ export class GradTape implements Tape {
     const names = segment.params.map((name) => `${at}.${name}`);
     const run = (...all: Tensor[]) => segment.run(all.slice(0, names.length), ...all.slice(names.length));
     const params = await store.acquire(names, `${pass} F`);
-    const { y, kept: bytes, needs, pullback, drop } = vjp(run, [...params, ...xs]);
+    const { y, kept: bytes, needs, pullback, drop } = vjp(run, [...params, ...xs], segment.name);
     store.release(names);
     const kept = {}; // stands for all that the pullback keeps
     this.#hold(kept, bytes);

@@ -2,11 +2,11 @@
 
 import type { Tensor } from "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs";
+import { readSquares } from "../devices/read.ts";
 import type { Coords } from "../mesh.ts";
 import type { Optimizer } from "../params/optimizer.ts";
 import type { ParamSpec } from "../params/params.ts";
 import type { ParamStore } from "../params/store.ts";
-import { sumOfSquares } from "./squares.ts";
 
 /** Whether this rank counts a parameter that others hold too. Along dp the store says so; along pp one rank holds it. */
 const counts = ({ split }: ParamSpec, coords: Coords): boolean =>
@@ -18,7 +18,7 @@ export const gradientSquares = (store: ParamStore, coords: Coords): Promise<numb
     store
       .owned()
       .map(async ({ spec, grad, counts: [from, to] }) =>
-        grad && from < to && counts(spec, coords) ? sumOfSquares(grad, from, to) : 0,
+        grad && from < to && counts(spec, coords) ? readSquares(grad, from, to) : 0,
       ),
   );
 

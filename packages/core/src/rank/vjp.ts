@@ -1,85 +1,72 @@
 // The whole contract between this library and tfjs: one synchronous vector-Jacobian product of one segment.
-// Engine internals are touched here and nowhere else.
+// Engine internals are touched here, in `reverse.ts` and in `differentiable.ts`, and nowhere else.
 
 import type { Tensor } from "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs";
+import { withoutDraws } from "./draws.ts";
+import { Reverse, type TapeNode } from "./reverse.ts";
 
 export type Fn = (...xs: Tensor[]) => Tensor;
 
+/** A segment that ran forward, and its way back. */
 export interface Linearized {
   readonly y: Tensor;
-  /** Bytes kept for the pullback beside inputs and output. */
+  /** Bytes kept for the backward beside inputs and output: at present, so between its halves more than before the first. */
   readonly kept: number;
-  /** Which inputs the pullback will read: the others may be freed. */
+  /** Tells which inputs some part of the backward reads: the others may be freed. */
   readonly needs: readonly boolean[];
   /**
-   * The gradient of each input; undefined for an input that is not float32. The inputs are handed over again because
-   * a sharded parameter is freed between forward and backward. Runs once; neither `dy` nor `xs` is disposed.
+   * Gradients of the inputs named by `want`; undefined for the others and for what is not float32. Call it again for other inputs:
+   * each may be asked for once, what two parts share is computed once, and the sums are those of one part that wants all. `dy` is
+   * that of the first call and may be freed after it. The inputs are handed over again because a sharded parameter is freed between
+   * forward and backward. Neither `dy` nor `xs` is disposed.
    */
+  part(dy: Tensor, xs: readonly Tensor[], want: readonly boolean[]): (Tensor | undefined)[];
+  /** Gradients of all inputs in one part, after which nothing is kept. */
   pullback(dy: Tensor, xs: readonly Tensor[]): (Tensor | undefined)[];
-  /** Frees what is kept when no pullback will come. */
+  /** Frees what is kept: after the last part, or when none will come. */
   drop(): void;
 }
 
-export type Vjp = (f: Fn, xs: readonly Tensor[]) => Linearized;
-
-/** One operation on tfjs's tape. */
-interface Node {
-  readonly inputs: Record<string, Tensor>;
-  readonly outputs: readonly Tensor[];
-  readonly gradient?: (dys: (Tensor | undefined)[]) => Record<string, () => Tensor>;
-  saved?: (Tensor | undefined)[];
-}
+/** Runs `f` forward and keeps its way back; `name` is for messages. */
+export type Vjp = (f: Fn, xs: readonly Tensor[], name?: string) => Linearized;
 
 interface TapeEngine {
   startTape(): void;
   endTape(): void;
-  readonly state: { activeTape: Node[] | null };
+  readonly state: { activeTape: TapeNode[] | null };
 }
 
-/** Runs `f` with the tape open. */
-function record(f: Fn, xs: readonly Tensor[]): { y: Tensor; nodes: Node[] } {
+/** Runs `f` with the tape open; `ids` are those under which the tape knows the inputs. */
+function record(f: Fn, xs: readonly Tensor[]): { y: Tensor; nodes: TapeNode[]; ids: number[] } {
   const engine = tf.engine() as unknown as TapeEngine;
+  const twice = xs.map((x, i) => (xs.indexOf(x) < i ? x.clone() : undefined)); // one tensor at two places has two gradients
+  const distinct = xs.map((x, i) => twice[i] ?? x);
   engine.startTape();
   try {
-    const y = tf.tidy(() => f(...xs));
-    return { y, nodes: engine.state.activeTape ?? [] };
+    const y = tf.tidy(() => f(...distinct));
+    return { y, nodes: engine.state.activeTape ?? [], ids: distinct.map(({ id }) => id) };
+  } catch (cause) {
+    tf.dispose(savedOf(engine.state.activeTape ?? []));
+    throw cause;
   } finally {
     engine.endTape();
     engine.state.activeTape = null;
+    tf.dispose(twice.filter((x) => x !== undefined));
   }
 }
 
-/** Ids of the tensors that depend on an input and lead to `y`. */
-function onPath(nodes: readonly Node[], xs: readonly Tensor[], y: Tensor): Set<number> {
-  const fromX = new Set(xs.filter((x) => x.dtype === "float32").map((x) => x.id));
-  for (const { inputs, outputs } of nodes)
-    if (Object.values(inputs).some((t) => fromX.has(t.id))) for (const t of outputs) fromX.add(t.id);
-  const path = new Set([y.id]);
-  for (const { inputs, outputs } of nodes.toReversed())
-    if (outputs.some((t) => path.has(t.id))) for (const t of Object.values(inputs)) if (fromX.has(t.id)) path.add(t.id);
-  return path;
-}
-
-/** Reverse accumulation over the tape. */
-function backpropagate(nodes: readonly Node[], path: ReadonlySet<number>, grads: Map<number, Tensor>): void {
-  for (const node of nodes.toReversed()) {
-    const dys = node.outputs.map((t) => grads.get(t.id));
-    const wanted = Object.entries(node.inputs).filter(([, t]) => path.has(t.id));
-    if (!wanted.length || dys.every((dy) => !dy)) continue;
-    if (!node.gradient) throw new Error("an operation of this segment has no gradient in tfjs");
-    const thunks = node.gradient(dys);
-    for (const [name, t] of wanted) {
-      const dx = thunks[name]!();
-      const seen = grads.get(t.id);
-      grads.set(t.id, seen ? tf.add(seen, dx) : dx);
-    }
-  }
+/** A place in what a node saved that holds an input. */
+interface Hole {
+  readonly saved: (Tensor | undefined)[];
+  readonly i: number;
+  readonly x: number;
+  readonly shape: number[];
 }
 
 /** Takes out of the tape what the caller will hand over again, and says how to put it back. */
-function unpin(nodes: readonly Node[], xs: readonly Tensor[]) {
-  const holes: { saved: (Tensor | undefined)[]; i: number; x: number; shape: number[] }[] = [];
+function unpin(nodes: readonly TapeNode[], xs: readonly Tensor[]): Hole[] {
+  const holes: Hole[] = [];
   for (const { saved } of nodes)
     saved?.forEach((t, i) => {
       const x = xs.findIndex((x) => x.dataId === t!.dataId);
@@ -91,59 +78,117 @@ function unpin(nodes: readonly Node[], xs: readonly Tensor[]) {
   return holes;
 }
 
-const savedOf = (nodes: readonly Node[]) => nodes.flatMap((n) => n.saved ?? []).filter((t) => t !== undefined);
+/** Runs `use` with the inputs back in place. */
+function filled<T extends tf.TensorContainer>(holes: readonly Hole[], xs: readonly Tensor[], use: () => T): T {
+  return tf.tidy(() => {
+    for (const { saved, i, x, shape } of holes) saved[i] = xs[x]!.reshape(shape);
+    try {
+      return use();
+    } finally {
+      for (const { saved, i } of holes) saved[i] = undefined;
+    }
+  });
+}
 
-function keptBytes(nodes: readonly Node[], y: Tensor): number {
-  const sizes = new Map(savedOf(nodes).map((t) => [t.dataId, t.size * tf.util.bytesPerElement(t.dtype)]));
+const savedOf = (nodes: readonly TapeNode[]) => nodes.flatMap((n) => n.saved ?? []).filter((t) => t !== undefined);
+
+/** Bytes of distinct buffers, but for that of `y`. */
+function bytesBeside(y: Tensor, kept: readonly Tensor[]): number {
+  const sizes = new Map(kept.map((t) => [t.dataId, t.size * tf.util.bytesPerElement(t.dtype)]));
   sizes.delete(y.dataId);
   return [...sizes.values()].reduce((sum, n) => sum + n, 0);
 }
 
-/** Keeps the tape of the forward, less the saved tensors that are inputs: they are taken again at pullback. */
+/** Names the inputs to ask for now, once each, and those left for later. */
+function divide(xs: readonly Tensor[], want: readonly boolean[], asked: Set<number>) {
+  const float = xs.flatMap((x, i) => (x.dtype === "float32" ? [i] : []));
+  const now = float.filter((i) => want[i]);
+  const twice = now.find((i) => asked.has(i));
+  if (twice !== undefined) throw new Error(`the gradient of input ${twice} was given already: ask for each once`);
+  for (const i of now) asked.add(i);
+  return { now, later: float.filter((i) => !asked.has(i)) };
+}
+
+/** Keeps the tape of the forward, less the saved tensors that are inputs: they are taken again in backward. */
 export const rebind: Vjp = (f, xs) => {
-  const { y, nodes } = record(f, xs);
-  const path = onPath(nodes, xs, y);
+  const { y, nodes, ids } = record(f, xs);
   const holes = unpin(nodes, xs);
-  const drop = () => tf.dispose(savedOf(nodes));
-  return {
+  const reverse = new Reverse(nodes, y.id);
+  const asked = new Set<number>();
+  const idsAt = (at: readonly number[]) => at.map((i) => ids[i]!);
+  const linearized: Linearized = {
     y,
-    kept: keptBytes(nodes, y),
+    get kept() {
+      return bytesBeside(y, [...savedOf(nodes), ...reverse.kept]);
+    },
     needs: xs.map((_, i) => holes.some((hole) => hole.x === i)),
-    drop,
-    pullback(dy, again) {
-      const wanted = xs.filter((x) => x.dtype === "float32");
-      const dxs = tf.tidy(() => {
-        for (const { saved, i, x, shape } of holes) saved[i] = again[x]!.reshape(shape);
-        const grads = new Map([[y.id, dy]]);
-        backpropagate(nodes, path, grads);
-        return wanted.map((x) => grads.get(x.id)?.clone() ?? tf.zeros(x.shape));
+    part(dy, again, want) {
+      const { now, later } = divide(xs, want, asked);
+      const found = filled(holes, again, () => {
+        const dxs = reverse.part(dy, idsAt(now), idsAt(later));
+        return dxs.map((dx, n) => dx ?? tf.zeros(xs[now[n]!]!.shape));
       });
-      drop();
-      return xs.map((x) => dxs[wanted.indexOf(x)]);
+      return xs.map((_, i) => found[now.indexOf(i)]);
+    },
+    pullback: (dy, again) => whole(linearized, dy, again),
+    drop() {
+      tf.dispose(savedOf(nodes));
+      reverse.drop();
     },
   };
+  return linearized;
 };
 
-/** Keeps nothing: the pullback runs the forward again (activation checkpointing: Chen et al., 2016). */
-export const recompute: Vjp = (f, xs) => ({
-  y: tf.tidy(() => f(...xs)),
-  kept: 0,
-  needs: xs.map(() => true),
-  drop: () => {},
-  pullback(dy, again) {
-    const { y, pullback } = rebind(f, again);
-    y.dispose();
-    return pullback(dy, again);
-  },
-});
+function whole(linearized: Linearized, dy: Tensor, xs: readonly Tensor[]): (Tensor | undefined)[] {
+  try {
+    return linearized.part(
+      dy,
+      xs,
+      xs.map(() => true),
+    );
+  } finally {
+    linearized.drop();
+  }
+}
+
+/**
+ * Keeps nothing: the first part of the backward runs the forward again (activation checkpointing: Chen et al., 2016), and from then
+ * on keeps what `rebind` does. Refuses a segment that draws random numbers without a seed.
+ */
+export const recompute: Vjp = (f, xs, name = "without a name") => {
+  let again: Linearized | undefined;
+  const linearized: Linearized = {
+    y: withoutDraws(name, () => tf.tidy(() => f(...xs))),
+    get kept() {
+      return again?.kept ?? 0;
+    },
+    needs: xs.map(() => true),
+    part(dy, given, want) {
+      again ??= rerun(f, given);
+      return again.part(dy, given, want);
+    },
+    pullback: (dy, given) => whole(linearized, dy, given),
+    drop: () => again?.drop(),
+  };
+  return linearized;
+};
+
+function rerun(f: Fn, xs: readonly Tensor[]): Linearized {
+  const again = rebind(f, xs);
+  again.y.dispose();
+  return again;
+}
+
+function refuse(): never {
+  throw new Error("this tape ran forward only: it has no gradients");
+}
 
 /** No gradient at all: for sampling and evaluation. */
 export const forwardOnly: Vjp = (f, xs) => ({
   y: tf.tidy(() => f(...xs)),
   kept: 0,
   needs: xs.map(() => false),
+  part: refuse,
+  pullback: refuse,
   drop: () => {},
-  pullback() {
-    throw new Error("this tape ran forward only: it has no gradients");
-  },
 });

@@ -2,18 +2,11 @@
 // rank's partial sum (Vaswani et al. 2017; heads cut as in Megatron-LM, Shoeybi et al. 2019).
 // B batch, T time, N = B T, D model width, H heads held here, K width of one head, P = B H
 
-import { type Segment, type Shape, segment } from "@orthant/core";
-import {
-  causalSoftmax,
-  causalSoftmaxGradient,
-  columnSums,
-  differentiable,
-  product,
-  products,
-  rows,
-  transposed,
-} from "@orthant/core/internal";
+import { differentiable, kernels, type Segment, type Shape, segment } from "@orthant/core";
 import * as tf from "@tensorflow/tfjs";
+import { affine, rows } from "./matrices.ts";
+
+const { attention: attend, attentionGrad, columnSums } = kernels;
 
 interface Sizes {
   readonly B: number;
@@ -37,49 +30,35 @@ const fromHeads = (x_PTK: tf.Tensor, { B, T, H, K }: Sizes): tf.Tensor =>
 
 const matrix = (w_DHK: tf.Tensor, { D, H, K }: Sizes): tf.Tensor => w_DHK.reshape([D, H * K]);
 
-const scale = ({ K }: Sizes): number => 1 / Math.sqrt(K);
+const scale = ({ K }: Sizes) => ({ scale: 1 / Math.sqrt(K) });
 
-/** Probabilities, and the values mixed by them. */
-function mix([q_PTK, k_PTK, v_PTK]: readonly tf.Tensor[], at: Sizes): { p_PTT: tf.Tensor; mixed_PTK: tf.Tensor } {
-  const p_PTT = causalSoftmax(products(q_PTK!, transposed(k_PTK!)), scale(at));
-  return { p_PTT, mixed_PTK: products(p_PTT, v_PTK!) };
+/** Gradients by what the weights of q, k and v give, as rows `[N, H K]`: what all other gradients but that of `out` start from. */
+function headGradients(dy_BTD: tf.Tensor, saved: readonly tf.Tensor[], at: Sizes): tf.Tensor[] {
+  const [, , , , out, q, k, v, kept] = saved;
+  const dmixed_NHK = tf.matMul(rows(dy_BTD), out!.reshape([at.H * at.K, at.D]), false, true);
+  const inputs = { dy: toHeads(dmixed_NHK, at), q: q!, k: k!, v: v!, kept: kept! };
+  return attentionGrad(inputs, scale(at)).map((dhead) => fromHeads(dhead, at));
 }
 
-/** Gradients by q, k and v, from that of what `mix` mixed. */
-function mixGradients(dmixed_PTK: tf.Tensor, p_PTT: tf.Tensor, heads: readonly tf.Tensor[], at: Sizes): tf.Tensor[] {
-  const [q_PTK, k_PTK, v_PTK] = heads;
-  const dp_PTT = products(dmixed_PTK, transposed(v_PTK!));
-  const dscore_PTT = causalSoftmaxGradient(p_PTT, dp_PTT, scale(at));
+/** One gradient a parameter, then that of x. */
+function backward(
+  dy_BTD: tf.Tensor,
+  [x, query, key, value, out, , , , , mixed_NHK]: readonly tf.Tensor[],
+  dheads_NHK: readonly tf.Tensor[],
+  at: Sizes,
+  biased: boolean,
+): (() => tf.Tensor)[] {
+  const weights = [query!, key!, value!];
   return [
-    products(dscore_PTT, k_PTK!),
-    products(transposed(dscore_PTT), q_PTK!),
-    products(transposed(p_PTT), dmixed_PTK),
+    ...dheads_NHK.map((dhead) => () => tf.matMul(rows(x!), dhead, true).reshape([at.D, at.H, at.K])),
+    () => tf.matMul(mixed_NHK!, rows(dy_BTD), true).reshape(out!.shape),
+    ...(biased ? dheads_NHK : []).map((dhead) => () => columnSums({ x: dhead }).reshape([at.H, at.K])),
+    () =>
+      tf.addN(dheads_NHK.map((dhead, i) => tf.matMul(dhead, matrix(weights[i]!, at), false, true))).reshape(x!.shape),
   ];
 }
 
-/** Gradients by x, and by the weights and biases of q, k and v, in the order of the parameters. */
-function projectionGradients(x_ND: tf.Tensor, weights: readonly tf.Tensor[], dheads: readonly tf.Tensor[], at: Sizes) {
-  const x_DN = transposed(x_ND);
-  const dys = dheads.map((dhead) => fromHeads(dhead, at));
-  return {
-    dx: tf.addN(dys.map((dy, i) => product(dy, transposed(matrix(weights[i]!, at))))),
-    dweights: dys.map((dy) => product(x_DN, dy).reshape([at.D, at.H, at.K])),
-    dbiases: dys.map((dy) => columnSums(dy).reshape([at.H, at.K])),
-  };
-}
-
-function backward(dy_BTD: tf.Tensor, saved: readonly tf.Tensor[], at: Sizes, biased: boolean): tf.Tensor[] {
-  const [x_BTD, query, key, value, out, q, k, v, p_PTT, mixed_NHK] = saved;
-  const [x_ND, dy_ND] = [rows(x_BTD!), rows(dy_BTD)];
-  const wide = at.H * at.K;
-  const dout = product(transposed(mixed_NHK!), dy_ND).reshape(out!.shape);
-  const dmixed_PTK = toHeads(product(dy_ND, transposed(out!.reshape([wide, at.D]))), at);
-  const dheads = mixGradients(dmixed_PTK, p_PTT!, [q!, k!, v!], at);
-  const { dx, dweights, dbiases } = projectionGradients(x_ND, [query!, key!, value!], dheads, at);
-  return [...dweights, dout, ...(biased ? dbiases : []), dx.reshape(x_BTD!.shape)];
-}
-
-/** Parameters query, key, value, out, then the biases of the first three or none. Keeps q, k, v, p and what they mix. */
+/** Parameters query, key, value, out, then the biases of the first three or none. Keeps q, k, v, probabilities and what they mix. */
 function run(params: readonly tf.Tensor[], x_BTD: tf.Tensor): tf.Tensor {
   const [query, key, value, out, ...biases] = params;
   const at = sizesOf(query!.shape, x_BTD.shape);
@@ -88,14 +67,15 @@ function run(params: readonly tf.Tensor[], x_BTD: tf.Tensor): tf.Tensor {
     inputs: [...params, x_BTD],
     forward: (save) => {
       const project = (w: tf.Tensor, i: number): tf.Tensor =>
-        toHeads(product(rows(x_BTD), matrix(w, at), biases[i]?.reshape([wide])), at);
-      const heads = [query!, key!, value!].map(project);
-      const { p_PTT, mixed_PTK } = mix(heads, at);
+        toHeads(affine(rows(x_BTD), matrix(w, at), biases[i]?.reshape([wide])), at);
+      const [q, k, v] = [query!, key!, value!].map(project) as [tf.Tensor, tf.Tensor, tf.Tensor];
+      const [mixed_PTK, kept] = attend({ q, k, v }, scale(at));
       const mixed_NHK = fromHeads(mixed_PTK, at);
-      save([x_BTD, query!, key!, value!, out!, ...heads, p_PTT, mixed_NHK]);
-      return product(mixed_NHK, out!.reshape([wide, at.D])).reshape(x_BTD.shape);
+      save([x_BTD, query!, key!, value!, out!, q, k, v, kept, mixed_NHK]);
+      return tf.matMul(mixed_NHK, out!.reshape([wide, at.D])).reshape(x_BTD.shape);
     },
-    backward: (dy_BTD, saved) => backward(dy_BTD, saved, at, biases.length > 0),
+    shared: (dy_BTD, saved) => headGradients(dy_BTD, saved, at),
+    backward: (dy_BTD, saved, dheads_NHK) => backward(dy_BTD, saved, dheads_NHK, at, biases.length > 0),
   });
 }
 

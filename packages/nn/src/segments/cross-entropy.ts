@@ -2,9 +2,11 @@
 // count. No mean is taken here, for a mean of means depends on how the batch is cut.
 // B batch, T time, N = B T, V vocabulary
 
-import { elements, type Segment, segment } from "@orthant/core";
-import { differentiable, oneHot, rows } from "@orthant/core/internal";
+import { differentiable, elements, kernels, type Segment, segment } from "@orthant/core";
 import * as tf from "@tensorflow/tfjs";
+import { rows } from "./matrices.ts";
+
+const { oneHot } = kernels;
 
 /**
  * `log sum exp logits - logits[target]`, summed. The largest probability of a row is `exp(max) / sum exp` and at least
@@ -24,10 +26,7 @@ function run(logits: tf.Tensor, target: tf.Tensor): tf.Tensor {
       save([logits, target]);
       return loss(rows(logits), oneHot(target.flatten(), V));
     },
-    backward: (dy, [x, at]) => {
-      const dlogits_NV = tf.softmax(rows(x!)).sub(oneHot(at!.flatten(), V));
-      return [dlogits_NV.mul(dy).reshape(logits.shape)];
-    },
+    backward: (dy, [x, at]) => [() => tf.softmax(rows(x!)).sub(oneHot(at!.flatten(), V)).mul(dy).reshape(logits.shape)],
   });
 }
 

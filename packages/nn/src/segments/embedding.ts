@@ -1,9 +1,11 @@
 // Token and position embedding (GPT-2). Indices carry no gradient.
 // B batch, T time, N = B T, V vocabulary, C longest sequence (context), D model width
 
-import { elements, type Segment, segment } from "@orthant/core";
-import { differentiable, pickRows, sumIntoRows } from "@orthant/core/internal";
+import { differentiable, elements, kernels, type Segment, segment } from "@orthant/core";
 import * as tf from "@tensorflow/tfjs";
+import { rows } from "./matrices.ts";
+
+const { pickRows, sumIntoRows } = kernels;
 
 /** 0, 1 .. T - 1 for every sequence. */
 const places = (B: number, T: number): tf.Tensor => tf.tile(tf.range(0, T, 1, "int32"), [B]);
@@ -18,14 +20,13 @@ function run(tokens_VD: tf.Tensor, positions_CD: tf.Tensor, index_BT: tf.Tensor)
     inputs: [tokens_VD, positions_CD],
     forward: (save) => {
       save([index_BT]);
-      return pickRows(tokens_VD, index_BT.flatten())
-        .add(pickRows(positions_CD, places(B, T)))
-        .reshape([B, T, D]);
+      const token_ND = pickRows({ table: tokens_VD, index: index_BT.flatten() });
+      return token_ND.add(pickRows({ table: positions_CD, index: places(B, T) })).reshape([B, T, D]);
     },
-    backward: (dy_BTD, [index]) => {
-      const dy_ND = dy_BTD.reshape([-1, D]);
-      return [sumIntoRows(dy_ND, index!.flatten(), V), sumIntoRows(dy_ND, places(B, T), C)];
-    },
+    backward: (dy_BTD, [index]) => [
+      () => sumIntoRows({ x: rows(dy_BTD), index: index!.flatten() }, { rows: V }),
+      () => sumIntoRows({ x: rows(dy_BTD), index: places(B, T) }, { rows: C }),
+    ],
   });
 }
 

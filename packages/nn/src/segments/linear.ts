@@ -1,9 +1,9 @@
 // A matrix product along the last dim, with or without a bias: the language model's head among others.
 // N rows (every dim of x but the last), D input width, V output width
 
-import { elements, type Segment, type Shape, segment } from "@orthant/core";
-import { columnSums, differentiable, product, rows, transposed } from "@orthant/core/internal";
-import type * as tf from "@tensorflow/tfjs";
+import { differentiable, elements, kernels, type Segment, type Shape, segment } from "@orthant/core";
+import * as tf from "@tensorflow/tfjs";
+import { affine, rows } from "./matrices.ts";
 
 function run(params: readonly tf.Tensor[], x: tf.Tensor): tf.Tensor {
   const [w_DV, bias_V] = params as [tf.Tensor, tf.Tensor?];
@@ -11,14 +11,13 @@ function run(params: readonly tf.Tensor[], x: tf.Tensor): tf.Tensor {
     inputs: [...params, x],
     forward: (save) => {
       save([w_DV, x]);
-      return product(rows(x), w_DV, bias_V).reshape([...x.shape.slice(0, -1), w_DV.shape[1]!]);
+      return affine(rows(x), w_DV, bias_V).reshape([...x.shape.slice(0, -1), w_DV.shape[1]!]);
     },
-    backward: (dy, [w, again]) => {
-      const dy_NV = rows(dy);
-      const dw_DV = product(transposed(rows(again!)), dy_NV);
-      const dx = product(dy_NV, transposed(w!)).reshape(x.shape);
-      return bias_V ? [dw_DV, columnSums(dy_NV), dx] : [dw_DV, dx];
-    },
+    backward: (dy, [w, again]) => [
+      () => tf.matMul(rows(again!), rows(dy), true),
+      ...(bias_V ? [() => kernels.columnSums({ x: rows(dy) })] : []),
+      () => tf.matMul(rows(dy), w!, false, true).reshape(x.shape),
+    ],
   });
 }
 

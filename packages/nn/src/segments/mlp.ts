@@ -2,31 +2,29 @@
 // ranks the output is this rank's partial sum (Megatron-LM, Shoeybi et al. 2019).
 // B batch, T time, N = B T, D model width, F hidden width held here
 
-import { elements, type Segment, segment } from "@orthant/core";
-import { columnSums, differentiable, gelu, geluAndGradient, product, rows, transposed } from "@orthant/core/internal";
-import type * as tf from "@tensorflow/tfjs";
+import { differentiable, elements, kernels, type Segment, segment } from "@orthant/core";
+import * as tf from "@tensorflow/tfjs";
+import { affine, rows } from "./matrices.ts";
 
-/** Keeps what goes into gelu; gelu itself is cheaper to run again than to hold. */
+const { columnSums, gelu, geluGrad } = kernels;
+
+/** Keeps what goes into gelu; gelu itself is cheaper to run again than to hold. Gradients share the hidden layer and its gradient. */
 function run([up_DF, bias_F, down_FD]: readonly tf.Tensor[], x_BTD: tf.Tensor): tf.Tensor {
   const inputs = [up_DF, bias_F, down_FD, x_BTD] as tf.Tensor[];
   return differentiable({
     inputs,
     forward: (save) => {
-      const hidden_NF = product(rows(x_BTD), up_DF!, bias_F);
+      const hidden_NF = affine(rows(x_BTD), up_DF!, bias_F);
       save([up_DF!, down_FD!, x_BTD, hidden_NF]);
-      return product(gelu(hidden_NF), down_FD!).reshape(x_BTD.shape);
+      return tf.matMul(gelu({ x: hidden_NF }), down_FD!).reshape(x_BTD.shape);
     },
-    backward: (dy_BTD, [up, down, x, hidden]) => {
-      const dy_ND = rows(dy_BTD);
-      const dactive_NF = product(dy_ND, transposed(down!));
-      const { y: active_NF, dx: dhidden_NF } = geluAndGradient(hidden!, dactive_NF);
-      return [
-        product(transposed(rows(x!)), dhidden_NF),
-        columnSums(dhidden_NF),
-        product(transposed(active_NF), dy_ND),
-        product(dhidden_NF, transposed(up!)).reshape(x_BTD.shape),
-      ];
-    },
+    shared: (dy_BTD, [, down, , hidden]) => geluGrad({ x: hidden!, dy: tf.matMul(rows(dy_BTD), down!, false, true) }),
+    backward: (dy_BTD, [up, , x], [active_NF, dhidden_NF]) => [
+      () => tf.matMul(rows(x!), dhidden_NF!, true),
+      () => columnSums({ x: dhidden_NF! }),
+      () => tf.matMul(active_NF!, rows(dy_BTD), true),
+      () => tf.matMul(dhidden_NF!, up!, false, true).reshape(x_BTD.shape),
+    ],
   });
 }
 

@@ -1,32 +1,28 @@
 // Layer norm and RMS norm along the last dim. Of their own they keep two numbers a row: the input is an input.
 // B batch, T time, N = B T, D model width
 
-import { elements, type Segment, type Shape, segment } from "@orthant/core";
-import {
-  columnSums,
-  differentiable,
-  type Norm,
-  normalized,
-  normGradients,
-  rows,
-  statistics,
-} from "@orthant/core/internal";
+import { differentiable, elements, kernels, type Segment, type Shape, segment } from "@orthant/core";
 import type * as tf from "@tensorflow/tfjs";
+import { rows } from "./matrices.ts";
 
-function run(norm: Norm, params: readonly tf.Tensor[], x_BTD: tf.Tensor): tf.Tensor {
+const { columnSums, layerNorm: normalize, layerNormGrad } = kernels;
+
+function run(norm: kernels.Norm, params: readonly tf.Tensor[], x_BTD: tf.Tensor): tf.Tensor {
   const [gain_D, bias_D] = params as [tf.Tensor, tf.Tensor?];
   return differentiable({
     inputs: [...params, x_BTD],
     forward: (save) => {
-      const stat_N2 = statistics(rows(x_BTD), norm);
-      save([gain_D, x_BTD, stat_N2]);
-      return normalized(rows(x_BTD), stat_N2, gain_D, bias_D).reshape(x_BTD.shape);
+      const [y_ND, stat] = normalize({ x: rows(x_BTD), gain: gain_D, bias: bias_D }, norm);
+      save([gain_D, x_BTD, stat]);
+      return y_ND.reshape(x_BTD.shape);
     },
-    backward: (dy_BTD, [gain, x, stat_N2]) => {
-      const dy_ND = rows(dy_BTD);
-      const { dx, dgain } = normGradients(dy_ND, rows(x!), stat_N2!, gain!, norm);
-      return [dgain, ...(bias_D ? [columnSums(dy_ND)] : []), dx.reshape(x_BTD.shape)];
-    },
+    shared: (dy_BTD, [gain, x, stat]) =>
+      layerNormGrad({ dy: rows(dy_BTD), x: rows(x!), stat: stat!, gain: gain! }, norm),
+    backward: (dy_BTD, _, [dx_ND, dgain_D]) => [
+      () => dgain_D!.clone(),
+      ...(bias_D ? [() => columnSums({ x: rows(dy_BTD) })] : []),
+      () => dx_ND!.reshape(x_BTD.shape),
+    ],
   });
 }
 

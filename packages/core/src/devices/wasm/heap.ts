@@ -1,5 +1,5 @@
 // The wasm backend's heap, seen from TypeScript: elements read and written where they lie, without a copy.
-// Not a backend: only what the loops beside this file need, and only while tfjs runs on wasm.
+// Not a backend: only what the loops beside this file need, and all of it only while tfjs runs on wasm.
 import * as tf from "@tensorflow/tfjs";
 
 /** The part of tfjs 4's `BackendWasm` that is used here. */
@@ -18,8 +18,8 @@ interface WasmBackend {
 
 const backend = (): WasmBackend => tf.backend() as unknown as WasmBackend;
 
-/** True while tfjs runs on the wasm backend; every other function of this file requires it. */
-export const onWasm = (): boolean => tf.getBackend() === "wasm";
+/** Bytes of the heap, free room included. */
+export const heapBytes = (): number => backend().wasm.HEAPF32.byteLength;
 
 /** A float32 tensor whose elements are not yet written. */
 export function allocate(shape: readonly number[]): tf.Tensor {

@@ -1,8 +1,8 @@
 // Matrix products for the wasm backend, whose kernel is fast in one form only: both sides plain, no batch; and with
-// one row on the left it has crashed, so that at least two are given. Everything here is brought to that form.
+// one row on the left it has crashed, so that at least two are given. Products in other forms are brought to that one.
 // M, K, N rows, shared and columns of a product; P number of products in a batch
 import * as tf from "@tensorflow/tfjs";
-import { allocate, floats, multiplyEach, onWasm } from "./heap.ts";
+import { allocate, floats, multiplyEach } from "./heap.ts";
 
 /** Rows that a transposition moves at once: 16 floats of a column fill one cache line of the result. */
 const tile = 16;
@@ -43,8 +43,6 @@ function transposeInto(y: Float32Array, x: Float32Array, rows: number, columns: 
 
 /** The transpose of a matrix, or of every matrix of a batch. */
 export function transposed(x: tf.Tensor): tf.Tensor {
-  const rank = x.rank;
-  if (!onWasm()) return tf.transpose(x, [...Array(rank - 2).keys(), rank - 1, rank - 2]);
   const [rows, columns] = x.shape.slice(-2) as [number, number];
   const y = allocate([...x.shape.slice(0, -2), columns, rows]);
   const from = floats(x);
@@ -56,33 +54,20 @@ export function transposed(x: tf.Tensor): tf.Tensor {
   return y;
 }
 
-/** Every dim but the last as one: `[.., D] -> [N, D]`. Shares memory. */
-export const rows = (x: tf.Tensor): tf.Tensor2D => x.reshape([-1, x.shape.at(-1)!]);
-
-/** `a_MK b_KN + bias_N`. */
-export function product(a_MK: tf.Tensor, b_KN: tf.Tensor, bias_N?: tf.Tensor): tf.Tensor {
-  const [rows, shared] = a_MK.shape as [number, number];
-  if (rows === 1) {
-    const twice = product(tf.concat([a_MK, a_MK]), b_KN, bias_N);
-    return tf.slice(twice, [0, 0], [1, -1]).reshape([1, b_KN.size / shared]);
-  }
-  const [a, b] = [a_MK as tf.Tensor2D, b_KN as tf.Tensor2D];
-  // The wasm kernel looks at the shape under which the bias was made, not at its present one: hence a copy.
-  return bias_N ? tf.fused.matMul({ a, b, bias: bias_N.add(0) }) : tf.matMul(a, b);
-}
-
 /** `a_PMK b_PKN`, product by product. */
 export function products(a_PMK: tf.Tensor, b_PKN: tf.Tensor): tf.Tensor {
   const [P, M, K] = a_PMK.shape as [number, number, number];
-  if (!onWasm() || P === 0) return tf.matMul(a_PMK, b_PKN);
   if (M > 1) return multiplyEach(a_PMK, b_PKN);
   return a_PMK.reshape([P, K, 1]).mul(b_PKN).sum(1, true);
 }
 
-/** Sums over rows: `[N, F] -> [F]`. A product with ones, since the kernel for sums is slow along the first dim. */
-export function columnSums(x_NF: tf.Tensor): tf.Tensor {
+/** Sums over rows: `[N, F] -> [F]`. A product with ones, since the stock kernel for sums is slow along the first dim. */
+export function columnSums({ x: x_NF }: { readonly x: tf.Tensor }): tf.Tensor {
   const [N, F] = x_NF.shape as [number, number];
-  return product(tf.ones([2, N]), x_NF)
-    .slice([0, 0], [1, F])
-    .reshape([F]);
+  return tf.tidy(() =>
+    tf
+      .matMul(tf.ones([2, N]), x_NF)
+      .slice([0, 0], [1, F])
+      .reshape([F]),
+  );
 }

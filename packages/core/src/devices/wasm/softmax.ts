@@ -1,27 +1,19 @@
-// Causal softmax over scores, and its gradient. One pass over the lower triangle on the wasm heap; stock operations
-// elsewhere.
+// Causal softmax over scores, and its gradient: one pass over the lower triangle on the wasm heap.
 // P batch x heads, T time
 import * as tf from "@tensorflow/tfjs";
-import { allocate, floats, onWasm } from "./heap.ts";
-
-/** Stands for minus infinity; its exponential is 0 after the maximum was taken off. */
-const masked = -1e30;
-
-/** 1 where a query (row) may look at a key (column): on and below the diagonal. */
-export const causal = (T: number): tf.Tensor => tf.linalg.bandPart(tf.ones([T, T]), -1, 0);
-
-function maskedScores(score_PTT: tf.Tensor, scale: number): tf.Tensor {
-  const T = score_PTT.shape[1]!;
-  if (!onWasm()) return score_PTT.mul(scale).add(causal(T).sub(1).mul(-masked));
-  const y = score_PTT.mul(scale);
-  const to = floats(y);
-  for (let row = 0; row * T < to.length; row++) to.fill(masked, row * T + (row % T) + 1, (row + 1) * T);
-  return y;
-}
+import { masked, type Scaled } from "../kernels/attention.ts";
+import { allocate, floats } from "./heap.ts";
 
 /** `softmax(scale score)` along rows, where row t sees columns 0 .. t. */
-export const causalSoftmax = (score_PTT: tf.Tensor, scale: number): tf.Tensor =>
-  tf.softmax(maskedScores(score_PTT, scale));
+export function causalSoftmax({ score }: { readonly score: tf.Tensor }, { scale }: Scaled): tf.Tensor {
+  const T = score.shape[1]!;
+  const y = score.mul(scale);
+  const to = floats(y);
+  for (let row = 0; row * T < to.length; row++) to.fill(masked, row * T + (row % T) + 1, (row + 1) * T);
+  const p_PTT = tf.softmax(y);
+  y.dispose();
+  return p_PTT;
+}
 
 function rowGradient(
   to: Float32Array,
@@ -37,8 +29,10 @@ function rowGradient(
 }
 
 /** Gradient of `causalSoftmax` by the scores: `scale p (dp - sum p dp)`; zero above the diagonal. */
-export function causalSoftmaxGradient(p_PTT: tf.Tensor, dp_PTT: tf.Tensor, scale: number): tf.Tensor {
-  if (!onWasm()) return dp_PTT.sub(p_PTT.mul(dp_PTT).sum(-1, true)).mul(p_PTT).mul(scale);
+export function causalSoftmaxGrad(
+  { p: p_PTT, dp: dp_PTT }: { readonly p: tf.Tensor; readonly dp: tf.Tensor },
+  { scale }: Scaled,
+): tf.Tensor {
   const T = p_PTT.shape[1]!;
   const y = allocate(p_PTT.shape);
   const [to, p, dp] = [floats(y), floats(p_PTT), floats(dp_PTT)];

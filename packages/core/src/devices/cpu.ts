@@ -1,0 +1,7 @@
+// The cpu device: tfjs's backend in plain JavaScript. Runs everywhere, slowly: what the others are compared with.
+import type { Device } from "./device.ts";
+
+export const cpu: Device = {
+  name: "cpu",
+  start: async () => ({ backend: "cpu" }),
+};

@@ -1,0 +1,13 @@
+// The wasm device: tfjs's WebAssembly backend with this folder's kernels. The default, for it runs everywhere.
+import type { Device } from "../device.ts";
+import { useFastGradients } from "./gradients.ts";
+import { floats, heapBytes } from "./heap.ts";
+
+export const wasm: Device = {
+  name: "wasm",
+  async start() {
+    await import("@tensorflow/tfjs-backend-wasm");
+    useFastGradients();
+    return { backend: "wasm", copiesVectors: true, bytesHeld: heapBytes, read: (x, into) => into.set(floats(x)) };
+  },
+};

@@ -1,0 +1,91 @@
+// Reverse accumulation over tfjs's tape, for some of the inputs now and for others later: what the first part has computed and a
+// later one will read is kept in between. No part computes what another has.
+import type { Tensor } from "@tensorflow/tfjs";
+import * as tf from "@tensorflow/tfjs";
+
+/** One operation on tfjs's tape. */
+export interface TapeNode {
+  readonly kernelName: string;
+  readonly inputs: Record<string, Tensor>;
+  readonly outputs: readonly Tensor[];
+  readonly gradient?: (dys: (Tensor | undefined)[]) => Record<string, () => Tensor>;
+  saved?: (Tensor | undefined)[];
+}
+
+/** Ids of the tensors that depend on one of `from` and lead to `to`. */
+function onPath(nodes: readonly TapeNode[], from: readonly number[], to: number): Set<number> {
+  const reached = new Set(from);
+  for (const { inputs, outputs } of nodes)
+    if (Object.values(inputs).some((t) => reached.has(t.id))) for (const t of outputs) reached.add(t.id);
+  const path = new Set([to]);
+  for (const { inputs, outputs } of nodes.toReversed())
+    if (outputs.some((t) => path.has(t.id)))
+      for (const t of Object.values(inputs)) if (reached.has(t.id)) path.add(t.id);
+  return path;
+}
+
+/** Gradients of a tape's output by tensors of the tape, all known by id. */
+export class Reverse {
+  readonly #nodes: readonly TapeNode[];
+  readonly #y: number;
+  /** Tensors whose gradient is complete. */
+  readonly #done = new Set<number>();
+  /** Complete gradients that a later part reads. */
+  #kept = new Map<number, Tensor>();
+
+  constructor(nodes: readonly TapeNode[], y: number) {
+    this.#nodes = nodes;
+    this.#y = y;
+  }
+
+  /** The tensors kept for a later part. */
+  get kept(): readonly Tensor[] {
+    return [...this.#kept.values()];
+  }
+
+  /** The gradients by `wanted`, new tensors, undefined where the output does not depend on one; keeps what `later` will need. */
+  part(dy: Tensor, wanted: readonly number[], later: readonly number[]): (Tensor | undefined)[] {
+    const path = onPath(this.#nodes, wanted, this.#y);
+    return tf.tidy(() => {
+      const grads = new Map(this.#kept);
+      if (!this.#done.has(this.#y)) grads.set(this.#y, dy.clone());
+      for (const node of this.#nodes.toReversed()) this.#through(node, path, grads);
+      const found = wanted.map((id) => grads.get(id)?.clone());
+      for (const id of path) this.#done.add(id);
+      this.#keep(grads, later);
+      return found;
+    });
+  }
+
+  /** Adds what one operation contributes to the gradients of its inputs. */
+  #through(node: TapeNode, path: ReadonlySet<number>, grads: Map<number, Tensor>): void {
+    const wanted = Object.entries(node.inputs).filter(([, t]) => path.has(t.id) && !this.#done.has(t.id));
+    const dys = node.outputs.map((t) => grads.get(t.id));
+    if (!wanted.length || dys.every((dy) => !dy)) return;
+    if (!node.gradient) throw new Error(`operation ${node.kernelName} of this segment has no gradient in tfjs`);
+    const thunks = node.gradient(dys);
+    for (const [name, t] of wanted) {
+      const dx = tf.tidy(() => thunks[name]!().clone()); // it may be one that the operation saved, or `dy` itself
+      const seen = grads.get(t.id);
+      grads.set(t.id, seen ? tf.add(seen, dx) : dx);
+    }
+  }
+
+  /** Keeps the gradients from which those by `later` start, and no others. */
+  #keep(grads: ReadonlyMap<number, Tensor>, later: readonly number[]): void {
+    const path = onPath(this.#nodes, later, this.#y);
+    const starts = this.#nodes
+      .filter(({ inputs }) => Object.values(inputs).some((t) => path.has(t.id) && !this.#done.has(t.id)))
+      .flatMap(({ outputs }) => outputs.map((t) => t.id));
+    const before = this.kept;
+    this.#kept = new Map(starts.filter((id) => grads.has(id)).map((id) => [id, tf.keep(grads.get(id)!)]));
+    const after = new Set(this.kept);
+    for (const t of before) if (!after.has(t)) t.dispose();
+  }
+
+  /** Frees what is kept. */
+  drop(): void {
+    tf.dispose(this.kept as Tensor[]);
+    this.#kept.clear();
+  }
+}

@@ -1,0 +1,31 @@
+// Dropout (Srivastava et al. 2014), scaled in training so that nothing is done to the values when sampling. The numbers are
+// drawn outside and handed in, so that a recomputed forward, and every mesh, drops the same elements.
+
+import { differentiable, elements, type Segment, segment } from "@orthant/core";
+import type * as tf from "@tensorflow/tfjs";
+
+const dropped = (x: tf.Tensor, uniform: tf.Tensor, rate: number): tf.Tensor =>
+  x.mul(uniform.greaterEqual(rate).cast("float32")).div(1 - rate);
+
+/**
+ * `x`, and uniform numbers in [0, 1) of its shape (`tape.random`) -> `x * (u >= rate) / (1 - rate)`. Has no parameters; keeps
+ * the numbers. Throws RangeError for a rate outside [0, 1).
+ */
+export function dropout(rate: number): Segment<"I", "I"> {
+  if (!(rate >= 0 && rate < 1)) throw new RangeError(`dropout(${rate}): the rate must be at least 0 and below 1`);
+  return segment({
+    name: "dropout",
+    params: [],
+    reads: [false, true],
+    run: (_, x, uniform) =>
+      differentiable({
+        inputs: [x!],
+        forward: (save) => {
+          save([uniform!]);
+          return dropped(x!, uniform!, rate);
+        },
+        backward: (dy, [u]) => [() => dropped(dy, u!, rate)],
+      }),
+    shape: (_, x = []) => ({ shape: x, flops: 2 * elements(x), kept: 0 }),
+  });
+}
