@@ -2,6 +2,7 @@
 
 export { useDevice } from "./devices/index.ts";
 export { useFastGradients } from "./devices/wasm/gradients.ts";
+export { ClosedError, LostRankError, type Place, RankError, StallError, type WaitingRank } from "./errors.ts";
 export { type Forward, type ForwardInput, forward, type Weights } from "./forward.ts";
 export { Group } from "./group/group.ts";
 export type { Host, HostJob, Wire, WireJob } from "./hosts/host.ts";

@@ -7,5 +7,6 @@ export { columnSums, product, products, rows, transposed } from "./devices/wasm/
 export { type Norm, normalized, normGradients, statistics } from "./devices/wasm/normalize.ts";
 export { oneHot, pickRows, sumIntoRows } from "./devices/wasm/rows.ts";
 export { causalSoftmax, causalSoftmaxGradient } from "./devices/wasm/softmax.ts";
+export { saysAll } from "./errors.ts";
 export { eachKept, initialValues } from "./params/params.ts";
 export { assemble } from "./plan/assemble.ts";
