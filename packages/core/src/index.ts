@@ -4,6 +4,7 @@ export { type Active, type Device, type DeviceChoice, deviceNames, type Where } 
 export { activeDevice, useDevice } from "./devices/index.ts";
 export * as kernels from "./devices/kernels/index.ts";
 export { useFastGradients } from "./devices/wasm/gradients.ts";
+export { ClosedError, LostRankError, type Place, RankError, StallError, type WaitingRank } from "./errors.ts";
 export { type Forward, type ForwardInput, forward, type Weights } from "./forward.ts";
 export { allToAll, gatherDim, scatterSum, shift } from "./group/dims.ts";
 export { directGroup } from "./group/direct.ts";
