@@ -4,11 +4,10 @@ import type { DeviceChoice } from "./devices/device.ts";
 import { activeDevice, useDevice } from "./devices/index.ts";
 import { directGroup } from "./group/direct.ts";
 import { Meter } from "./meter.ts";
-import type { Model } from "./model/model.ts";
-import type { Held } from "./model/placement.ts";
+import type { AnyModel } from "./model/model.ts";
 import { elements, type Shape } from "./model/segment.ts";
-import type { ParamSpec } from "./params/params.ts";
 import { localStore } from "./params/store.ts";
+import { dealSpecs, specsByUse } from "./plan/specs.ts";
 import { GradTape } from "./rank/tape.ts";
 import { forwardOnly } from "./rank/vjp.ts";
 import { memory } from "./transports/memory.ts";
@@ -28,17 +27,13 @@ export interface Forward {
   dispose(): void;
 }
 
-function specOf(layer: number, name: string, { shape, init }: Pick<ParamSpec, "shape" | "init">): ParamSpec {
-  return { name, shape, init, layer, split: {} };
-}
-
 /**
  * Loads `weights` on `device`; absent, on the device that runs in this thread, or the default where none does. Throws where one is
  * missing or has another size.
  */
-export async function forward(model: Model, weights: Weights, device?: DeviceChoice): Promise<Forward> {
+export async function forward(model: AnyModel, weights: Weights, device?: DeviceChoice): Promise<Forward> {
   if (device !== undefined || !activeDevice()) await useDevice(device);
-  const specs = model.layers.flatMap((layer, i) => layer.params.map((p) => specOf(i, `${layer.name}.${p.name}`, p)));
+  const specs = dealSpecs(model.layers, [], {});
   const dealt = specs.map((spec) => {
     const values = weights.get(spec.name);
     const size = elements(spec.shape);
@@ -50,11 +45,14 @@ export async function forward(model: Model, weights: Weights, device?: DeviceCho
   const store = localStore(dealt, meter);
   const [alone] = memory(1);
   const group = (axis: string) => directGroup(axis, alone!, [0]);
+  const owners = specsByUse(specs);
+  const paramOf = (use: string) => owners.get(use)!.name;
+  const uniform = (_: string, { shape }: tf.Tensor) => tf.ones(shape); // nothing is dropped
   const run = async ({ values, shape, dtype }: ForwardInput) => {
     const x = tf.tensor(values, [...shape], dtype);
-    const tape = new GradTape({ vjp: forwardOnly, store, group, meter, at: "forward" });
-    let y = x as Held<"I">;
-    for (const layer of model.layers) y = await layer.forward(tape, y);
+    const tape = new GradTape({ vjp: forwardOnly, store, paramOf, group, meter, step: 0, micro: 0, uniform });
+    let y: tf.Tensor = x;
+    for (const layer of model.layers) y = await layer.forward(tape, y as never);
     tape.drop(y);
     const result = (await y.data()) as Float32Array;
     tf.dispose([x, y]);

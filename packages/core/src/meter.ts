@@ -2,14 +2,14 @@
 
 export type Kind = "params" | "grads" | "optimizer" | "activations";
 /** Bytes by kind. */
-export type Held = Record<Kind, number>;
+export type HeldBytes = Record<Kind, number>;
 
-const none = (): Held => ({ params: 0, grads: 0, optimizer: 0, activations: 0 });
+const none = (): HeldBytes => ({ params: 0, grads: 0, optimizer: 0, activations: 0 });
 
 export class Meter {
-  readonly now: Held = none();
+  readonly now: HeldBytes = none();
   /** Each kind at its own peak. */
-  readonly peak: Held = none();
+  readonly peak: HeldBytes = none();
   /** All kinds together at the worst moment, in bytes. */
   peakTotal = 0;
 

@@ -4,12 +4,18 @@ import type { Weights } from "./forward.ts";
 import type { Host } from "./hosts/host.ts";
 import { serveThread, type ThreadTicket } from "./hosts/spread.ts";
 import { threads } from "./hosts/threads.ts";
-import type { Held } from "./meter.ts";
+import type { HeldBytes } from "./meter.ts";
 import { assemble } from "./plan/assemble.ts";
-import type { TrainOptions } from "./plan/options.ts";
+import type { JobOptions } from "./plan/options.ts";
 import { type Plan, plan } from "./plan/plan.ts";
 import type { Outcome } from "./rank/events.ts";
 import { openRun } from "./report/run.ts";
+
+/** A training job, and what carries it. */
+export interface TrainOptions extends JobOptions {
+  /** Where the ranks run and what carries their frames: `threads()` by default. */
+  readonly transport?: Host;
+}
 
 export interface TrainResult {
   readonly plan: Plan;
@@ -20,7 +26,7 @@ export interface TrainResult {
   /** Bytes sent over the run along each axis, summed over all ranks. */
   readonly sent: Readonly<Record<string, number>>;
   /** Bytes each rank held, each kind at its peak. */
-  readonly held: readonly Held[];
+  readonly held: readonly HeldBytes[];
   /** Where metrics and trace are; undefined where `run` is false. */
   readonly dir: string | undefined;
 }

@@ -1,8 +1,16 @@
-// The pipeline strategy: cuts the model's layers into stages, one a rank of axis `pp`, and replaces the schedule.
+// The pipeline strategy: cuts the model's layers into stages, one a member of its axis, and replaces the schedule.
 // Communication is the executor's; here it is only planned. Huang et al., 2019; Narayanan et al., 2021.
 
-import type { Action, CostInput, ModelShape, Schedule, Strategy } from "@orthant/core";
-import { axisSize, meshSize, showAction } from "@orthant/core";
+import {
+  axisSize,
+  type Cost,
+  type CostInput,
+  type ModelShape,
+  type PlannedCall,
+  type Schedule,
+  type Strategy,
+  showAction,
+} from "@orthant/core";
 import { withSendRecv } from "./passes/with-send-recv.ts";
 import { checkCompute, type ScheduleFactory, type ScheduleName, toFactory } from "./schedules/index.ts";
 import { checkedSplit, splitByCost, toStages } from "./split.ts";
@@ -15,35 +23,36 @@ export interface PipelineOptions {
   readonly micros: number;
   /** Number of layers in each stage; by default the split whose slowest stage is fastest, by floating-point operations. */
   readonly split?: readonly number[];
+  /** The mesh axis whose members run different stages; "pp" by default. */
+  readonly axis?: string;
 }
 
-const bytesPerElement = 4;
-
 /**
- * Strategy of pipeline parallelism over axis `pp`; size 1 is gradient accumulation. List it before strategies that add to the
+ * Strategy of pipeline parallelism over one mesh axis; size 1 is gradient accumulation. List it before strategies that add to the
  * schedule, such as `zero()`. Throws on an unknown schedule, and on micros that are not a positive integer.
  */
-export function pipeline({ schedule, micros, split }: PipelineOptions): Strategy {
+export function pipeline({ schedule, micros, split, axis = "pp" }: PipelineOptions): Strategy {
   const factory = toFactory(schedule);
   if (!Number.isInteger(micros) || micros < 1)
     throw new Error(`micros ${micros} is not a positive integer: each step runs 1, 2, 3, ... microbatches`);
   return {
     name: "pipeline",
-    axis: "pp",
-    stages: (model) => stagesFor(model, split),
+    axis,
+    divides: "layers",
+    stages: (model) => stagesFor(model, axis, split),
     schedule: (before, model) => {
       refuseAdditions(before);
-      const stages = axisSize(model.mesh, "pp");
+      const stages = axisSize(model.mesh, axis);
       return withSendRecv(checkCompute(factory(stages, micros), stages, micros));
     },
     cost,
   };
 }
 
-function stagesFor({ mesh, layers }: ModelShape, split?: readonly number[]): number[][] {
-  const p = axisSize(mesh, "pp");
+function stagesFor({ mesh, layers }: ModelShape, axis: string, split?: readonly number[]): number[][] {
+  const p = axisSize(mesh, axis);
   const flops = layers.map((layer) => layer.flops);
-  return toStages(split ? checkedSplit(split, layers.length, p) : splitByCost(flops, p));
+  return toStages(split ? checkedSplit(split, layers.length, p, axis) : splitByCost(flops, p, axis));
 }
 
 /** Throws where another strategy added to the schedule. This one replaces it: what another one added would be lost without a word. */
@@ -54,11 +63,12 @@ function refuseAdditions(schedule: Schedule): void {
   throw new Error(`pipeline() replaces the schedule, and ${seen}: list pipeline() before the others`);
 }
 
-/** Counts bytes sent. Each SEND carries the activation of a stage boundary, or its gradient: fp32, from every rank of the stage. */
-function cost({ model, stages, schedule }: CostInput): { sent: number } {
+/** Prices the SENDs: each carries the activation of a stage boundary, or its gradient. */
+function cost({ model, stages, schedule }: CostInput): Cost {
   const out = stages.map((layers) => model.layers[layers.at(-1) ?? -1]?.out ?? 0);
-  const elements = ({ stage, op }: Action): number =>
-    (op === "SEND_F" ? out[stage] : op === "SEND_B" ? out[stage - 1] : 0) ?? 0;
-  const sent = schedule.flat().reduce((sum, action) => sum + elements(action), 0);
-  return { sent: sent * bytesPerElement * (meshSize(model.mesh) / axisSize(model.mesh, "pp")) };
+  const calls = schedule.flat().flatMap(({ stage, op }): PlannedCall[] => {
+    if (op !== "SEND_F" && op !== "SEND_B") return [];
+    return [{ op: "send", sizes: [out[op === "SEND_F" ? stage : stage - 1] ?? 0] }];
+  });
+  return { calls };
 }

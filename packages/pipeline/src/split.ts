@@ -6,18 +6,19 @@
  * of those, the one with the shorter early stages, which under 1F1B hold the most activations. Never an empty stage.
  * Throws on more stages than layers.
  */
-export function splitByCost(costs: readonly number[], stages: number): number[] {
-  checkStages(costs.length, stages);
+export function splitByCost(costs: readonly number[], stages: number, axis = "pp"): number[] {
+  checkStages(costs.length, stages, axis);
   const largest = cheapest(costs, stages, (cost) => cost, Math.max).price;
   const square = (cost: number): number => (cost > largest ? Number.POSITIVE_INFINITY : cost * cost);
   return [...cheapest(costs, stages, square, (a, b) => a + b).counts];
 }
 
 /** Returns the split that the user gave, `split[s]` layers in stage s. Throws, with the arithmetic, where it does not fit. */
-export function checkedSplit(split: readonly number[], layers: number, stages: number): readonly number[] {
-  checkStages(layers, stages);
+export function checkedSplit(split: readonly number[], layers: number, stages: number, axis = "pp"): readonly number[] {
+  checkStages(layers, stages, axis);
   const shown = `split [${split.join(", ")}]`;
-  if (split.length !== stages) throw new Error(`${shown} names ${split.length} stages; pp ${stages} needs ${stages}`);
+  if (split.length !== stages)
+    throw new Error(`${shown} names ${split.length} stages; ${axis} ${stages} needs ${stages}`);
   const bad = split.find((count) => !Number.isInteger(count) || count < 1);
   if (bad !== undefined) throw new Error(`${shown}: ${bad} is not a number of layers; each stage needs 1 or more`);
   const sum = split.reduce((a, b) => a + b, 0);
@@ -31,10 +32,10 @@ export function toStages(counts: readonly number[]): number[][] {
   return counts.map((count) => Array.from({ length: count }, () => next++));
 }
 
-function checkStages(layers: number, stages: number): void {
+function checkStages(layers: number, stages: number, axis: string): void {
   if (stages <= layers) return;
-  const need = `pp ${stages} needs at least ${stages} layers to give each stage one`;
-  throw new Error(`${need}; this model has ${layers}: use pp ${layers} or fewer`);
+  const need = `${axis} ${stages} needs at least ${stages} layers to give each stage one`;
+  throw new Error(`${need}; this model has ${layers}: use ${axis} ${layers} or fewer`);
 }
 
 interface Cut {

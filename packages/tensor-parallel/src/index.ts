@@ -1,2 +1,2 @@
 // Tensor parallelism: see README.md.
-export { type Rule, rules, tensorParallel } from "./tensor-parallel.ts";
+export { type Rule, rules, type TensorParallelOptions, tensorParallel } from "./tensor-parallel.ts";

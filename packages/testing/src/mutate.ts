@@ -1,6 +1,6 @@
 // Mutations of a correct run, to show that the comparison with one device notices each: one collective whose members
 // receive nothing, or one `enter` or `leave` that a cast took out of the model.
-import type { Endpoint, Frame, Held, Layer, Model, Plan, Tape } from "@orthant/core";
+import type { AnyLayer, AnyModel, Endpoint, Frame, Plan, Tape } from "@orthant/core";
 import { ranksAlong } from "@orthant/core";
 
 /** Record of one call of one group: the key it has on the wire, and the group's first rank. */
@@ -45,24 +45,27 @@ export const without =
 const silent = (frame: Frame): Frame => ({ ...frame, data: new Uint8Array(frame.data.length) });
 
 /** Place of one `enter` or `leave` of a model: of layer `layer`, the `nth` of its kind, from 0. */
-export interface Crossing {
+export interface Place {
   readonly kind: "enter" | "leave";
   readonly layer: number;
   readonly nth: number;
 }
 
-export const showCrossing = ({ kind, layer, nth }: Crossing): string => `${kind} ${nth} of layer ${layer}`;
+export const showPlace = ({ kind, layer, nth }: Place): string => `${kind} ${nth} of layer ${layer}`;
 
 /** Wraps a tape: calls `visit` before each enter and leave, and passes by where it returns true. */
-const bypassing = (tape: Tape, visit: (kind: Crossing["kind"]) => boolean): Tape => ({
+const bypassing = (tape: Tape, visit: (kind: Place["kind"]) => boolean): Tape => ({
   local: (segment, at, ...xs) => tape.local(segment, at, ...xs),
-  move: (axis, transition, x, dim) => tape.move(axis, transition, x, dim),
-  enter: async (axis, x) => (visit("enter") ? (x as Held<never>) : tape.enter(axis, x)),
-  leave: async (axis, x) => (visit("leave") ? (x as Held<never>) : tape.leave(axis, x)),
+  move: (axis, crossing, x) => tape.move(axis, crossing, x),
+  enter: async (axis, x) => (visit("enter") ? (x as never) : tape.enter(axis, x)),
+  leave: async (axis, x) => (visit("leave") ? (x as never) : tape.leave(axis, x)),
+  at: (axis) => tape.at(axis),
+  random: (name) => tape.random(name),
+  addLoss: (name, sum) => tape.addLoss(name, sum),
 });
 
-function rewired(layer: Layer, at: number, passBy: (crossing: Crossing) => boolean): Layer {
-  const forward: Layer["forward"] = (tape, x) => {
+function rewired(layer: AnyLayer, at: number, passBy: (crossing: Place) => boolean): AnyLayer {
+  const forward: AnyLayer["forward"] = (tape, x) => {
     const count = { enter: 0, leave: 0 };
     return layer.forward(
       bypassing(tape, (kind) => passBy({ kind, layer: at, nth: count[kind]++ })),
@@ -73,11 +76,11 @@ function rewired(layer: Layer, at: number, passBy: (crossing: Crossing) => boole
 }
 
 /** Copies the model with one crossing forced out, as a cast would. */
-export const withoutCrossing = (model: Model, out: Crossing): Model =>
-  rewire(model, (crossing) => showCrossing(crossing) === showCrossing(out));
+export const withoutCrossing = (model: AnyModel, out: Place): AnyModel =>
+  rewire(model, (crossing) => showPlace(crossing) === showPlace(out));
 
 /** Copies the model, unchanged but for `passBy`, which is told every crossing and takes out those it returns true for. */
-export const rewire = (model: Model, passBy: (crossing: Crossing) => boolean): Model => ({
+export const rewire = (model: AnyModel, passBy: (crossing: Place) => boolean): AnyModel => ({
   ...model,
   layers: model.layers.map((layer, at) => rewired(layer, at, passBy)),
 });

@@ -1,21 +1,12 @@
 // The mutation test: every collective of a step dropped in turn, every crossing taken out in turn; the comparison with
 // one device must fail each time. A mutation that survives shows a hole in the comparison, or a collective that is idle.
-import { type Model, memory, plan, sgd, type TrainOptions } from "@orthant/core";
+import { type AnyModel, memory, plan, sgd, type TrainOptions } from "@orthant/core";
 import { pipeline } from "@orthant/pipeline";
 import { tensorParallel } from "@orthant/tensor-parallel";
 import { type ZeroOptions, zero } from "@orthant/zero";
 import { errorsBetween } from "./compare.ts";
 import { toleranceFailures } from "./differential.ts";
-import {
-  type Call,
-  type Crossing,
-  recorder,
-  rewire,
-  showCall,
-  showCrossing,
-  without,
-  withoutCrossing,
-} from "./mutate.ts";
+import { type Call, type Place, recorder, rewire, showCall, showPlace, without, withoutCrossing } from "./mutate.ts";
 import { type Observed, observe } from "./observe.ts";
 import { tinyGpt, tinySequences } from "./tiny.ts";
 
@@ -72,9 +63,9 @@ export async function dropEach(dp: ZeroOptions, calls: readonly Call[]): Promise
 }
 
 /** Lists every enter and leave of a model. */
-export async function crossingsOf(model: Model): Promise<Crossing[]> {
-  const seen = new Map<string, Crossing>();
-  const note = (crossing: Crossing) => !seen.set(showCrossing(crossing), crossing);
+export async function crossingsOf(model: AnyModel): Promise<Place[]> {
+  const seen = new Map<string, Place>();
+  const note = (crossing: Place) => !seen.set(showPlace(crossing), crossing);
   await plan({ ...alone(), model: rewire(model, note) });
   return [...seen.values()];
 }
@@ -91,7 +82,7 @@ export async function bypassEach(): Promise<Mutation[]> {
       mesh: { tp: 2 },
       strategies: [tensorParallel()],
     };
-    mutations.push({ name: showCrossing(crossing), caught: await differs(mutant, expected) });
+    mutations.push({ name: showPlace(crossing), caught: await differs(mutant, expected) });
   }
   return mutations;
 }

@@ -4,7 +4,7 @@ import {
   type Host,
   memory,
   type Outcome,
-  type Owned,
+  type OwnedGradient,
   type Plan,
   plan,
   type RankEvents,
@@ -71,8 +71,8 @@ function watch(ranks: number) {
   return { events, gradients, tensors };
 }
 
-async function copy(owned: readonly Owned[]): Promise<Pieces> {
-  const read = async ({ spec, grad, value }: Owned): Promise<[string, Float32Array]> => [
+async function copy(owned: readonly OwnedGradient[]): Promise<Pieces> {
+  const read = async ({ spec, grad, value }: OwnedGradient): Promise<[string, Float32Array]> => [
     spec.name,
     grad ? Float32Array.from(await grad.data()) : new Float32Array(value.size),
   ];

@@ -36,7 +36,11 @@ export function testStrategy(
 ): Case[] {
   let alone: Promise<Observed> | undefined;
   const onOne = () => (alone ??= observe(training));
-  const on = (size: number): TrainOptions => ({ ...training, mesh: { [make().axis]: size }, strategies: [make()] });
+  const on = (size: number): TrainOptions => ({
+    ...training,
+    mesh: { [make().axis ?? "none"]: size },
+    strategies: [make()],
+  });
   return [
     ...axis.map((size) => ({
       name: `as one device, ${make().axis} ${size}`,

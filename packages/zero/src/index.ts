@@ -1,3 +1,3 @@
 // Data parallelism with optional sharding: see README.md.
-export { withReduceGrad, withUnshard } from "./passes.ts";
+export { withUnshard } from "./passes.ts";
 export { type ZeroOptions, zero } from "./zero.ts";

@@ -1,9 +1,8 @@
 // Data parallelism and ZeRO (Rajbhandari et al.: ZeRO: Memory optimizations toward training trillion parameter models,
 // SC 2020). Stage 0 keeps everything on every rank; stage 3 shards parameters, gradients and optimizer state.
-import { axisSize, type CostInput, elements, localShape, meshSize, microsOf, type Strategy } from "@orthant/core";
-import { withReduceGrad, withUnshard } from "./passes.ts";
-import { allReduced } from "./stage0.ts";
-import { sharded } from "./stage3.ts";
+import { type CostInput, elements, type ParamSpec, type PlannedCall, type Strategy } from "@orthant/core";
+import { withUnshard } from "./passes.ts";
+import { sharded } from "./sharded.ts";
 
 export interface ZeroOptions {
   readonly stage: 0 | 3;
@@ -12,45 +11,73 @@ export interface ZeroOptions {
    * micro. "step" keeps a stage's from its first action to its last: one gather a step. "segment" by default.
    */
   readonly gather?: "segment" | "step";
+  /** The mesh axis whose members train on different samples; "dp" by default. */
+  readonly axis?: string;
 }
 
-/** Owns axis `dp`: each of its ranks trains on its own samples. Throws on an unknown stage or gather. */
-export function zero({ stage, gather = "segment" }: ZeroOptions): Strategy {
+/** Strategy of data parallelism along one mesh axis. Throws on an unknown stage or gather. */
+export function zero({ stage, gather = "segment", axis = "dp" }: ZeroOptions): Strategy {
   if (stage !== 0 && stage !== 3) throw new Error(`zero({ stage: ${stage} }): the stages there are: 0, 3`);
   if (gather !== "segment" && gather !== "step")
     throw new Error(`zero({ gather: "${gather}" }): give "segment" (least memory) or "step" (fewest bytes sent)`);
-  const strategy = { name: "zero", axis: "dp" } as const;
-  if (stage === 0)
-    return {
-      ...strategy,
-      schedule: withReduceGrad,
-      store: allReduced,
-      cost: (input) => price(input, 2 * wholeParams(input)),
-    };
-  return {
-    ...strategy,
-    split: (param) => ({ ...param, split: { ...param.split, dp: "flat" } }),
-    schedule: (schedule) => withReduceGrad(gather === "step" ? withUnshard(schedule) : schedule),
-    store: sharded,
-    cost: (input) => price(input, wholeParams(input) + (gather === "step" ? wholeParams(input) : gathered(input))),
-  };
+  return stage === 0 ? whole(axis) : shards(axis, gather);
 }
 
-const micros = ({ schedule }: CostInput): number => microsOf(schedule);
+/** Stage 0: gradients are all-reduced once a step. */
+const whole = (axis: string): Strategy => ({
+  name: "zero",
+  axis,
+  divides: "batch",
+  store: (_, rank) => ({
+    reduce: (names, grads, at) => rank.group(axis).allReduce(grads, `${at.key} ${names[0]}`),
+  }),
+  cost: (input) => ({ calls: reductions(input, "allReduce") }),
+});
 
-/** Elements of all parameters, as one rank of each stage sees them. */
-const wholeParams = ({ model: { layers, mesh } }: CostInput): number =>
-  sum(layers.flatMap(({ params }) => params).map((spec) => elements(localShape(spec, mesh))));
+/** Stage 3: gradients are reduce-scattered once a step, parameters gathered for use. */
+const shards = (axis: string, gather: "segment" | "step"): Strategy => ({
+  name: "zero",
+  axis,
+  divides: "batch",
+  split: (param) => ({ ...param, split: { ...param.split, [axis]: "flat" } }),
+  ...(gather === "step" && { schedule: withUnshard }),
+  store: (inner, rank) => sharded(inner, rank, rank.group(axis)),
+  cost: (input) => ({
+    calls: [
+      ...reductions(input, "reduceScatter"),
+      ...(gather === "step" ? gatheredByStage(input) : gatheredBySegment(input)),
+    ],
+  }),
+});
 
-/** Elements gathered in a step where each segment gathers for itself: in forward all, in backward what is read there. */
-const gathered = (input: CostInput): number =>
-  micros(input) * (wholeParams(input) + sum(input.model.layers.map(({ reread }) => reread)));
+const sizesOf = ({ localShape }: CostInput, params: readonly ParamSpec[]): number[] =>
+  params.map((spec) => elements(localShape(spec)));
 
-/** Collectives over `total` elements, each rank sending (N-1)/N of them; float32, over all ranks. */
-function price({ model: { mesh } }: CostInput, total: number) {
-  const members = axisSize(mesh, "dp");
-  const groups = meshSize(mesh) / members / axisSize(mesh, "pp");
-  return { sent: 4 * total * (members - 1) * groups };
+const gathers = (input: CostInput, params: readonly ParamSpec[], times = 1): PlannedCall[] =>
+  params.length ? [{ op: "allGather", sizes: sizesOf(input, [...new Set(params)]), times }] : [];
+
+const reductions = (input: CostInput, op: "allReduce" | "reduceScatter"): PlannedCall[] =>
+  input.reductions.map((params) => ({ op, sizes: sizesOf(input, params) }));
+
+/** Each stage's parameters once a step. */
+const gatheredByStage = (input: CostInput): PlannedCall[] =>
+  input.stages.flatMap((layers) =>
+    gathers(
+      input,
+      layers.flatMap((i) => input.model.layers[i]!.params),
+    ),
+  );
+
+/** Each segment's parameters in its forward; in its backward, or each half of it, those that it reads. */
+function gatheredBySegment(input: CostInput): PlannedCall[] {
+  const times = (op: string, stage: number) =>
+    input.schedule.flat().filter((action) => action.op === op && action.stage === stage).length;
+  return input.stages.flatMap((layers, stage) =>
+    layers
+      .flatMap((i) => input.model.layers[i]!.segments)
+      .flatMap(({ params, reread }) => [
+        ...gathers(input, params, times("F", stage)),
+        ...gathers(input, reread, times("B", stage) + times("W", stage)),
+      ]),
+  );
 }
-
-const sum = (sizes: readonly number[]): number => sizes.reduce((total, size) => total + size, 0);

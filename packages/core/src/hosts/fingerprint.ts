@@ -2,7 +2,7 @@
 // differ. Short values as they are, long ones as a hash.
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { showMesh, type TrainOptions } from "../plan/options.ts";
+import { type JobOptions, showMesh } from "../plan/options.ts";
 import type { Plan } from "../plan/plan.ts";
 
 const hash = (value: unknown): string => createHash("sha256").update(JSON.stringify(value)).digest("hex").slice(0, 12);
@@ -12,7 +12,7 @@ function version(): string {
   return (JSON.parse(manifest) as { version: string }).version;
 }
 
-export function fingerprint(options: TrainOptions, plan: Plan): Record<string, string> {
+export function fingerprint(options: JobOptions, plan: Plan): Record<string, string> {
   const { model, data, optimizer, strategies = [], batch, steps, seed = 0, clip = "none", recompute = false } = options;
   const learning = Array.from({ length: Math.min(steps, 100) }, (_, step) => optimizer.lr(step));
   const whole = { batch, micros: plan.micros, steps, seed, clip, recompute };

@@ -1,13 +1,13 @@
 // Where the ranks of a run live and what carries their frames. A host starts the ranks of this process and hears from
 // them; a wire connects them, in threads and across processes. `spread` makes a host of a wire.
 
-import type { TrainOptions } from "../plan/options.ts";
+import type { JobOptions } from "../plan/options.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { Outcome, RankEvents } from "../rank/events.ts";
 import type { Endpoint } from "../transports/endpoint.ts";
 
 export interface HostJob {
-  readonly options: TrainOptions;
+  readonly options: JobOptions;
   readonly plan: Plan;
   readonly events: RankEvents;
   /** Ask every rank to stop after the step it is in. */

@@ -4,8 +4,9 @@
 import { pathToFileURL } from "node:url";
 import { parentPort, Worker } from "node:worker_threads";
 import { useDevice } from "../devices/index.ts";
-import type { TrainOptions } from "../plan/options.ts";
+import type { JobOptions } from "../plan/options.ts";
 import type { Plan } from "../plan/plan.ts";
+import { positionOf, stageAxis } from "../plan/roles.ts";
 import type { ActionTime, Outcome, RankEvents, StepReport } from "../rank/events.ts";
 import { fingerprint } from "./fingerprint.ts";
 import { type Host, type HostJob, ranksHere, type Wire } from "./host.ts";
@@ -47,10 +48,14 @@ const GRACE = 3000;
  * least, and stages next.
  */
 export function dealThreads(plan: Plan, here: readonly number[], workers: number): number[][] {
+  const { roles, mesh } = plan;
   const order = plan.ranks
     .filter(({ rank }) => here.includes(rank))
     .sort(
-      (a, b) => (a.coords.dp ?? 0) - (b.coords.dp ?? 0) || (a.coords.pp ?? 0) - (b.coords.pp ?? 0) || a.rank - b.rank,
+      (a, b) =>
+        positionOf(roles.batch, mesh, a.coords).at - positionOf(roles.batch, mesh, b.coords).at ||
+        stageAxis(roles, a.coords) - stageAxis(roles, b.coords) ||
+        a.rank - b.rank,
     );
   const count = Math.min(workers, order.length);
   const threads: number[][] = Array.from({ length: count }, () => []);
@@ -142,7 +147,7 @@ function listen(worker: Worker, { events }: HostJob): Promise<Ending> {
 }
 
 /** In a worker: runs the ranks that the ticket names and reports to the thread that started it. */
-export async function serveThread(options: TrainOptions, plan: Plan, wire: Wire, given: ThreadTicket): Promise<void> {
+export async function serveThread(options: JobOptions, plan: Plan, wire: Wire, given: ThreadTicket): Promise<void> {
   parentPort!.on("message", () => {}); // keeps this thread until the one that started it ends it
   const post = (message: Message) => parentPort!.postMessage(message);
   const fail = (error: unknown) => {

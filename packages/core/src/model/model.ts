@@ -1,28 +1,50 @@
-// What a model is to this library: a list of layers, each an asynchronous walk over segments and moves. No tensors here.
-
+// What a model is to this library: a list of layers, each an asynchronous walk over segments and crossings. No tensors here.
+import type { Tensor } from "@tensorflow/tfjs";
 import type { Init } from "../params/params.ts";
-import type { Held, Placement, Transition } from "./placement.ts";
+import type { Crossing } from "./crossing.ts";
+import type { Everywhere, Held, HeldAlong, Placed, Placement, Placements } from "./placement.ts";
 import type { Segment, Shape } from "./segment.ts";
+
+/** Random numbers of one name: the same on every mesh, for every sample, and again when a segment is recomputed. */
+export interface Random {
+  /**
+   * Uniform numbers in [0, 1), float32, in the shape of `x`, whose dim 0 counts samples. `cuts` names the dim of `x` that the
+   * members of an axis hold a part of, such as `{ tp: 2 }`; where a strategy divides a dim of every sample, that one
+   * is known.
+   */
+  uniform<P extends Placements>(x: Held<P>, cuts?: Readonly<Record<string, number>>): Promise<Held<P>>;
+}
 
 /** What a layer's `forward` is given: it runs segments and moves tensors between placements; nothing else. */
 export interface Tape {
   /** Runs a segment. `at` is where its parameters are: `3.attn` for `3.attn.query`. */
-  local<In extends Placement, Out extends Placement>(
+  local<In extends Placements, Out extends Placements>(
     segment: Segment<In, Out>,
     at: string,
     ...xs: Held<NoInfer<In>>[]
   ): Promise<Held<Out>>;
-  /** Changes the placement along a mesh axis; `dim` is the tensor dim that V shards cut. */
-  move<T extends Transition>(
-    axis: string,
-    transition: T,
-    x: Held<T extends `${infer From extends Placement}->${string}` ? From : never>,
-    dim?: number,
-  ): Promise<Held<T extends `${string}->${infer To extends Placement}` ? To : never>>;
-  /** `I->R`: free in forward, all-reduces the gradient. */
-  enter(axis: string, x: Held<"I">): Promise<Held<"R">>;
-  /** `P->I`: all-reduces in forward; free in backward. */
-  leave(axis: string, x: Held<"P">): Promise<Held<"I">>;
+  /** Changes the placement along one mesh axis. */
+  move<Axis extends string, From extends Placement, To extends Placement, P extends Placements>(
+    axis: Axis,
+    crossing: Crossing<From, To>,
+    x: HeldAlong<P, Axis, From>,
+  ): Promise<Held<Placed<P, Axis, To>>>;
+  /** I -> R along `axis`: free in forward, sums the gradient in backward. */
+  enter<Axis extends string, P extends Placements>(
+    axis: Axis,
+    x: HeldAlong<P, Axis, "I">,
+  ): Promise<Held<Placed<P, Axis, "R">>>;
+  /** P -> I along `axis`: sums in forward, free in backward. */
+  leave<Axis extends string, P extends Placements>(
+    axis: Axis,
+    x: HeldAlong<P, Axis, "P">,
+  ): Promise<Held<Placed<P, Axis, "I">>>;
+  /** This rank's position on a mesh axis and the axis's size; 0 of 1 where the mesh does not name it. */
+  at(axis: string): { readonly rank: number; readonly size: number };
+  /** Random numbers that `name`, the seed and the sample tell; give every place of the model a name of its own. */
+  random(name: string): Random;
+  /** Adds `sum`, a scalar summed over samples, to what is minimised; divided as the loss is, and reported under `name`. */
+  addLoss<P extends Placements>(name: string, sum: Held<P>): void;
 }
 
 export interface LayerParam {
@@ -30,20 +52,37 @@ export interface LayerParam {
   readonly name: string;
   readonly shape: Shape;
   readonly init: Init;
+  /** No gradient, no update, no optimizer state, and no bytes for them. */
+  readonly frozen?: boolean;
+  /** Parameters with the same word are one: one value wherever it is read, on any stage, its gradients summed. */
+  readonly tie?: string;
 }
 
-export interface Layer {
+/** `P` is the placement of what goes in and out: I along every axis, but where a strategy divides a dim of every sample. */
+export interface Layer<P extends Placements = Everywhere> {
   readonly name: string;
   readonly params: readonly LayerParam[];
   /** `x` is the output of the layer before, or the batch's input for the first. */
-  forward(tape: Tape, x: Held<"I">): Promise<Held<"I">>;
+  forward(tape: Tape, x: Held<P>): Promise<Held<P>>;
 }
 
-export interface Model {
+export interface Model<P extends Placements = Everywhere> {
   readonly name: string;
-  readonly layers: readonly Layer[];
+  readonly layers: readonly Layer<P>[];
   /** The loss as a sum over tokens: a scalar. `y` is the output of the last layer. */
-  loss(tape: Tape, y: Held<"I">, target: Held<"I">): Promise<Held<"I">>;
+  loss(tape: Tape, y: Held<P>, target: Held<P>): Promise<Held<P>>;
+}
+
+/** A layer of any placement, for code that only walks over it. */
+export interface AnyLayer extends Omit<Layer, "forward"> {
+  forward(tape: Tape, x: never): Promise<Tensor>;
+}
+
+/** A model of any placement: every `Model<P>` is one. */
+export interface AnyModel {
+  readonly name: string;
+  readonly layers: readonly AnyLayer[];
+  loss(tape: Tape, y: never, target: never): Promise<Tensor>;
 }
 
 /** One side of a sample. */

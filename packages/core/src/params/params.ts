@@ -7,15 +7,29 @@ export type Init =
   | { readonly kind: "normal"; readonly std: number }
   | { readonly kind: "constant"; readonly value: number };
 
-export interface ParamSpec {
-  /** Layer name, then the parameter's own: `3.attn.query`. Unique in the model. */
+/** One place of the model that declares a parameter. */
+export interface Use {
+  /** Layer name, then the parameter's own: `3.attn.query`. */
   readonly name: string;
-  /** Of the whole parameter, over all ranks. */
-  readonly shape: Shape;
   /** Index into the model's layers. */
   readonly layer: number;
+}
+
+/** One parameter, over all ranks. Tied parameters are one, which several layers use. */
+export interface ParamSpec {
+  /** The name of its first use. Unique in the model. */
+  readonly name: string;
+  /** Shape of the whole parameter. */
+  readonly shape: Shape;
   readonly init: Init;
-  /** Mesh axis to the dim it cuts, or "flat": an even chunk of what is left after the other cuts, read as a vector. */
+  /** Where it is used: once, or once for each layer that ties it, in the model's order. */
+  readonly uses: readonly Use[];
+  /** True where it is not trained. */
+  readonly frozen?: boolean;
+  /**
+   * Mesh axis to the dim it cuts, or "flat": an even chunk of what is left after the cuts of dims, read as a vector.
+   * Several flat cuts are chunks of chunks, in the order of the axes here.
+   */
   readonly split: Readonly<Record<string, number | "flat">>;
 }
 
@@ -34,9 +48,29 @@ export const localShape = (spec: ParamSpec, mesh: Mesh): number[] =>
 
 /** Range that this rank keeps of its local piece, read as a vector. */
 export function keptRange(spec: ParamSpec, mesh: Mesh, coords: Coords): [from: number, to: number] {
-  const size = elements(localShape(spec, mesh));
-  const axis = Object.keys(spec.split).find((name) => spec.split[name] === "flat");
-  return axis ? chunk(size, axisSize(mesh, axis), coords[axis] ?? 0) : [0, size];
+  const flat = Object.keys(spec.split).filter((axis) => spec.split[axis] === "flat");
+  return flat.reduce<[number, number]>(
+    ([from, to], axis) => {
+      const [first, end] = chunk(to - from, axisSize(mesh, axis), coords[axis] ?? 0);
+      return [from + first, from + end];
+    },
+    [0, elements(localShape(spec, mesh))],
+  );
+}
+
+/** Shape of what this rank has of a parameter after the cuts of dims and the flat cuts of `axes`: a vector where there are some. */
+export function shapeAfter(spec: ParamSpec, mesh: Mesh, coords: Coords, axes: readonly string[]): number[] {
+  const flat = Object.entries(spec.split).filter(([axis, cut]) => cut === "flat" && axes.includes(axis));
+  if (flat.length === 0) return localShape(spec, mesh);
+  return [keptSize({ ...spec, split: { ...dimCuts(spec), ...Object.fromEntries(flat) } }, mesh, coords)];
+}
+
+const dimCuts = ({ split }: ParamSpec) => Object.fromEntries(Object.entries(split).filter(([, cut]) => cut !== "flat"));
+
+/** Number of elements that this rank keeps. */
+export function keptSize(spec: ParamSpec, mesh: Mesh, coords: Coords): number {
+  const [from, to] = keptRange(spec, mesh, coords);
+  return to - from;
 }
 
 /** Where index `i` of the local piece stands in the whole parameter, row-major. */
@@ -57,8 +91,9 @@ function globalIndex(i: number, local: Shape, whole: Shape, first: Shape): numbe
 const origin = (spec: ParamSpec, mesh: Mesh, coords: Coords): number[] => {
   const local = localShape(spec, mesh);
   return spec.shape.map((_, dim) => {
-    const axis = Object.keys(spec.split).find((name) => spec.split[name] === dim);
-    return axis ? (coords[axis] ?? 0) * local[dim]! : 0;
+    const cuts = Object.keys(spec.split).filter((axis) => spec.split[axis] === dim);
+    const place = cuts.reduce((at, axis) => at * axisSize(mesh, axis) + (coords[axis] ?? 0), 0);
+    return place * local[dim]!;
   });
 };
 

@@ -58,6 +58,19 @@ export function normal(key: readonly [number, number], counter: number): number 
   return (halves(a) + halves(b) + halves(c) + halves(d) - MEAN) * SCALE;
 }
 
+/** Uniform numbers in [0, 1) for the counters `from` and on, into `to`. A number depends on key and counter alone. */
+export function fillUniform(key: readonly [number, number], from: number, to: Float32Array): void {
+  let block = -1;
+  let words: readonly number[] = [];
+  for (let i = 0; i < to.length; i++) {
+    const counter = from + i;
+    const next = Math.floor(counter / 4);
+    if (next !== block) words = philox(key, next);
+    block = next;
+    to[i] = (words[counter % 4]! >>> 8) / 2 ** 24; // 24 bits: exact in float32, and never 1
+  }
+}
+
 /** A uniform integer in `0 .. below - 1`; the bias is under `below` / 2^32. */
 export const uniformInt = (key: readonly [number, number], counter: number, below: number): number =>
   Math.floor((philox(key, counter)[0] / 4294967296) * below);

@@ -1,112 +1,90 @@
 // A parameter store answers "who holds this now". The store here holds everything this rank was dealt, on this rank;
-// strategies wrap it: data parallelism sums its gradients, ZeRO-3 gathers its shards.
-
+// strategies put layers around it: ZeRO-3 gathers its shards, others keep optimizer state elsewhere.
 import type { Tensor } from "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs";
-import { Meter } from "../meter.ts";
+import type { Meter } from "../meter.ts";
 import type { Shape } from "../model/segment.ts";
 import type { ParamSpec } from "./params.ts";
+
+/** A moment of the run. Every rank that takes part in a call there has the same. */
+export interface Moment {
+  /** Names it in messages: `step 3 micro 1 F`. */
+  readonly key: string;
+  /** Counted from 0. */
+  readonly step: number;
+  /** Absent where the moment belongs to the whole step. */
+  readonly micro?: number;
+  /** True in the last step of the run. */
+  readonly last?: boolean;
+}
 
 /** A piece of a parameter that this rank updates. */
 export interface Owned {
   readonly spec: ParamSpec;
+  /** The whole local parameter, or a flat chunk of it. */
   readonly value: Tensor;
-  /** Summed over micros and, once reduced, over the data-parallel ranks; undefined before the first `addGrads`. */
-  readonly grad: Tensor | undefined;
-  /** Flat range of `grad` that this rank counts in the global norm, so that every element counts once. */
-  readonly counts: readonly [from: number, to: number];
-  /** Of the parameter as segments see it: `value` may be a flat chunk of that. */
-  readonly shape: Shape;
 }
 
+/** The parameters of one rank. */
 export interface ParamStore {
-  readonly meter: Meter;
-  /** The parameters as segments see them; lent until `release`. `at` names the moment, the same on every rank. */
-  acquire(names: readonly string[], at: string): Promise<Tensor[]>;
+  /** Lends the parameters as segments see them, until `release`. */
+  acquire(names: readonly string[], at: Moment): Promise<Tensor[]>;
   release(names: readonly string[]): void;
-  /** Adds to the gradients of this step. Takes ownership. */
-  addGrads(names: readonly string[], grads: readonly Tensor[]): void;
-  /** Told that no micro will add to these gradients any more in this step: a store may start to reduce them. */
-  settleGrads?(names: readonly string[], at: string): void;
-  /** The sum so far, removed from the store; the caller owns it. */
-  takeGrads(names: readonly string[]): Tensor[];
-  /** Makes the gradients those of the global batch, and waits for those that `settleGrads` started. */
-  reduceGrads(names: readonly string[], at: string): Promise<void>;
+  /** What the optimizer updates here. */
   owned(): readonly Owned[];
-  /** Replaces an owned value and drops its gradient. Takes ownership. */
+  /** Replaces an owned value. Takes ownership. */
   update(name: string, value: Tensor): void;
-  dispose(): void;
+  /** Hands over the optimizer state of an owned value, the caller's to dispose or to keep again; undefined where none was kept. */
+  slots(name: string): Promise<Tensor[] | undefined>;
+  /** Keeps the optimizer state of an owned value. Takes ownership. */
+  keepSlots(name: string, slots: readonly Tensor[]): Promise<void>;
+}
+
+/**
+ * What a strategy puts around a store. What it leaves out goes to the store inside. `reduce` and `endStep` are called by
+ * core for every strategy, in the order of the list: no layer calls another's.
+ */
+export interface StoreLayer extends Partial<ParamStore> {
+  /**
+   * Turns gradients, summed over this rank's micros, into what the next strategy of the list expects, in the end those of
+   * the global batch for the pieces owned here. Called once a step for each parameter, when no segment will add to it any
+   * more. Takes ownership of `grads`, the result is the caller's.
+   */
+  reduce?(names: readonly string[], grads: readonly Tensor[], at: Moment): Promise<Tensor[]>;
+  /** Called after all updates of a step. */
+  endStep?(at: Moment): Promise<void>;
+  dispose?(): void;
 }
 
 /** One entry of `localStore`: what this rank keeps of a parameter. */
 export interface Dealt {
   readonly spec: ParamSpec;
-  /** Of the local parameter, before a flat cut. */
+  /** Shape of the local parameter, before a flat cut. */
   readonly shape: Shape;
   /** The local parameter, or the flat chunk of it where `spec` asks for one. */
   readonly values: Float32Array;
 }
 
+/** Bytes of a float32 tensor. */
+const bytes = (t: Tensor): number => t.size * 4;
+
 interface Cell {
   readonly spec: ParamSpec;
-  readonly shape: Shape;
   value: Tensor;
+  slots: readonly Tensor[] | undefined;
 }
 
 function toCell({ spec, shape, values }: Dealt): Cell {
   const flat = Object.values(spec.split).includes("flat");
-  return { spec, shape, value: tf.tensor(values, flat ? [values.length] : [...shape]) };
-}
-
-const bytes = (t: Tensor) => t.size * 4;
-
-/** Sums gradients by name, on behalf of a store. */
-export class GradSum {
-  readonly #sums = new Map<string, Tensor>();
-  readonly #meter: Meter;
-  constructor(meter: Meter) {
-    this.#meter = meter;
-  }
-
-  get = (name: string): Tensor | undefined => this.#sums.get(name);
-
-  add(names: readonly string[], grads: readonly Tensor[]): void {
-    names.forEach((name, i) => {
-      const seen = this.#sums.get(name);
-      const grad = grads[i]!;
-      this.#sums.set(name, seen ? tf.add(seen, grad) : grad);
-      if (seen) tf.dispose([seen, grad]);
-      else this.#meter.add("grads", bytes(grad));
-    });
-  }
-
-  take(names: readonly string[]): Tensor[] {
-    return names.map((name) => {
-      const sum = this.#sums.get(name);
-      if (!sum) throw new Error(`${name} has no gradient: no segment used it in this step`);
-      this.#sums.delete(name);
-      this.#meter.add("grads", -bytes(sum));
-      return sum;
-    });
-  }
-
-  drop(name: string): void {
-    if (this.#sums.has(name)) tf.dispose(this.take([name]));
-  }
-
-  dispose(): void {
-    for (const name of [...this.#sums.keys()]) this.drop(name);
-  }
+  return { spec, value: tf.tensor(values, flat ? [values.length] : [...shape]), slots: undefined };
 }
 
 class LocalStore implements ParamStore {
-  readonly meter: Meter;
+  readonly #meter: Meter;
   readonly #cells: ReadonlyMap<string, Cell>;
-  readonly #grads: GradSum;
 
   constructor(dealt: readonly Dealt[], meter: Meter) {
-    this.meter = meter;
-    this.#grads = new GradSum(meter);
+    this.#meter = meter;
     this.#cells = new Map(dealt.map((d) => [d.spec.name, toCell(d)]));
     for (const { value } of this.#cells.values()) meter.add("params", bytes(value));
   }
@@ -119,32 +97,51 @@ class LocalStore implements ParamStore {
 
   acquire = async (names: readonly string[]): Promise<Tensor[]> => names.map((name) => this.#cell(name).value);
   release(): void {}
-  addGrads = (names: readonly string[], grads: readonly Tensor[]): void => this.#grads.add(names, grads);
-  takeGrads = (names: readonly string[]): Tensor[] => this.#grads.take(names);
-  async reduceGrads(): Promise<void> {}
-
-  owned(): Owned[] {
-    return [...this.#cells.values()].map((cell) => {
-      const grad = this.#grads.get(cell.spec.name);
-      return { ...cell, grad, counts: [0, cell.value.size] };
-    });
-  }
+  owned = (): Owned[] => [...this.#cells.values()].map(({ spec, value }) => ({ spec, value }));
 
   update(name: string, value: Tensor): void {
     const cell = this.#cell(name);
     cell.value.dispose();
     cell.value = value;
-    this.#grads.drop(name);
+  }
+
+  async slots(name: string): Promise<Tensor[] | undefined> {
+    const cell = this.#cell(name);
+    const { slots } = cell;
+    this.#count(slots, -1);
+    cell.slots = undefined;
+    return slots && [...slots];
+  }
+
+  async keepSlots(name: string, slots: readonly Tensor[]): Promise<void> {
+    this.#cell(name).slots = slots;
+    this.#count(slots, 1);
+  }
+
+  #count(slots: readonly Tensor[] = [], sign: 1 | -1): void {
+    for (const slot of slots) this.#meter.add("optimizer", sign * bytes(slot));
   }
 
   dispose(): void {
-    this.#grads.dispose();
-    for (const { value } of this.#cells.values()) {
-      this.meter.add("params", -bytes(value));
-      value.dispose();
+    for (const { value, slots = [] } of this.#cells.values()) {
+      this.#meter.add("params", -bytes(value));
+      tf.dispose([value, ...slots]);
     }
   }
 }
 
-/** Holds each parameter whole, as dealt. */
-export const localStore = (dealt: readonly Dealt[], meter = new Meter()): ParamStore => new LocalStore(dealt, meter);
+/** A store that holds each parameter as dealt, and its optimizer state. Every tensor is counted by `meter`. */
+export const localStore = (dealt: readonly Dealt[], meter: Meter): ParamStore & { dispose(): void } =>
+  new LocalStore(dealt, meter);
+
+/** Puts `layer` around `inner`: what it leaves out goes to `inner`. */
+export function layered(inner: ParamStore, layer: StoreLayer): ParamStore {
+  return {
+    acquire: (names, at) => (layer.acquire ? layer.acquire(names, at) : inner.acquire(names, at)),
+    release: (names) => (layer.release ? layer.release(names) : inner.release(names)),
+    owned: () => (layer.owned ? layer.owned() : inner.owned()),
+    update: (name, value) => (layer.update ? layer.update(name, value) : inner.update(name, value)),
+    slots: (name) => (layer.slots ? layer.slots(name) : inner.slots(name)),
+    keepSlots: (name, slots) => (layer.keepSlots ? layer.keepSlots(name, slots) : inner.keepSlots(name, slots)),
+  };
+}

@@ -1,34 +1,34 @@
-// What a user hands to `train` and `plan`, and the checks that need no model: refused before anything starts.
+// What a user decides about a training job, but for what carries it, and the checks that need no model: refused before
+// anything starts. `train.ts` adds the transport.
 import { type DeviceChoice, deviceNames } from "../devices/device.ts";
-import type { Host } from "../hosts/host.ts";
 import { axisSize, type Mesh } from "../mesh.ts";
-import type { Data, Model } from "../model/model.ts";
+import type { AnyModel, Data } from "../model/model.ts";
 import type { Optimizer } from "../params/optimizer.ts";
+import { world } from "../transports/key.ts";
 import type { Strategy } from "./strategy.ts";
 
-export interface TrainOptions {
-  readonly model: Model;
+export interface JobOptions {
+  readonly model: AnyModel;
   readonly data: Data;
   /** Samples per optimizer step, over the whole mesh. */
   readonly batch: number;
   /** One rank where this is absent. */
   readonly mesh?: Mesh;
+  /** Their order is that in which they cut parameters and reduce gradients. */
   readonly strategies?: readonly Strategy[];
   readonly optimizer: Optimizer;
   /** Optimizer steps. */
   readonly steps: number;
-  /** Microbatches per step and data-parallel rank: gradient accumulation, where no pipeline says otherwise. 1 by default. */
+  /** Microbatches per step on each rank: gradient accumulation, where no strategy says otherwise. 1 by default. */
   readonly micros?: number;
-  /** Names first values and samples. 0 by default. */
+  /** Names first values, samples and random numbers. 0 by default. */
   readonly seed?: number;
   /** Gradients are scaled down to this global norm, over all axes. No clipping where this is absent. */
   readonly clip?: number;
   /** Runs each segment's forward again in backward instead of keeping what it saved (activation checkpointing). */
   readonly recompute?: boolean;
-  /** Where tensors are computed: "auto", which is wasm, by default. */
+  /** Where tensors are computed. "auto" by default. */
   readonly device?: DeviceChoice;
-  /** Where the ranks run and what carries their frames: `threads()` by default. */
-  readonly transport?: Host;
   /** Folder of the run under `runs/`; a time stamp by default. `false` writes nothing. */
   readonly run?: string | false;
   /** No progress on the terminal. */
@@ -51,18 +51,18 @@ const known = [
   "transport",
   "run",
   "quiet",
-] satisfies (keyof TrainOptions)[];
+] satisfies (keyof JobOptions | "transport")[];
 
 /** Refuses options that no model could make right. */
-export function checkOptions(options: TrainOptions): void {
+export function checkOptions(options: JobOptions): void {
   const unknown = Object.keys(options).filter((name) => !(known as string[]).includes(name));
   if (unknown.length) throw new Error(`train() has no option ${unknown.join(", ")}; it has ${known.join(", ")}`);
   for (const name of ["model", "data", "batch", "optimizer", "steps"] as const)
     if (options[name] === undefined) throw new Error(`train() needs the option ${name}`);
   for (const name of ["batch", "steps", "micros"] as const) checkCount(name, options[name] ?? 1);
   const { device = "auto", clip = 1 } = options;
-  if (typeof device === "string" && !deviceNames.includes(device))
-    throw new Error(`no device "${device}"; there are ${deviceNames.join(", ")}, and objects of your own`);
+  if (typeof device === "string" && !(deviceNames as readonly string[]).includes(device))
+    throw new Error(`no device "${device}"; there are ${deviceNames.join(", ")}, or give an object`);
   if (!(clip > 0))
     throw new Error(`clip is ${clip}; it is a norm: give a number above 0, or leave it out for no clipping`);
   checkMesh(options.mesh ?? {}, options.strategies ?? []);
@@ -74,20 +74,28 @@ function checkCount(name: string, value: number): void {
 
 function checkMesh(mesh: Mesh, strategies: readonly Strategy[]): void {
   for (const [axis, size] of Object.entries(mesh)) checkCount(`mesh axis ${axis}`, size);
-  for (const { name, axis } of strategies) {
-    const rivals = strategies.filter((s) => s.axis === axis).map((s) => `${s.name}()`);
-    if (rivals.length > 1)
-      throw new Error(`axis ${axis} has ${rivals.length} strategies, ${rivals.join(" and ")}: keep one`);
-    if (!(axis in mesh))
+  if (world in mesh) throw new Error(`no mesh axis can be named ${world}: messages among all ranks have that name`);
+  for (const { name, axis } of strategies)
+    if (axis !== undefined && !(axis in mesh))
       throw new Error(
-        `${name}() owns axis ${axis}, which the mesh { ${showMesh(mesh)} } lacks: add ${axis}: 1 or more, or drop it`,
+        `${name}() is about axis ${axis}, which the mesh { ${showMesh(mesh)} } lacks: add ${axis}: 1 or more, or drop it`,
       );
-  }
   for (const axis of Object.keys(mesh))
     if (axisSize(mesh, axis) > 1 && !strategies.some((s) => s.axis === axis))
       throw new Error(
-        `the mesh has ${axis} ${mesh[axis]} and no strategy owns ${axis}: add one to strategies, or drop the axis`,
+        `the mesh has ${axis} ${mesh[axis]} and no strategy is about ${axis}: add one to strategies, or drop the axis`,
       );
+  checkWires(strategies);
+}
+
+function checkWires(strategies: readonly Strategy[]): void {
+  for (const { name, axis, wire } of strategies) {
+    if (!wire) continue;
+    if (axis === undefined)
+      throw new Error(`${name}() has a wire and names no axis: give it the axis whose bytes it carries`);
+    const wires = strategies.filter((s) => s.wire && s.axis === axis).map((s) => `${s.name}()`);
+    if (wires.length > 1) throw new Error(`axis ${axis} has ${wires.length} wires, ${wires.join(" and ")}: keep one`);
+  }
 }
 
 export const showMesh = (mesh: Mesh): string =>

@@ -1,98 +1,151 @@
-// A tape that adds up sizes instead of computing: what `plan` runs a model on. Allocates no tensor; handles carry a
-// shape only. Mirrors the bookkeeping of `GradTape`: what one keeps, the other counts.
+// A tape that adds up sizes instead of computing: what `plan` runs a model on. Allocates no tensor; handles carry a shape and
+// placements. Mirrors the bookkeeping of `GradTape`: what one keeps, the other counts.
 import { axisSize, type Mesh } from "../mesh.ts";
-import type { Tape } from "../model/model.ts";
-import type { Held, Placement, Transition } from "../model/placement.ts";
+import type { Crossing } from "../model/crossing.ts";
+import { enter, leave } from "../model/crossing.ts";
+import type { Random, Tape } from "../model/model.ts";
+import type { Held, Placement, Placements } from "../model/placement.ts";
+import { showPlacements } from "../model/placement.ts";
 import { elements, type Segment, type Shape } from "../model/segment.ts";
 import { localShape, type ParamSpec } from "../params/params.ts";
-import type { Move } from "./strategy.ts";
+import type { Move, SegmentUse } from "./strategy.ts";
 
-/** Stands for a tensor where only its shape matters. */
+/** Stands for a tensor where only its shape and placements matter. */
 interface Handle {
   readonly shape: Shape;
+  readonly placements: Placements;
+  /** Whether a backward wants its gradient. */
+  readonly wanted: boolean;
   /** Clones share it, as they share memory. */
   readonly buffer: { needed: boolean; readonly size: number };
 }
 
-const handle = (shape: Shape): Handle => ({ shape, buffer: { needed: false, size: elements(shape) } });
-const shapeOf = (x: unknown) => (x as Handle).shape;
-const bufferOf = (x: unknown) => (x as Handle).buffer;
+const handle = (shape: Shape, placements: Placements, wanted: boolean): Handle => ({
+  shape,
+  placements,
+  wanted,
+  buffer: { needed: false, size: elements(shape) },
+});
+const toHandle = (x: unknown): Handle => x as Handle;
 
-/** A handle of this shape, to start a layer with. */
-export const placeholder = (shape: Shape): Held<"I"> => handle(shape) as unknown as Held<"I">;
+/** A handle of this shape, for one side of the samples. */
+export const placeholder = (shape: Shape, placements: Placements = {}): never =>
+  handle(shape, placements, false) as never;
 
-function movedShape(transition: Transition, shape: Shape, dim: number, members: number): Shape {
-  if (transition === "V->R") return shape.map((size, d) => (d === dim ? size * members : size));
-  if (transition === "P->V") return shape.map((size, d) => (d === dim ? size / members : size));
-  return shape;
+/** The output of a layer as the next one is given it: its gradient is wanted, since it may come from another stage. */
+export const handedOn = (x: unknown): never => ({ ...toHandle(x), wanted: true }) as never;
+
+export interface ShapeContext {
+  readonly mesh: Mesh;
+  /** The parameter of each use. */
+  readonly specs: ReadonlyMap<string, ParamSpec>;
+  /** True where nothing is kept inside segments, and backwards read all that forwards did. */
+  readonly recompute: boolean;
 }
 
 export class ShapeTape implements Tape {
   flops = 0;
-  /** Elements of the parameters of the largest segment. */
-  widest = 0;
-  /** Elements of the parameters that backwards read, over all segments. */
-  reread = 0;
+  readonly segments: SegmentUse[] = [];
   readonly moves: Move[] = [];
+  readonly losses: string[] = [];
   #kept = 0;
   readonly #outputs: Handle[] = [];
-  readonly #mesh: Mesh;
-  readonly #specs: ReadonlyMap<string, ParamSpec>;
-  readonly #recompute: boolean;
+  readonly #context: ShapeContext;
 
-  /** `recompute`: nothing is kept inside segments, and backwards read all that forwards did. */
-  constructor(mesh: Mesh, specs: ReadonlyMap<string, ParamSpec>, recompute: boolean) {
-    this.#mesh = mesh;
-    this.#specs = specs;
-    this.#recompute = recompute;
+  constructor(context: ShapeContext) {
+    this.#context = context;
   }
 
-  #param(name: string): Shape {
-    const spec = this.#specs.get(name);
+  #spec(name: string): ParamSpec {
+    const { specs } = this.#context;
+    const spec = specs.get(name);
     if (!spec)
-      throw new Error(
-        `a segment reads ${name}, which no layer declares; declared: ${[...this.#specs.keys()].join(", ")}`,
-      );
-    return localShape(spec, this.#mesh);
+      throw new Error(`a segment reads ${name}, which no layer declares; declared: ${[...specs.keys()].join(", ")}`);
+    return spec;
   }
 
-  async local<In extends Placement, Out extends Placement>(
+  async local<In extends Placements, Out extends Placements>(
     segment: Segment<In, Out>,
     at: string,
     ...xs: Held<NoInfer<In>>[]
   ): Promise<Held<Out>> {
-    const params = segment.params.map((name) => this.#param(`${at}.${name}`));
-    const { shape, flops, kept } = segment.shape(params, ...xs.map(shapeOf));
-    const reads = (i: number) => this.#recompute || (segment.reads?.[i] ?? true);
-    const sizes = params.map(elements);
+    const { mesh, recompute } = this.#context;
+    const inputs = xs.map(toHandle);
+    for (const x of inputs)
+      this.#checkPlaced(`segment ${segment.name}${at && ` at ${at}`}`, segment.from, x.placements);
+    const params = segment.params.map((name) => this.#spec(`${at}.${name}`));
+    const shapes = params.map((spec) => localShape(spec, mesh));
+    const { shape, flops, kept } = segment.shape(shapes, ...inputs.map((x) => x.shape));
+    const reads = (i: number) => recompute || (segment.reads?.[i] ?? true);
     this.flops += flops;
-    this.widest = Math.max(this.widest, sum(sizes));
-    this.reread += sum(sizes.filter((_, i) => reads(i)));
-    if (!this.#recompute) this.#kept += kept;
-    xs.forEach((x, i) => {
-      if (reads(params.length + i)) bufferOf(x).needed = true;
-    });
-    const y = handle(shape);
-    this.#outputs.push(y);
-    return y as unknown as Held<Out>;
+    const wanted = params.some(({ frozen }) => !frozen) || inputs.some((x) => x.wanted);
+    this.segments.push({ name: segment.name, params, reread: wanted ? params.filter((_, i) => reads(i)) : [] });
+    if (wanted && !recompute) this.#kept += kept;
+    for (const [i, { buffer }] of inputs.entries()) if (wanted && reads(params.length + i)) buffer.needed = true;
+    return this.#output(handle(shape, segment.to, wanted)) as unknown as Held<Out>;
   }
 
-  async move<T extends Transition>(axis: string, transition: T, x: unknown, dim = 0): Promise<Held<never>> {
-    const shape = shapeOf(x);
-    this.moves.push({ axis, transition, elements: elements(shape) });
-    const members = axisSize(this.#mesh, axis);
-    if (transition === "I->R" || members === 1) return { shape, buffer: bufferOf(x) } as unknown as Held<never>;
-    const y = handle(movedShape(transition, shape, dim, members));
+  #output(y: Handle): Handle {
     this.#outputs.push(y);
-    return y as unknown as Held<never>;
+    return y;
   }
 
-  enter = (axis: string, x: Held<"I">): Promise<Held<"R">> => this.move(axis, "I->R", x);
-  leave = (axis: string, x: Held<"P">): Promise<Held<"I">> => this.move(axis, "P->I", x);
+  /** Throws where what is handed over is held otherwise than asked, along an axis with more than one member. */
+  #checkPlaced(who: string, expected: Placements, found: Placements): void {
+    const { mesh } = this.#context;
+    const axes = [...new Set([...Object.keys(expected), ...Object.keys(found)])].filter(
+      (axis) => axisSize(mesh, axis) > 1,
+    );
+    if (axes.every((axis) => (expected[axis] ?? "I") === (found[axis] ?? "I"))) return;
+    const cut = axes.find((axis) => found[axis] === "V" && !(axis in expected));
+    const way = cut
+      ? `: the members of ${cut} see a part each, and this segment was not written for one; use a model that was`
+      : ": cross over before it";
+    throw new Error(
+      `${who} takes a tensor ${showPlacements(expected)} and is handed one ${showPlacements(found)}${way}`,
+    );
+  }
+
+  async move(axis: string, crossing: Crossing<Placement, Placement>, x: unknown): Promise<never> {
+    const { shape, placements, buffer, wanted } = toHandle(x);
+    const members = axisSize(this.#context.mesh, axis);
+    const { [axis]: from, ...others } = placements;
+    this.#checkPlaced(`${crossing.name} along ${axis}`, { ...others, [axis]: crossing.from }, placements);
+    const moved = crossing.shape(shape, members);
+    const [forward, backward] = [crossing.calls(shape, members), crossing.back().calls(moved, members)];
+    this.moves.push({ axis, crossing: crossing.name, from: crossing.from, to: crossing.to, forward, backward });
+    const y = handle(moved, { ...placements, [axis]: crossing.to }, wanted);
+    // A crossing that asks nothing of its group hands the same memory on.
+    const free = members === 1 || forward.length === 0;
+    return (free ? { ...y, buffer } : this.#output(y)) as never;
+  }
+
+  enter = (axis: string, x: unknown): Promise<never> => this.move(axis, enter, x);
+  leave = (axis: string, x: unknown): Promise<never> => this.move(axis, leave, x);
+  at = (axis: string) => ({ rank: 0, size: axisSize(this.#context.mesh, axis) });
+
+  random(): Random {
+    return {
+      uniform: async (x) => this.#output(handle(toHandle(x).shape, toHandle(x).placements, false)) as never,
+    };
+  }
+
+  addLoss(name: string, sum: unknown): void {
+    toHandle(sum).buffer.needed = true;
+    this.losses.push(name);
+  }
+
+  /** Elements of the parameters of the largest segment. */
+  get widest(): number {
+    const sizes = this.segments.map(({ params }) =>
+      sum(params.map((spec) => elements(localShape(spec, this.#context.mesh)))),
+    );
+    return Math.max(0, ...sizes);
+  }
 
   /** Elements held from forward to backward, when `y` is the output. */
   kept(y: unknown): number {
-    bufferOf(y).needed = true;
+    toHandle(y).buffer.needed = true;
     return this.#kept + sum(this.#outputs.map(({ buffer }) => (buffer.needed ? buffer.size : 0)));
   }
 

@@ -1,23 +1,41 @@
-// The public plugin interface. A strategy owns one mesh axis and answers at most five questions about it.
+// The public plugin interface: a plain object from a factory that answers questions about one mesh axis, or about none.
+// Strategies compose by folding a list; core knows no strategy and no axis by name.
 import type { Group } from "../group/group.ts";
+import type { Call } from "../group/price.ts";
 import type { Mesh } from "../mesh.ts";
-import type { Transition } from "../model/placement.ts";
+import type { HeldBytes, Meter } from "../meter.ts";
+import type { Placement } from "../model/placement.ts";
+import type { Shape } from "../model/segment.ts";
 import type { ParamSpec } from "../params/params.ts";
-import type { ParamStore } from "../params/store.ts";
+import type { ParamStore, StoreLayer } from "../params/store.ts";
 import type { Schedule } from "../schedule/schedule.ts";
 
-/** One change of placement in a layer's forward: what a strategy's `cost` prices. */
+/** What the members of an axis do not share: samples, stages, or a dim of every sample. */
+export type Divides = "batch" | "layers" | { readonly dim: number };
+
+/** One change of placement in a layer's forward. */
 export interface Move {
   readonly axis: string;
-  readonly transition: Transition;
-  /** Elements this rank hands in. */
-  readonly elements: number;
+  readonly crossing: string;
+  readonly from: Placement;
+  readonly to: Placement;
+  /** What one member asks of its group in forward, then in backward. */
+  readonly forward: readonly Call[];
+  readonly backward: readonly Call[];
+}
+
+/** The parameters that one run of a segment takes, and those that its backward takes again. */
+export interface SegmentUse {
+  readonly name: string;
+  readonly params: readonly ParamSpec[];
+  readonly reread: readonly ParamSpec[];
 }
 
 /** One layer as one rank sees it, for one microbatch; measured by a dry run that allocates nothing. */
 export interface LayerShape {
   readonly name: string;
   readonly params: readonly ParamSpec[];
+  readonly segments: readonly SegmentUse[];
   /** Floating-point operations of one forward. */
   readonly flops: number;
   /** Elements kept from forward to backward. */
@@ -26,41 +44,34 @@ export interface LayerShape {
   readonly peak: number;
   /** Elements of the parameters of its largest segment: what a sharded store gathers at once. */
   readonly widest: number;
-  /** Elements of the parameters that backwards read, over all segments: what a sharded store gathers again. */
-  readonly reread: number;
   /** Elements of the output: what a pipeline sends on. */
   readonly out: number;
   readonly moves: readonly Move[];
+  /** Names of the auxiliary losses that it adds. */
+  readonly losses: readonly string[];
 }
 
 /** The model on this mesh: what `schedule`, `stages` and `cost` decide by. */
 export interface ModelShape {
   readonly mesh: Mesh;
   readonly layers: readonly LayerShape[];
-  /** Microbatches per step and data-parallel rank, before any strategy has its say. */
+  /** Microbatches per step, before any strategy has its say. */
   readonly micros: number;
 }
 
-/** Bytes summed over all ranks of the mesh. */
-export interface Cost {
-  /** Sent in one step along the strategy's axis. */
-  readonly sent: number;
+/** A call of one group of the strategy's axis; where another strategy divides the layers, one stage's group makes it. */
+export interface PlannedCall extends Call {
+  /** Times in one step; 1 by default. */
+  readonly times?: number;
+  /** Steps from one to the next; 1 by default. */
+  readonly every?: number;
 }
 
-export interface Strategy {
-  readonly name: string;
-  /** The mesh axis this strategy owns. */
-  readonly axis: string;
-  /** Where does each parameter live? Pure. */
-  split?(param: ParamSpec): ParamSpec;
-  /** Which layers make a stage? Pure. `stages[s]` lists the layers of stage s, in order. */
-  stages?(model: ModelShape): readonly (readonly number[])[];
-  /** When does each action run? Pure. */
-  schedule?(schedule: Schedule, model: ModelShape): Schedule;
-  /** Who holds a parameter now? The only hook that communicates. */
-  store?(inner: ParamStore, group: Group): ParamStore;
-  /** What does it cost? Pure; tested against counted bytes. */
-  cost?(plan: CostInput): Cost;
+export interface Cost {
+  /** What goes over the strategy's axis in one step. */
+  readonly calls: readonly PlannedCall[];
+  /** Bytes that a rank holds on the strategy's account, by kind, beside what every rank holds; negative where it saves some. */
+  held?(rank: { readonly params: readonly ParamSpec[]; kept(spec: ParamSpec): number }): Partial<HeldBytes>;
 }
 
 /** What `cost` may look at. */
@@ -68,4 +79,56 @@ export interface CostInput {
   readonly model: ModelShape;
   readonly stages: readonly (readonly number[])[];
   readonly schedule: Schedule;
+  /** The parameters of each call of `reduce` in a step, over all stages. */
+  readonly reductions: readonly (readonly ParamSpec[])[];
+  /**
+   * Shape of what the strategy gets of a parameter and of its gradient: the local parameter, or a vector where strategies
+   * before it in the list keep a flat chunk.
+   */
+  localShape(spec: ParamSpec): Shape;
+}
+
+/** How the bytes of one axis travel: compression under any strategy. */
+export interface Wire {
+  /** The same group, its bytes in another form. */
+  wrap(group: Group): Group;
+  /** Bytes that all `members` of a group send in one call of the wrapped group: exact, tested against counted bytes. */
+  bytes(call: Call, members: number): number;
+}
+
+/** What a store may know of its rank. */
+export interface RankView {
+  readonly rank: number;
+  readonly mesh: Mesh;
+  /** This rank's members on a mesh axis. */
+  group(axis: string): Group;
+  /** Every owner of tensors reports to it. */
+  readonly meter: Meter;
+  /** As in `CostInput`, on this rank. */
+  localShape(spec: ParamSpec): Shape;
+}
+
+export interface Strategy {
+  readonly name: string;
+  /** The mesh axis it is about, in the user's word. Several strategies may share one; absent where it is about none. */
+  readonly axis?: string;
+  /** What the members of `axis` do not share; absent where they share all but what `split` and the model's crossings cut. */
+  readonly divides?: Divides;
+  /**
+   * Each member of `axis` trains for itself: a loss, a norm, a clipping and a control exchange of its own (the islands
+   * of DiLoCo: Douillard et al., 2023). They meet every so many steps: only there can a run be stopped.
+   */
+  readonly independent?: { readonly every: number };
+  /** Where does each parameter live? Pure. */
+  split?(param: ParamSpec): ParamSpec;
+  /** Which layers make a stage? Pure. `stages[s]` lists the layers of stage s, in order. */
+  stages?(model: ModelShape): readonly (readonly number[])[];
+  /** When does each action run? Pure. States what the strategy adds; core adds REDUCE_GRAD. */
+  schedule?(schedule: Schedule, model: ModelShape): Schedule;
+  /** How do bytes travel along `axis`? */
+  readonly wire?: Wire;
+  /** Who holds a parameter now? The only hook that communicates. The first strategy of the list is the outermost layer. */
+  store?(inner: ParamStore, rank: RankView): StoreLayer;
+  /** What does it cost? Pure; tested against counted bytes. */
+  cost?(plan: CostInput): Cost;
 }

@@ -1,9 +1,11 @@
-// What all ranks must agree on at the end of a step: loss, gradient norm, memory, whether to stop. Reports go up a tree, one
+// What ranks must agree on at the end of a step: loss, gradient norm, memory, whether to stop. Reports go up a tree, one
 // verdict comes down: a rank sends at most 1 + log2 N messages. Sums run in the order of parameters, then ranks, so their bits
 // do not depend on pipeline, schedule or ZeRO stage.
 import { broadcast, gatherToFirst } from "../group/tree.ts";
 import { cut, type Members } from "../group/vectors.ts";
-import type { Plan, RankPlan } from "../plan/plan.ts";
+import type { Plan } from "../plan/plan.ts";
+import type { RankPlan } from "../plan/ranks.ts";
+import type { Endpoint } from "../transports/endpoint.ts";
 import { messageKey, world } from "../transports/key.ts";
 
 /** One rank's part. */
@@ -15,6 +17,8 @@ export interface Report {
   readonly squares: readonly number[];
   /** Loss sum of each micro; zeros where another rank reports it. */
   readonly losses: readonly number[];
+  /** Sums of the auxiliary losses, micro by micro, in the order of the plan's names. */
+  readonly auxiliary: readonly number[];
 }
 
 export interface Verdict {
@@ -25,49 +29,109 @@ export interface Verdict {
   readonly norm: number;
   /** Loss sum over the global batch. */
   readonly loss: number;
+  /** Auxiliary losses by name, summed likewise. */
+  readonly auxiliary: Readonly<Record<string, number>>;
 }
 
 /** A rank's report, read again by the first. */
 interface Heard {
   readonly rank: RankPlan;
-  readonly numbers: Float64Array;
+  readonly squares: Float64Array;
+  readonly losses: Float64Array;
+  readonly auxiliary: Float64Array;
+  readonly stop: boolean;
+  readonly held: number;
 }
 
 /** Flag and bytes, before the squares. */
 const HEAD = 2;
 
-/** Exchanges reports among `members`; every one returns the same verdict. */
-export async function agree(members: Members, plan: Plan, mine: Report, at: string): Promise<Verdict> {
-  const key = messageKey(world, "control", at);
-  const report = Float64Array.from([mine.stop ? 1 : 0, mine.held, ...mine.squares, ...mine.losses]);
-  const all = await gatherToFirst(members, report, key);
-  const verdict = all && Float64Array.from(judge(plan, heard(members, plan, all)));
-  const [stop, held, norm, loss] = (await broadcast(members, verdict, key)) as unknown as VerdictNumbers;
-  return { stop: stop === 1, held, norm, loss };
+const sumOf = (lists: readonly Float64Array[]): number =>
+  lists.reduce((sum, list) => list.reduce((s, value) => s + value, sum), 0);
+
+/** What one rank agrees with: those that share its loss, which are all, but where a strategy makes its axis independent. */
+export class Agreement {
+  readonly #plan: Plan;
+  readonly #island: Members;
+  readonly #world: Members;
+
+  constructor(plan: Plan, endpoint: Endpoint) {
+    const all = plan.ranks.map(({ rank }) => rank);
+    const apart = Object.keys(plan.roles.independent);
+    const mine = plan.ranks[endpoint.rank]!.coords;
+    const island = plan.ranks.filter(({ coords }) => apart.every((axis) => coords[axis] === mine[axis]));
+    const ranks = island.map(({ rank }) => rank);
+    this.#plan = plan;
+    this.#world = { endpoint, ranks: all, at: endpoint.rank };
+    this.#island = { endpoint, ranks, at: ranks.indexOf(endpoint.rank) };
+  }
+
+  /** Islands of ranks that share a loss. */
+  get islands(): number {
+    return this.#world.ranks.length / this.#island.ranks.length;
+  }
+
+  /** Exchanges reports; every member of an island returns the same verdict. Islands stop together, where they meet. */
+  async reach(mine: Report, step: number): Promise<Verdict> {
+    const key = messageKey(world, "control", `step ${step}`);
+    const { stop, held, squares, losses, auxiliary } = mine;
+    const report = Float64Array.from([stop ? 1 : 0, held, ...squares, ...losses, ...auxiliary]);
+    const all = await gatherToFirst(this.#island, report, key);
+    const verdict = all && Float64Array.from(judge(this.#plan, this.#heard(all)));
+    const numbers = await broadcast(this.#island, verdict, key);
+    const [stopped, most, norm, loss, ...sums] = numbers as unknown as [number, number, number, number, ...number[]];
+    const named = this.#plan.losses.map((name, i) => [name, sums[i]!] as const);
+    const ends = await this.#stopsHere(stopped === 1, step);
+    return { stop: ends, held: most, norm, loss, auxiliary: Object.fromEntries(named) };
+  }
+
+  #heard(all: Float64Array): Heard[] {
+    const { ranks, micros, losses } = this.#plan;
+    const members = this.#island.ranks.map((rank) => ranks[rank]!);
+    const sizes = members.map(({ params }) => HEAD + params.length + micros * (1 + losses.length));
+    return cut(all, sizes).map((numbers, i) => {
+      const end = HEAD + members[i]!.params.length;
+      return {
+        rank: members[i]!,
+        stop: numbers[0] === 1,
+        held: numbers[1]!,
+        squares: numbers.subarray(HEAD, end),
+        losses: numbers.subarray(end, end + micros),
+        auxiliary: numbers.subarray(end + micros),
+      };
+    });
+  }
+
+  async #stopsHere(stop: boolean, step: number): Promise<boolean> {
+    const meetings = Object.values(this.#plan.roles.independent);
+    if (meetings.length === 0) return stop;
+    if (meetings.some((every) => (step + 1) % every !== 0)) return false;
+    const key = messageKey(world, "stop", `step ${step}`);
+    const all = await gatherToFirst(this.#world, Float64Array.of(stop ? 1 : 0), key);
+    return (await broadcast(this.#world, all && Float64Array.of(all.includes(1) ? 1 : 0), key))[0] === 1;
+  }
 }
 
-type VerdictNumbers = [stop: number, held: number, norm: number, loss: number];
-
-function heard({ ranks }: Members, plan: Plan, all: Float64Array): Heard[] {
-  const sizes = ranks.map((rank) => HEAD + plan.ranks[rank]!.params.length + plan.micros);
-  return cut(all, sizes).map((numbers, i) => ({ rank: plan.ranks[ranks[i]!]!, numbers }));
-}
-
-function judge(plan: Plan, reports: readonly Heard[]): VerdictNumbers {
-  const stop = reports.some(({ numbers }) => numbers[0] === 1) ? 1 : 0;
-  const held = reports.reduce((most, { numbers }) => Math.max(most, numbers[1]!), 0);
-  const losses = reports.map(({ numbers }) => numbers.subarray(numbers.length - plan.micros));
-  const loss = losses.reduce((sum, micros) => micros.reduce((s, micro) => s + micro, sum), 0);
-  return [stop, held, Math.sqrt(sumSquares(plan, reports)), loss];
+/** Flag, bytes, norm, loss, then the auxiliary losses. */
+function judge(plan: Plan, reports: readonly Heard[]): number[] {
+  const { micros, losses: names } = plan;
+  const auxiliary = names.map((_, i) => sumOf(reports.map((r) => r.auxiliary.subarray(i * micros, (i + 1) * micros))));
+  return [
+    reports.some(({ stop }) => stop) ? 1 : 0,
+    reports.reduce((most, { held }) => Math.max(most, held), 0),
+    Math.sqrt(sumSquares(plan, reports)),
+    sumOf(reports.map(({ losses }) => losses)),
+    ...auxiliary,
+  ];
 }
 
 function sumSquares(plan: Plan, reports: readonly Heard[]): number {
-  const places = reports.map(({ rank }) => new Map(rank.params.map(({ name }, i) => [name, HEAD + i])));
+  const places = reports.map(({ rank }) => new Map(rank.params.map(({ name }, i) => [name, i])));
   let sum = 0;
   for (const { name } of plan.specs)
-    for (const [i, { numbers }] of reports.entries()) {
+    for (const [i, { squares }] of reports.entries()) {
       const place = places[i]!.get(name);
-      if (place !== undefined) sum += numbers[place]!;
+      if (place !== undefined) sum += squares[place]!;
     }
   return sum;
 }

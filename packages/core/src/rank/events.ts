@@ -1,6 +1,7 @@
 // What a rank tells while it runs, and what it leaves behind. Plain data: hosts carry it between threads.
 
-import type { Held } from "../meter.ts";
+import type { Tensor } from "@tensorflow/tfjs";
+import type { HeldBytes } from "../meter.ts";
 import type { Owned } from "../params/store.ts";
 import type { Verdict } from "./agree.ts";
 
@@ -15,18 +16,23 @@ export interface StepReport extends Verdict {
   /** Counted from 0. */
   readonly step: number;
   readonly lr: number;
-  /** Of rank 0's whole step, the update included, in milliseconds. */
+  /** Milliseconds of rank 0's whole step, the update included. */
   readonly ms: number;
+}
+
+/** A piece that a rank owns, with the reduced gradient; undefined where the parameter is frozen. */
+export interface OwnedGradient extends Owned {
+  readonly grad: Tensor | undefined;
 }
 
 /** What a rank tells while it runs. All optional: a rank that nobody watches does no work for it. */
 export interface RankEvents {
-  /** From rank 0, after each step. The loss is per token here. */
+  /** Told by rank 0, after each step. Losses are per token here. */
   onStep?(report: StepReport): void;
-  /** From every rank, after each step. */
+  /** Told by every rank, after each step. */
   onActions?(rank: number, step: number, actions: readonly ActionTime[]): void;
-  /** From every rank, before each update; the tensors are lent. */
-  onGradients?(rank: number, step: number, owned: readonly Owned[]): Promise<void>;
+  /** Told by every rank, before each update; the tensors are lent. */
+  onGradients?(rank: number, step: number, owned: readonly OwnedGradient[]): Promise<void>;
 }
 
 /** What a rank leaves behind. */
@@ -37,7 +43,7 @@ export interface Outcome {
   /** The pieces it owns, by parameter name. */
   readonly pieces: ReadonlyMap<string, Float32Array>;
   /** Bytes held, each kind at its peak. */
-  readonly peak: Held;
+  readonly peak: HeldBytes;
   /** Bytes sent over the whole run, by axis. */
   readonly sent: Readonly<Record<string, number>>;
 }

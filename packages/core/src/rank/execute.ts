@@ -1,36 +1,56 @@
 // The interpreter: one handler per op and one loop. All cleverness lives in the schedule.
-
 import type { Tensor } from "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs";
 import type { Group } from "../group/group.ts";
 import type { Meter } from "../meter.ts";
-import type { Layer, Model } from "../model/model.ts";
-import type { Held } from "../model/placement.ts";
+import type { AnyLayer, AnyModel } from "../model/model.ts";
+import type { Gradients } from "../params/gradients.ts";
 import type { ParamStore } from "../params/store.ts";
 import { type Action, type Op, showAction } from "../schedule/schedule.ts";
+import { momentOf } from "./moment.ts";
 import type { GradTape } from "./tape.ts";
+
+/** One stage of this rank's pipeline. */
+export interface StageContext {
+  readonly layers: readonly AnyLayer[];
+  /** Parameters that its UNSHARD gathers. */
+  readonly params: readonly string[];
+  /** Parameters whose gradients are complete once this stage's are: those that no later REDUCE_GRAD of this rank waits for. */
+  readonly complete: readonly string[];
+  /** Whether its backward comes in halves: B and W. */
+  readonly halves: boolean;
+}
 
 /** One step of one rank, as its actions need it. */
 export interface StepContext {
-  /** Names the step in messages: `step 3`. */
-  readonly at: string;
-  readonly model: Model;
+  readonly step: number;
+  readonly model: AnyModel;
   readonly store: ParamStore;
+  readonly gradients: Gradients;
   readonly meter: Meter;
-  /** The pipeline axis, and the position on it that runs a stage. */
+  /** The group of the axis that divides the layers, and the position on it that runs a stage. */
   readonly pipe: Group;
   ownerOf(stage: number): number;
-  readonly stages: readonly { readonly layers: readonly Layer[]; readonly params: readonly string[] }[];
-  newTape(action: Action): GradTape;
+  readonly stages: readonly StageContext[];
+  /** `x` is what the tape starts from, where its gradient goes to the stage before. */
+  newTape(micro: number, x?: Tensor): GradTape;
   /** One side of a microbatch, as a fresh tensor that the caller owns. */
   read(micro: number, side: "input" | "target"): Tensor;
-  /** Gradient of the step's loss with respect to a micro's loss sum: 1 / tokens of the global batch. */
+  /** Gradient of the step's loss with respect to a micro's loss sum: 1 / tokens of the batch. */
   readonly seed: number;
   /** Called after each action; times in milliseconds. */
   onAction(action: Action, from: number, to: number): void;
 }
 
-/** A micro between its forward and its backward. */
+/** What a rank's stages computed of one micro. */
+export interface MicroLoss {
+  /** The loss sum, where this rank runs the last stage; else 0. */
+  loss: number;
+  /** Auxiliary losses by name. */
+  readonly auxiliary: Map<string, number>;
+}
+
+/** A micro between its forward and the end of its backward. */
 interface Live {
   readonly tape: GradTape;
   readonly x: Tensor;
@@ -54,93 +74,123 @@ function take<V>(map: Map<string, V>, at: string): V {
   return value;
 }
 
-async function forward(
-  context: StepContext,
-  action: Action,
-  { arrived, outgoing }: Mail,
-): Promise<Live & { loss?: number }> {
-  const { stage, micro = 0 } = action;
-  const last = stage === context.stages.length - 1;
-  const x = stage === 0 ? context.read(micro, "input") : take(arrived, `F${key(action)}`);
-  if (stage > 0) context.meter.add("activations", 4 * x.size);
-  const tape = context.newTape(action);
-  let y = x as Held<"I">;
-  for (const layer of context.stages[stage]!.layers) {
-    y = await layer.forward(tape, y);
-    tape.seal(y);
+class Step {
+  readonly #context: StepContext;
+  readonly #mail: Mail = { arrived: new Map(), outgoing: new Map(), sending: [] };
+  readonly #live = new Map<string, Live>();
+  readonly #losses = new Map<number, MicroLoss>();
+
+  constructor(context: StepContext) {
+    this.#context = context;
   }
-  if (!last) {
-    outgoing.set(`F${key(action)}`, y);
-    return { tape, x, y, target: undefined };
+
+  readonly #perform: Record<Op, (a: Action) => unknown> = {
+    RECV_F: (a) => this.#receive(a.stage - 1, "F", a),
+    RECV_B: (a) => this.#receive(a.stage + 1, "B", a),
+    SEND_F: (a) => this.#send(a.stage + 1, "F", a),
+    SEND_B: (a) => this.#send(a.stage - 1, "B", a),
+    F: (a) => this.#forward(a),
+    B: (a) => this.#backward(a),
+    W: (a) => this.#backwardWeights(a),
+    UNSHARD: (a) => this.#context.store.acquire(this.#stage(a).params, this.#moment(a)),
+    RESHARD: (a) => this.#context.store.release(this.#stage(a).params),
+    REDUCE_GRAD: (a) => this.#context.gradients.finish(this.#stage(a).complete, this.#moment(a)),
+  };
+
+  async run(actions: readonly Action[]): Promise<ReadonlyMap<number, MicroLoss>> {
+    for (const action of actions) {
+      const from = performance.now();
+      await Promise.resolve(this.#perform[action.op](action)).catch((cause) => {
+        throw new ActionError(action, cause);
+      });
+      this.#context.onAction(action, from, performance.now());
+    }
+    await Promise.all(this.#mail.sending);
+    return this.#losses;
   }
-  const target = context.read(micro, "target");
-  const sum = await context.model.loss(tape, y, target as Held<"I">);
-  tape.seal(sum);
-  return { tape, x, y: sum, target, loss: (await sum.data())[0]! };
-}
 
-async function backward(context: StepContext, action: Action, live: Live, { arrived, outgoing }: Mail): Promise<void> {
-  const { tape, x, y, target } = live;
-  const last = action.stage === context.stages.length - 1;
-  const dy = last ? tf.scalar(context.seed) : take(arrived, `B${key(action)}`);
-  const dx = await tape.backward(y, dy, x);
-  if (action.stage > 0) context.meter.add("activations", -4 * x.size);
-  x.dispose();
-  target?.dispose();
-  if (action.stage === 0) dx?.dispose();
-  else if (dx) outgoing.set(`B${key(action)}`, dx);
-  else
-    throw new Error(
-      `${context.at}: stage ${action.stage} gives its input no gradient, and stage ${action.stage - 1} waits for one`,
-    );
-}
+  #stage = ({ stage }: Action): StageContext => this.#context.stages[stage]!;
+  #isLast = ({ stage }: Action): boolean => stage === this.#context.stages.length - 1;
+  #moment = ({ stage }: Action) => momentOf(this.#context.step, `stage ${stage}`);
 
-/** Performs the actions in order. Returns each micro's loss sum where this rank runs the last stage. */
-export async function execute(actions: readonly Action[], context: StepContext): Promise<Map<number, number>> {
-  const { store, pipe, at, ownerOf } = context;
-  const mail: Mail = { arrived: new Map(), outgoing: new Map(), sending: [] };
-  const live = new Map<string, Live>();
-  const losses = new Map<number, number>();
-  const names = ({ stage }: Action) => context.stages[stage]!.params;
-
-  const send = (to: number, what: string, x: Tensor) => {
-    const sent = pipe.send(ownerOf(to), x, `${at} ${what}`);
+  #send(to: number, way: "F" | "B", action: Action): void {
+    const { pipe, ownerOf, step } = this.#context;
+    const x = take(this.#mail.outgoing, `${way}${key(action)}`);
+    const sent = pipe.send(ownerOf(to), x, `step ${step} ${way}${key(action)}`);
     sent.catch(() => {}); // reported when the step awaits it
-    mail.sending.push(sent);
-    return sent;
-  };
-  const recv = async (from: number, what: string, into: string) => {
-    mail.arrived.set(into, await pipe.recv(ownerOf(from), `${at} ${what}`));
-  };
-
-  const perform: Record<Op, (a: Action) => unknown> = {
-    RECV_F: (a) => recv(a.stage - 1, `F${a.stage - 1}.${a.micro}`, `F${key(a)}`),
-    RECV_B: (a) => recv(a.stage + 1, `B${a.stage + 1}.${a.micro}`, `B${key(a)}`),
-    SEND_F: (a) => void send(a.stage + 1, `F${key(a)}`, take(mail.outgoing, `F${key(a)}`).clone()),
-    SEND_B: (a) => void send(a.stage - 1, `B${key(a)}`, take(mail.outgoing, `B${key(a)}`)),
-    F: async (a) => {
-      const { loss, ...rest } = await forward(context, a, mail);
-      live.set(key(a), rest);
-      if (loss !== undefined) losses.set(a.micro!, loss);
-    },
-    B: (a) => backward(context, a, take(live, key(a)), mail),
-    W: () => {}, // B has run both halves
-    UNSHARD: (a) => store.acquire(names(a), `${at} stage ${a.stage}`),
-    RESHARD: (a) => store.release(names(a)),
-    REDUCE_GRAD: (a) => store.reduceGrads(names(a), `${at} stage ${a.stage}`),
-  };
-  for (const action of actions) await timed(action, context, perform[action.op]);
-  await Promise.all(mail.sending);
-  return losses;
-}
-
-async function timed(action: Action, context: StepContext, perform: (a: Action) => unknown): Promise<void> {
-  const from = performance.now();
-  try {
-    await perform(action);
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new Error(`${context.at}, action ${showAction(action)}: ${why}`, { cause });
+    this.#mail.sending.push(sent);
   }
-  context.onAction(action, from, performance.now());
+
+  async #receive(from: number, way: "F" | "B", { stage, micro }: Action): Promise<void> {
+    const { pipe, ownerOf, step } = this.#context;
+    const x = await pipe.recv(ownerOf(from), `step ${step} ${way}${from}.${micro}`);
+    this.#mail.arrived.set(`${way}${stage}.${micro}`, x);
+  }
+
+  async #forward(action: Action): Promise<void> {
+    const { context, mail } = { context: this.#context, mail: this.#mail };
+    const { stage, micro = 0 } = action;
+    const x = stage === 0 ? context.read(micro, "input") : take(mail.arrived, `F${key(action)}`);
+    if (stage > 0) context.meter.add("activations", 4 * x.size);
+    const tape = context.newTape(micro, stage > 0 ? x : undefined);
+    let y: Tensor = x;
+    for (const layer of this.#stage(action).layers) {
+      y = await layer.forward(tape, y as never);
+      tape.seal(y);
+    }
+    const target = this.#isLast(action) ? context.read(micro, "target") : undefined;
+    if (target) y = await context.model.loss(tape, y as never, target as never);
+    else mail.outgoing.set(`F${key(action)}`, y.clone());
+    if (target) tape.seal(y);
+    this.#live.set(key(action), { tape, x, y, target });
+    await this.#note(micro, tape, target && y);
+  }
+
+  /** Reads the losses of a micro: `sum` is the main one. */
+  async #note(micro: number, tape: GradTape, sum: Tensor | undefined): Promise<void> {
+    const seen = this.#losses.get(micro) ?? { loss: 0, auxiliary: new Map<string, number>() };
+    this.#losses.set(micro, seen);
+    if (sum) seen.loss = (await sum.data())[0]!;
+    for (const [name, value] of await tape.losses()) seen.auxiliary.set(name, (seen.auxiliary.get(name) ?? 0) + value);
+  }
+
+  async #backward(action: Action): Promise<void> {
+    const { seed, step } = this.#context;
+    const { tape, x, y } = this.#live.get(key(action))!;
+    const dy = this.#isLast(action) ? tf.scalar(seed) : take(this.#mail.arrived, `B${key(action)}`);
+    const { halves } = this.#stage(action);
+    const dx = await tape.backward(y, dy, x, { half: halves ? "inputs" : "whole", seed });
+    if (!halves) this.#end(action);
+    const { stage } = action;
+    if (stage === 0) dx?.dispose();
+    else if (dx) this.#mail.outgoing.set(`B${key(action)}`, dx);
+    else
+      throw new Error(`step ${step}: stage ${stage} gives its input no gradient, and stage ${stage - 1} waits for one`);
+  }
+
+  async #backwardWeights(action: Action): Promise<void> {
+    await this.#live.get(key(action))!.tape.backwardWeights();
+    this.#end(action);
+  }
+
+  /** Frees what a micro leaves of this stage. */
+  #end(action: Action): void {
+    const { x, target } = take(this.#live, key(action));
+    if (action.stage > 0) this.#context.meter.add("activations", -4 * x.size);
+    x.dispose();
+    target?.dispose();
+  }
 }
+
+/** An action failed; `cause` is why. */
+export class ActionError extends Error {
+  readonly action: string;
+  constructor(action: Action, cause: unknown) {
+    super(cause instanceof Error ? cause.message : String(cause), { cause });
+    this.action = showAction(action);
+  }
+}
+
+/** Performs the actions in order. Returns what this rank's stages computed of each micro. Throws ActionError. */
+export const execute = (actions: readonly Action[], context: StepContext): Promise<ReadonlyMap<number, MicroLoss>> =>
+  new Step(context).run(actions);

@@ -1,28 +1,33 @@
 // One rank, from its first values to its last step: what `plan` decided, done. Runs the same in a thread of its own, beside
-// other ranks, or in another process: it sees a endpoint and nothing else.
-
-import { directGroup } from "../group/direct.ts";
+// other ranks, or in another process: it sees an endpoint and nothing else.
+import type { Tensor } from "@tensorflow/tfjs";
+import { RankError } from "../errors.ts";
 import type { Group } from "../group/group.ts";
-import type { Members } from "../group/vectors.ts";
-import { ranksAlong } from "../mesh.ts";
 import { Meter } from "../meter.ts";
-import { initialValues, localShape, type ParamSpec } from "../params/params.ts";
-import { localStore, type Owned, type ParamStore } from "../params/store.ts";
-import type { TrainOptions } from "../plan/options.ts";
-import { type Plan, type RankPlan, showRank } from "../plan/plan.ts";
+import { keptSize, type ParamSpec } from "../params/params.ts";
+import type { Owned } from "../params/store.ts";
+import type { JobOptions } from "../plan/options.ts";
+import type { Plan } from "../plan/plan.ts";
+import { type RankPlan, showRank } from "../plan/ranks.ts";
+import { countedRange, saysLoss, stageAxis } from "../plan/roles.ts";
 import { type Action, rankOfStage, showAction } from "../schedule/schedule.ts";
 import { counted } from "../transports/counted.ts";
 import type { Endpoint } from "../transports/endpoint.ts";
-import { agree, type Report, type Verdict } from "./agree.ts";
+import { Agreement, type Report, type Verdict } from "./agree.ts";
 import type { ActionTime, Outcome, RankEvents } from "./events.ts";
-import { execute, type StepContext } from "./execute.ts";
+import { ActionError, execute, type MicroLoss, type StepContext } from "./execute.ts";
+import { groupsOf } from "./groups.ts";
+import { type Holdings, hold } from "./holdings.ts";
+import { momentOf } from "./moment.ts";
 import { readSamples } from "./samples.ts";
+import { stagesOfRank, uniformOf } from "./stages.ts";
 import { GradTape } from "./tape.ts";
-import { gradientSquares, Updates } from "./updates.ts";
+import { placesOf } from "./ties.ts";
+import { gradientSquares, update } from "./updates.ts";
 import { rebind, recompute } from "./vjp.ts";
 
 export interface RankJob {
-  readonly options: TrainOptions;
+  readonly options: JobOptions;
   readonly plan: Plan;
   readonly endpoint: Endpoint;
   readonly events: RankEvents;
@@ -32,7 +37,7 @@ export interface RankJob {
 
 /**
  * Runs a rank to its end and leaves the endpoint open. Frees every tensor, but for the activations in flight where it fails.
- * Errors name the rank, the step and the action.
+ * Throws RankError, which names the rank, the step and the action.
  */
 export async function runRank(job: RankJob): Promise<Outcome> {
   const self = job.plan.ranks[job.endpoint.rank]!;
@@ -41,58 +46,37 @@ export async function runRank(job: RankJob): Promise<Outcome> {
   try {
     const losses = await rank.run();
     return { rank: self.rank, losses, pieces: await rank.pieces(), peak: rank.meter.peak, sent };
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new Error(`${showRank(self)} failed at ${why}`, { cause });
   } finally {
     rank.dispose();
   }
-}
-
-/** With the step, where it does not say. */
-function located(cause: unknown, at: string): Error {
-  const error = cause instanceof Error ? cause : new Error(String(cause));
-  return error.message.startsWith(at) ? error : new Error(`${at}: ${error.message}`, { cause: error });
 }
 
 class Rank {
   readonly meter = new Meter();
   readonly #job: RankJob;
   readonly #self: RankPlan;
-  readonly #groups = new Map<string, Group>();
-  readonly #store: ParamStore;
-  readonly #updates: Updates;
-  readonly #world: Members;
+  readonly #group: (axis: string) => Group;
+  readonly #pipe: Group;
+  readonly #holdings: Holdings;
+  readonly #agreement: Agreement;
 
   constructor(job: RankJob, self: RankPlan) {
-    const { strategies = [], seed = 0 } = job.options;
+    const { options, plan, endpoint } = job;
     this.#job = job;
     this.#self = self;
-    this.#world = { endpoint: job.endpoint, ranks: job.plan.ranks.map(({ rank }) => rank), at: self.rank };
-    const dealt = self.params.map((spec) => this.#deal(spec, seed));
-    const local = localStore(dealt, this.meter);
-    this.#store = strategies.reduce((inner, s) => s.store?.(inner, this.#group(s.axis)) ?? inner, local);
-    this.#updates = new Updates(job.options.optimizer, this.#store);
+    this.#group = groupsOf(plan, options.strategies ?? [], endpoint);
+    this.#pipe = this.#group(plan.roles.layers ?? "no axis");
+    this.#agreement = new Agreement(plan, endpoint);
+    this.#holdings = hold({ options, plan, self, meter: this.meter, group: this.#group, pipe: this.#pipe });
   }
-
-  #deal(spec: ParamSpec, seed: number) {
-    const { mesh } = this.#job.plan;
-    const { coords } = this.#self;
-    return { spec, shape: localShape(spec, mesh), values: initialValues(spec, seed, mesh, coords) };
-  }
-
-  #group = (axis: string): Group => {
-    const { mesh } = this.#job.plan;
-    const { rank } = this.#self;
-    const group = this.#groups.get(axis) ?? directGroup(axis, this.#job.endpoint, ranksAlong(mesh, rank, axis));
-    this.#groups.set(axis, group);
-    return group;
-  };
 
   async run(): Promise<number[]> {
     const losses: number[] = [];
-    for (let step = 0; step < this.#job.options.steps; step++) {
-      const { loss, stop } = await this.#step(step).catch((cause) => Promise.reject(located(cause, `step ${step}`)));
+    const { steps } = this.#job.options;
+    for (let step = 0; step < steps; step++) {
+      const { loss, stop } = await this.#step(step, step === steps - 1).catch((cause) => {
+        throw this.#located(cause, step);
+      });
       losses.push(loss);
       if (stop) break;
       await new Promise((resume) => setImmediate(resume)); // signals and messages get their turn
@@ -100,83 +84,116 @@ class Rank {
     return losses;
   }
 
-  async #step(step: number): Promise<Verdict> {
-    const { options, plan, events } = this.#job;
+  #located(cause: unknown, step: number): RankError {
+    const action = cause instanceof ActionError ? cause.action : undefined;
+    const { rank } = this.#self;
+    return new RankError(
+      { rank, step, action, who: showRank(this.#self) },
+      action ? (cause as ActionError).cause : cause,
+    );
+  }
+
+  async #step(step: number, last: boolean): Promise<Verdict> {
+    const { options, events } = this.#job;
+    const { store, gradients } = this.#holdings;
     const began = performance.now();
     const actions: ActionTime[] = [];
-    const context = this.#context(step, actions);
-    const losses = await execute(this.#schedule, context);
-    const sums = await agree(this.#world, plan, await this.#report(losses), context.at);
-    const verdict = { ...sums, loss: sums.loss / this.#tokens };
-    if (!Number.isFinite(verdict.loss))
-      throw new Error(
-        `${context.at}: the loss is ${verdict.loss}; lower the learning rate (${options.optimizer.lr(step)} here) or set clip`,
-      );
-    await events.onGradients?.(this.#self.rank, step, this.#store.owned());
-    const { clip = Number.POSITIVE_INFINITY } = options;
-    this.#updates.apply(step, verdict.norm > clip ? clip / verdict.norm : 1);
+    const micros = await execute(this.#schedule, this.#context(step, actions));
+    const verdict = await this.#agreement.reach(await this.#report(micros), step);
+    const perToken = this.#perToken(verdict);
+    const lr = options.optimizer.lr(step);
+    if (!Number.isFinite(perToken.loss))
+      throw new Error(`the loss is ${perToken.loss}; lower the learning rate (${lr} here) or set clip`);
+    await events.onGradients?.(this.#self.rank, step, this.#gradients());
+    const { clip = Number.POSITIVE_INFINITY, optimizer } = options;
+    await update(store, gradients, { optimizer, step, scale: verdict.norm > clip ? clip / verdict.norm : 1 });
+    await this.#holdings.endStep({ ...momentOf(step, "end"), last: last || verdict.stop });
     events.onActions?.(this.#self.rank, step, actions);
-    const report = { step, lr: options.optimizer.lr(step), ms: performance.now() - began };
-    if (this.#self.rank === 0) events.onStep?.({ ...verdict, ...report });
-    return verdict;
+    if (this.#self.rank === 0) events.onStep?.({ ...perToken, step, lr, ms: performance.now() - began });
+    return perToken;
   }
+
+  #perToken(verdict: Verdict): Verdict {
+    const auxiliary = Object.entries(verdict.auxiliary).map(([name, sum]) => [name, sum / this.#tokens]);
+    return { ...verdict, loss: verdict.loss / this.#tokens, auxiliary: Object.fromEntries(auxiliary) };
+  }
+
+  #gradients = () =>
+    this.#holdings.store.owned().map((owned) => ({ ...owned, grad: this.#holdings.gradients.get(owned.spec.name) }));
 
   get #schedule(): readonly Action[] {
-    return this.#job.plan.schedule[this.#self.coords.pp ?? 0]!;
+    return this.#job.plan.schedule[stageAxis(this.#job.plan.roles, this.#self.coords)]!;
   }
 
+  /** Tokens of a step among the ranks that share a loss. */
   get #tokens(): number {
-    return this.#job.options.batch * this.#job.options.data.tokens;
+    const { batch, data } = this.#job.options;
+    return (batch * data.tokens) / this.#agreement.islands;
   }
 
   #context(step: number, actions: ActionTime[]): StepContext {
     const { options, plan } = this.#job;
-    const { model } = options;
-    const at = `step ${step}`;
-    const vjp = options.recompute ? recompute : rebind;
+    const { coords } = this.#self;
+    const { store, gradients } = this.#holdings;
     const origin = performance.timeOrigin;
     return {
-      at,
-      model,
-      store: this.#store,
+      step,
+      model: options.model,
+      store,
+      gradients,
       meter: this.meter,
-      pipe: this.#group("pp"),
+      pipe: this.#pipe,
       ownerOf: (stage) => rankOfStage(plan.schedule, stage),
-      stages: plan.stages.map((layers) => ({
-        layers: layers.map((i) => model.layers[i]!),
-        params: plan.specs.filter((spec) => layers.includes(spec.layer)).map(({ name }) => name),
-      })),
-      newTape: ({ stage, micro }) => {
-        const last = this.#schedule.findLast((a) => a.op === "B" && a.stage === stage)?.micro === micro;
-        const { meter } = this;
-        return new GradTape({ vjp, store: this.#store, group: this.#group, meter, at: `${at} micro ${micro}`, last });
-      },
-      read: (micro, side) => readSamples(options, plan, this.#self.coords, { step, micro }, side),
+      stages: stagesOfRank(options.model, plan, this.#schedule),
+      newTape: (micro, x) => this.#newTape(step, micro, x),
+      read: (micro, side) => readSamples(options, plan, coords, { step, micro }, side),
       seed: 1 / this.#tokens,
-      onAction: (action: Action, from, to) =>
+      onAction: (action, from, to) =>
         actions.push({ action: showAction(action), from: origin + from, to: origin + to }),
     };
   }
 
-  async #report(losses: ReadonlyMap<number, number>): Promise<Report> {
+  #newTape(step: number, micro: number, x?: Tensor): GradTape {
+    const { options, plan } = this.#job;
+    const { store, gradients } = this.#holdings;
+    const vjp = options.recompute ? recompute : rebind;
+    const names = new Map(plan.specs.flatMap(({ name, uses }) => uses.map((use) => [use.name, name] as const)));
+    const paramOf = (use: string) => names.get(use)!;
+    const uniform = uniformOf(options, plan, this.#self.coords, { step, micro });
+    return new GradTape(
+      { vjp, store, gradients, paramOf, group: this.#group, meter: this.meter, step, micro, uniform },
+      x,
+    );
+  }
+
+  async #report(micros: ReadonlyMap<number, MicroLoss>): Promise<Report> {
     const { plan, stopped } = this.#job;
-    const { coords } = this.#self;
-    const speaks = Object.entries(coords).every(([axis, at]) => axis === "dp" || axis === "pp" || at === 0);
+    const { coords, params } = this.#self;
+    const says = saysLoss(plan.roles, coords);
+    const each = <T>(of: (m: MicroLoss | undefined) => T) =>
+      Array.from({ length: plan.micros }, (_, m) => of(says ? micros.get(m) : undefined));
     return {
       stop: stopped(),
       held: this.meter.peakTotal,
-      squares: await gradientSquares(this.#store, coords),
-      losses: Array.from({ length: plan.micros }, (_, m) => (speaks ? (losses.get(m) ?? 0) : 0)),
+      squares: await gradientSquares(params, this.#holdings.gradients, (spec) => this.#counted(spec)),
+      losses: each((m) => m?.loss ?? 0),
+      auxiliary: plan.losses.flatMap((name) => each((m) => m?.auxiliary.get(name) ?? 0)),
     };
+  }
+
+  #counted(spec: ParamSpec): readonly [number, number] {
+    const { plan } = this.#job;
+    const { coords } = this.#self;
+    const kept = keptSize(spec, plan.mesh, coords);
+    return countedRange(spec, plan.roles, plan.mesh, coords, { kept, holder: Math.min(...placesOf(spec, plan)) });
   }
 
   async pieces(): Promise<Map<string, Float32Array>> {
     const read = async ({ spec, value }: Owned) => [spec.name, (await value.data()) as Float32Array] as const;
-    return new Map(await Promise.all(this.#store.owned().map(read)));
+    return new Map(await Promise.all(this.#holdings.store.owned().map(read)));
   }
 
   dispose(): void {
-    this.#store.dispose();
-    this.#updates.dispose();
+    this.#holdings.dispose();
   }
 }

@@ -1,50 +1,67 @@
 // An asynchronous tape of synchronous segments. `local` runs tensor code, which tfjs can differentiate; `move` runs
-// communication, which any wire can carry. Backward is the same list read from the end. The tape owns what it produced.
-
+// communication, which any transport can carry. Backward is the same list read from the end. The tape owns what it produced.
 import type { Tensor } from "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs";
-import { gatherDim, scatterSum } from "../group/dims.ts";
 import type { Group } from "../group/group.ts";
 import type { Meter } from "../meter.ts";
-import type { Tape } from "../model/model.ts";
-import { adjoint, type Held, type Placement, type Transition, transitions } from "../model/placement.ts";
+import { type Crossing, enter, leave } from "../model/crossing.ts";
+import type { Random, Tape } from "../model/model.ts";
+import type { Held, Placement, Placements } from "../model/placement.ts";
 import type { Segment } from "../model/segment.ts";
+import type { Gradients } from "../params/gradients.ts";
 import type { ParamStore } from "../params/store.ts";
-import type { Vjp } from "./vjp.ts";
-
-/** One entry of the tape. */
-interface Step {
-  readonly y: Tensor;
-  readonly back: (dy: Tensor) => Promise<[x: Tensor, dx: Tensor][]>;
-  /** Frees what only `back` would have used. */
-  readonly drop: () => void;
-}
+import { momentOf } from "./moment.ts";
+import type { Linearized, Vjp } from "./vjp.ts";
 
 export interface TapeContext {
   readonly vjp: Vjp;
   readonly store: ParamStore;
-  /** The group of this rank on a mesh axis. */
-  readonly group: (axis: string) => Group;
+  /** Where gradients go; absent where there is no backward. */
+  readonly gradients?: Gradients;
+  /** The parameter that a use of a segment stands for. */
+  paramOf(use: string): string;
+  /** This rank's group on a mesh axis. */
+  group(axis: string): Group;
   readonly meter: Meter;
-  /** Names this pass in messages: `step 3 micro 1`. */
-  readonly at: string;
-  /** Whether this micro is the last of the step to add gradients. */
-  readonly last?: boolean;
+  readonly step: number;
+  readonly micro: number;
+  /** Uniform numbers of this micro, in the shape of `x`. */
+  uniform(name: string, x: Tensor, cuts: Readonly<Record<string, number>>): Tensor;
 }
 
-const bytesOf = (t: Tensor) => t.size * tf.util.bytesPerElement(t.dtype);
+/** The gradients of a backward: all of them, or those of activations now and those of parameters later (zero bubble). */
+export type Half = "whole" | "inputs";
 
-async function transfer(group: Group, transition: Transition, x: Tensor, dim: number, at: string): Promise<Tensor> {
-  const op = transitions[transition];
-  if (op === "identity") return x.clone();
-  if (op === "allGather") return gatherDim(group, x.clone(), dim, at);
-  if (op === "reduceScatter") return scatterSum(group, x.clone(), dim, at);
-  const [sum] = await group.allReduce([x.clone()], at);
-  return sum!;
+type InputGradient = readonly [x: Tensor, dx: Tensor];
+
+/** One entry of the tape. */
+interface Step {
+  readonly y: Tensor;
+  back(dy: Tensor, half: Half): Promise<readonly InputGradient[]>;
+  /** The gradients of parameters, after `back(dy, "inputs")`. */
+  readonly weights?: (dy: Tensor) => Promise<void>;
+  /** Frees what only a backward would have used. */
+  drop(): void;
 }
+
+/** One run of a segment, as its backward needs it. */
+interface Run {
+  readonly uses: readonly string[];
+  readonly params: readonly Tensor[];
+  readonly xs: readonly Tensor[];
+  readonly linear: Linearized;
+}
+
+const bytesOf = (t: Tensor): number => t.size * tf.util.bytesPerElement(t.dtype);
 
 export class GradTape implements Tape {
   readonly #steps: Step[] = [];
+  /** Steps whose backward of parameters is still to come, with the gradients of their outputs. */
+  readonly #later: { readonly step: Step; readonly dy: Tensor }[] = [];
+  /** Auxiliary losses. */
+  readonly #losses: { readonly name: string; readonly sum: Tensor }[] = [];
+  /** Tensors that some trained parameter, or the stage before, wants the gradient of. */
+  readonly #wanted = new Set<Tensor>();
   /** Buffers that some pullback will read: the others are freed by `seal`. */
   readonly #needed = new Set<object>();
   /** Bytes by buffer: a clone shares its source's. */
@@ -53,8 +70,10 @@ export class GradTape implements Tape {
   /** Steps before this one were sealed. */
   #open = 0;
 
-  constructor(context: TapeContext) {
+  /** `x` is what the tape starts from, where a stage before wants its gradient. */
+  constructor(context: TapeContext, x?: Tensor) {
     this.#context = context;
+    if (x) this.#wanted.add(x);
   }
 
   #hold(buffer: object, bytes: number): void {
@@ -67,60 +86,124 @@ export class GradTape implements Tape {
     this.#held.delete(buffer);
   }
 
-  async local<In extends Placement, Out extends Placement>(
+  #moment = (what: string) => momentOf(this.#context.step, what, this.#context.micro);
+
+  async local<In extends Placements, Out extends Placements>(
     segment: Segment<In, Out>,
     at: string,
     ...xs: Held<NoInfer<In>>[]
   ): Promise<Held<Out>> {
-    const { vjp, store, at: pass, last } = this.#context;
-    const names = segment.params.map((name) => `${at}.${name}`);
+    const { vjp, store, gradients, paramOf } = this.#context;
+    const uses = segment.params.map((name) => `${at}.${name}`);
+    const names = uses.map((use) => paramOf(use));
     const run = (...all: Tensor[]) => segment.run(all.slice(0, names.length), ...all.slice(names.length));
-    const params = await store.acquire(names, `${pass} F`);
-    const { y, kept: bytes, needs, pullback, drop } = vjp(run, [...params, ...xs], segment.name);
+    const params = await store.acquire(names, this.#moment("F"));
+    const linear = vjp(run, [...params, ...xs], segment.name);
     store.release(names);
-    const kept = {}; // stands for all that the pullback keeps
-    this.#hold(kept, bytes);
+    const { y } = linear;
     this.#hold(y.dataId, bytesOf(y));
-    for (const x of xs.filter((_, i) => needs[names.length + i])) this.#needed.add(x.dataId);
-    const back = async (dy: Tensor): Promise<[Tensor, Tensor][]> => {
-      const reread = names.filter((_, i) => needs[i]);
-      const again = await store.acquire(reread, `${pass} B`);
-      const values = names.map((name, i) => again[reread.indexOf(name)] ?? params[i]!); // what is not read may be gone
-      const grads = pullback(dy, [...values, ...xs]);
-      store.release(reread);
-      this.#free(kept);
-      store.addGrads(names, grads.slice(0, names.length) as Tensor[]);
-      if (last) store.settleGrads?.(names, `${pass} B`);
-      return xs.flatMap((x, i) => (grads[names.length + i] ? [[x, grads[names.length + i]!]] : []));
-    };
-    const dropAll = () => {
-      drop();
-      this.#free(kept);
-    };
-    this.#steps.push({ y, back, drop: dropAll });
+    const trained = uses.some((use) => gradients?.trains(use)) || xs.some((x) => this.#wanted.has(x));
+    this.#steps.push(trained ? this.#differentiable({ uses, params, xs, linear }) : constant(linear));
     return y as Held<Out>;
   }
 
-  async move<T extends Transition>(axis: string, transition: T, x: Tensor, dim = 0): Promise<Held<never>> {
-    const group = this.#context.group(axis);
-    const name = `${this.#context.at} move ${this.#steps.length}`;
-    const y = await transfer(group, transition, x, dim, `${name} F`);
-    const back = async (dy: Tensor): Promise<[Tensor, Tensor][]> => [
-      [x, await transfer(group, adjoint(transition), dy, dim, `${name} B`)],
-    ];
-    this.#hold(y.dataId, bytesOf(y));
-    this.#steps.push({ y, back, drop: () => {} });
-    return y as Held<never>;
+  #differentiable(run: Run): Step {
+    const { xs, uses, linear } = run;
+    const kept = {}; // stands for all that the pullback keeps
+    this.#wanted.add(linear.y);
+    this.#hold(kept, linear.kept);
+    for (const x of xs.filter((_, i) => linear.needs[uses.length + i])) this.#needed.add(x.dataId);
+    const trained = uses.map((use) => this.#context.gradients!.trains(use));
+    const inputs = xs.map((x) => x.dtype === "float32" && this.#wanted.has(x));
+    const none = <T>(list: readonly T[]) => list.map(() => false);
+    const drop = () => {
+      linear.drop();
+      this.#free(kept);
+    };
+    const back = async (dy: Tensor, half: Half) => {
+      const now = half === "whole" ? trained : none(uses);
+      const grads = await this.#pull(run, dy, [...now, ...inputs], half === "whole" ? "B" : "B inputs");
+      if (half === "whole") drop();
+      this.#addGradients(uses, now, grads);
+      return xs.flatMap((x, i) => (grads[uses.length + i] ? [[x, grads[uses.length + i]!] as const] : []));
+    };
+    const weights = async (dy: Tensor) => {
+      if (trained.includes(true))
+        this.#addGradients(uses, trained, await this.#pull(run, dy, [...trained, ...none(xs)], "W"));
+      drop();
+    };
+    return { y: linear.y, back, weights, drop };
   }
 
-  enter = (axis: string, x: Held<"I">): Promise<Held<"R">> => this.move(axis, "I->R", x);
-  leave = (axis: string, x: Held<"P">): Promise<Held<"I">> => this.move(axis, "P->I", x);
+  /** Takes the parameters that the backward reads again, and the gradients wanted. */
+  async #pull({ uses, params, xs, linear }: Run, dy: Tensor, want: readonly boolean[], what: string) {
+    const { store, paramOf } = this.#context;
+    const reread = uses.filter((_, i) => linear.needs[i]).map((use) => paramOf(use));
+    const again = await store.acquire(reread, this.#moment(what));
+    const values = uses.map((use, i) => again[reread.indexOf(paramOf(use))] ?? params[i]!); // what is not read may be gone
+    const grads = linear.part(dy, [...values, ...xs], want);
+    store.release(reread);
+    return grads;
+  }
+
+  #addGradients(uses: readonly string[], now: readonly boolean[], grads: readonly (Tensor | undefined)[]): void {
+    const added = uses.filter((_, i) => now[i]);
+    if (!added.length) return;
+    this.#context.gradients!.add(added, grads.filter((_, i) => now[i]) as Tensor[], this.#moment("B"));
+  }
+
+  async move(axis: string, crossing: Crossing<Placement, Placement>, x: Tensor): Promise<never> {
+    const group = this.#context.group(axis);
+    const name = `move ${this.#steps.length}`;
+    const y = await crossing.apply(group, x, this.#moment(`${name} F`).key);
+    const wanted = this.#wanted.has(x);
+    if (wanted) this.#wanted.add(y);
+    const back = async (dy: Tensor): Promise<InputGradient[]> =>
+      wanted ? [[x, await crossing.back().apply(group, dy, this.#moment(`${name} B`).key)]] : [];
+    this.#hold(y.dataId, bytesOf(y));
+    this.#steps.push({ y, back, drop: () => {} });
+    return y as never;
+  }
+
+  enter = (axis: string, x: Tensor): Promise<never> => this.move(axis, enter, x);
+  leave = (axis: string, x: Tensor): Promise<never> => this.move(axis, leave, x);
+
+  at(axis: string): { readonly rank: number; readonly size: number } {
+    const { rank, size } = this.#context.group(axis);
+    return { rank, size };
+  }
+
+  random(name: string): Random {
+    return {
+      uniform: async (x, cuts = {}) => {
+        const y = this.#context.uniform(name, x, cuts);
+        this.#hold(y.dataId, bytesOf(y));
+        this.#steps.push({ y, back: async () => [], drop: () => {} });
+        return y as never;
+      },
+    };
+  }
+
+  addLoss(name: string, sum: Tensor): void {
+    if (sum.size !== 1)
+      throw new Error(`addLoss("${name}"): give a scalar, the sum over samples, not [${sum.shape.join(", ")}]`);
+    this.#needed.add(sum.dataId);
+    this.#losses.push({ name, sum });
+  }
+
+  /** The auxiliary losses of this micro, by name. */
+  async losses(): Promise<Map<string, number>> {
+    const sums = new Map<string, number>();
+    for (const { name, sum } of this.#losses) sums.set(name, (sums.get(name) ?? 0) + (await sum.data())[0]!);
+    return sums;
+  }
 
   /** Call after a layer, whose output is `y`: frees every other output so far that no pullback will read. */
   seal(y: Tensor): void {
     for (const step of this.#steps.slice(this.#open))
       if (step.y !== y && !this.#needed.has(step.y.dataId)) this.#dispose(step.y);
     this.#open = Math.max(0, this.#steps.length - 1);
+    this.#wanted.add(y);
   }
 
   #dispose(t: Tensor): void {
@@ -129,19 +212,38 @@ export class GradTape implements Tape {
     this.#free(t.dataId);
   }
 
-  /** Gradient of the tape's input `x`, if it has one. Takes ownership of `dy`; adds parameter gradients to the store. */
-  async backward(y: Tensor, dy: Tensor, x: Tensor): Promise<Tensor | undefined> {
-    const grads = new Map<Tensor, Tensor>([[y, dy]]);
+  /**
+   * Gradient of the tape's input `x`, if it has one. Takes ownership of `dy`; `seed` is the gradient of auxiliary losses.
+   * After the half "inputs", `backwardWeights` has the rest.
+   */
+  async backward(
+    y: Tensor,
+    dy: Tensor,
+    x: Tensor,
+    { half = "whole" as Half, seed = 1 } = {},
+  ): Promise<Tensor | undefined> {
+    const grads = new Map<Tensor, Tensor>([[y, dy], ...this.#losses.map(({ sum }) => [sum, tf.scalar(seed)] as const)]);
     for (let step = this.#steps.pop(); step; step = this.#steps.pop()) {
       const g = grads.get(step.y);
       grads.delete(step.y);
-      for (const [input, dx] of g ? await step.back(g) : []) accumulate(grads, input, dx);
-      g?.dispose();
-      this.#dispose(step.y);
+      for (const [input, dx] of g ? await step.back(g, half) : []) accumulate(grads, input, dx);
+      if (half === "inputs") this.#later.push({ step, dy: g ?? tf.scalar(0) });
+      else g?.dispose();
+      if (!g) step.drop();
+      if (half === "whole") this.#dispose(step.y);
     }
     const dx = grads.get(x);
     for (const g of grads.values()) if (g !== dx) g.dispose();
     return dx;
+  }
+
+  /** The gradients of parameters that `backward` left out, in the same order. Frees the tape. */
+  async backwardWeights(): Promise<void> {
+    for (const { step, dy } of this.#later) {
+      await step.weights?.(dy);
+      dy.dispose();
+    }
+    for (const { step } of this.#later.splice(0)) this.#dispose(step.y);
   }
 
   /** Frees everything but `y`, for a forward without a backward. */
@@ -152,6 +254,12 @@ export class GradTape implements Tape {
     }
     if (y) this.#free(y.dataId);
   }
+}
+
+/** A step that nothing wants the gradient of: what its pullback kept is freed at once. */
+function constant({ y, drop }: Linearized): Step {
+  drop();
+  return { y, back: async () => [], drop: () => {} };
 }
 
 function accumulate(grads: Map<Tensor, Tensor>, input: Tensor, dx: Tensor): void {

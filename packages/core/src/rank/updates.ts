@@ -1,58 +1,48 @@
 // The end of a step on one rank: its part of the gradient norm, then the optimizer on the pieces it owns.
-
-import type { Tensor } from "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs";
 import { readSquares } from "../devices/read.ts";
-import type { Coords } from "../mesh.ts";
+import type { Gradients } from "../params/gradients.ts";
 import type { Optimizer } from "../params/optimizer.ts";
 import type { ParamSpec } from "../params/params.ts";
-import type { ParamStore } from "../params/store.ts";
+import type { Owned, ParamStore } from "../params/store.ts";
 
-/** Whether this rank counts a parameter that others hold too. Along dp the store says so; along pp one rank holds it. */
-const counts = ({ split }: ParamSpec, coords: Coords): boolean =>
-  Object.entries(coords).every(([axis, at]) => axis === "dp" || axis === "pp" || axis in split || at === 0);
-
-/** Sum of squares of the gradient elements that this rank counts, by owned parameter. */
-export const gradientSquares = (store: ParamStore, coords: Coords): Promise<number[]> =>
+/** Sum of squares of the gradient elements that this rank counts, by parameter; `counted` gives the flat range of each. */
+export const gradientSquares = (
+  params: readonly ParamSpec[],
+  gradients: Gradients,
+  counted: (spec: ParamSpec) => readonly [from: number, to: number],
+): Promise<number[]> =>
   Promise.all(
-    store
-      .owned()
-      .map(async ({ spec, grad, counts: [from, to] }) =>
-        grad && from < to && counts(spec, coords) ? readSquares(grad, from, to) : 0,
-      ),
+    params.map((spec) => {
+      const grad = gradients.get(spec.name);
+      const [from, to] = counted(spec);
+      return grad && from < to ? readSquares(grad, from, to) : 0;
+    }),
   );
 
-/** Runs an optimizer on what a store owns, and keeps its state. */
-export class Updates {
-  readonly #slots = new Map<string, Tensor[]>();
-  readonly #optimizer: Optimizer;
-  readonly #store: ParamStore;
+/** One optimizer step on what a store owns. */
+export interface Update {
+  readonly optimizer: Optimizer;
+  readonly step: number;
+  /** Multiplies every gradient first. */
+  readonly scale: number;
+}
 
-  constructor(optimizer: Optimizer, store: ParamStore) {
-    this.#optimizer = optimizer;
-    this.#store = store;
+/** Updates every owned value that has a gradient, and drops the gradient. */
+export async function update(store: ParamStore, gradients: Gradients, how: Update): Promise<void> {
+  for (const owned of store.owned()) {
+    if (owned.value.size) await updateOne(store, gradients, owned, how);
+    gradients.drop(owned.spec.name);
   }
+}
 
-  /** `scale` multiplies every gradient first. */
-  apply(step: number, scale: number): void {
-    for (const { spec, value, grad } of this.#store.owned()) {
-      if (!grad || !value.size) continue;
-      const slots = this.#slotsOf(spec.name, value);
-      const [next, ...rest] = tf.tidy(() => this.#optimizer.update(value, grad, slots, { spec, step, scale }));
-      tf.dispose(slots);
-      this.#slots.set(spec.name, rest);
-      this.#store.update(spec.name, next!);
-    }
-  }
-
-  #slotsOf(name: string, value: Tensor): Tensor[] {
-    const { slots } = this.#optimizer;
-    const seen = this.#slots.get(name);
-    if (!seen) this.#store.meter.add("optimizer", slots * value.size * 4);
-    return seen ?? Array.from({ length: slots }, () => tf.zerosLike(value));
-  }
-
-  dispose(): void {
-    for (const slots of this.#slots.values()) tf.dispose(slots);
-  }
+async function updateOne(store: ParamStore, gradients: Gradients, { spec, value }: Owned, how: Update): Promise<void> {
+  const { optimizer, step, scale } = how;
+  const grad = gradients.get(spec.name);
+  if (!grad) return;
+  const slots = (await store.slots(spec.name)) ?? Array.from({ length: optimizer.slots }, () => tf.zerosLike(value));
+  const [next, ...rest] = tf.tidy(() => optimizer.update(value, grad, slots, { spec, step, scale }));
+  tf.dispose(slots);
+  store.update(spec.name, next!);
+  await store.keepSlots(spec.name, rest);
 }

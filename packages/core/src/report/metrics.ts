@@ -2,7 +2,7 @@
 // stopped or that failed leaves a file that reads.
 import { appendFileSync } from "node:fs";
 import { elements } from "../model/segment.ts";
-import type { TrainOptions } from "../plan/options.ts";
+import type { JobOptions } from "../plan/options.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { StepReport } from "../rank/events.ts";
 
@@ -10,7 +10,7 @@ import type { StepReport } from "../rank/events.ts";
 export const countParams = ({ specs }: Plan): number => specs.reduce((sum, { shape }) => sum + elements(shape), 0);
 
 /** Makes the first line: what was planned. */
-export function describeRun({ model, data, strategies = [], optimizer, steps, seed = 0 }: TrainOptions, plan: Plan) {
+export function describeRun({ model, data, strategies = [], optimizer, steps, seed = 0 }: JobOptions, plan: Plan) {
   const { mesh, batch, micros, sent, simulation } = plan;
   return {
     started: new Date().toISOString(),
@@ -42,7 +42,7 @@ export const describeStep = ({ step, loss, norm, lr, ms, held }: StepReport, tok
 });
 
 /** Starts the file at `path` with the run's line; returns what appends a step's. */
-export function metrics(path: string, options: TrainOptions, plan: Plan): (report: StepReport) => void {
+export function metrics(path: string, options: JobOptions, plan: Plan): (report: StepReport) => void {
   const write = (line: object) => appendFileSync(path, `${JSON.stringify(line)}\n`);
   write(describeRun(options, plan));
   return (report) => write(describeStep(report, options.batch * options.data.tokens));

@@ -2,8 +2,9 @@
 import { axisSize, type Mesh } from "../mesh.ts";
 import type { Shape } from "../model/segment.ts";
 import { localShape, type ParamSpec } from "../params/params.ts";
-import type { TrainOptions } from "../plan/options.ts";
-import type { Plan, RankPlan } from "../plan/plan.ts";
+import type { JobOptions } from "../plan/options.ts";
+import type { Plan } from "../plan/plan.ts";
+import type { RankPlan } from "../plan/ranks.ts";
 import { grid } from "../schedule/grid.ts";
 import { simulate } from "../schedule/simulate.ts";
 import { countParams } from "./metrics.ts";
@@ -13,12 +14,12 @@ import { showBytes, showCount, showPercent, table } from "./units.ts";
 const WIDTH = 96;
 
 /** Writes what `orthant plan` prints. `options`, where given, add the names of model, strategies and optimizer. */
-export function describePlan(plan: Plan, options?: TrainOptions): string {
+export function describePlan(plan: Plan, options?: JobOptions): string {
   const sections = [
     header(plan, options),
     section("Each rank holds, each kind at its peak, beside what lives within one segment", ranks(plan)),
     section("Each parameter is cut", shards(plan)),
-    section(`One step (${legend(plan)}, numbers are micros)`, grid(plan.schedule, WIDTH)),
+    section(`One step (${legend(plan)}, numbers are micros)`, grid(plan.schedule, WIDTH, plan.roles.layers)),
     section("Sent in one step", sent(plan, options)),
     section("Idle (the bubble)", bubble(plan)),
   ];
@@ -32,8 +33,9 @@ const legend = ({ schedule }: Plan): string =>
 
 const section = (title: string, body: string): string => `${title}\n${body.replace(/^/gm, "  ")}`;
 
-function header(plan: Plan, options: TrainOptions | undefined): string {
-  const { mesh, ranks, batch, micros, microSize } = plan;
+function header(plan: Plan, options: JobOptions | undefined): string {
+  const { mesh, ranks, roles, batch, micros, microSize } = plan;
+  const dealt = roles.batch.map((axis) => `${axis} ${axisSize(mesh, axis)}`);
   const psi = countParams(plan);
   const axes = Object.entries(mesh)
     .map(([axis, size]) => `${axis} ${size}`)
@@ -43,7 +45,7 @@ function header(plan: Plan, options: TrainOptions | undefined): string {
     ...(options ? [["model", options.model.name]] : []),
     ["parameters", `${showCount(psi)} (${showBytes(4 * psi)} in float32)`],
     ["mesh", axes ? `${axes} = ${ranks.length} ranks` : "1 rank"],
-    ["batch", `${batch} samples = dp ${axisSize(mesh, "dp")} x ${micros} micros x ${microSize} samples`],
+    ["batch", `${batch} samples = ${[...dealt, `${micros} micros`, `${microSize} samples`].join(" x ")}`],
     ...(optimizer ? [["optimizer", optimizer]] : []),
   ];
   return facts.map(([name, value]) => `${name!.padEnd("parameters".length)}  ${value}`).join("\n");
@@ -86,8 +88,12 @@ const successor = (name: string): string | undefined =>
 function shards({ specs, mesh, model }: Plan): string {
   const rows = new Map<string, { readonly row: readonly string[]; readonly layers: string[] }>();
   for (const spec of specs) {
-    const layer = model.layers[spec.layer]!.name;
-    const row = [spec.name.slice(layer.length + 1), showShape(spec.shape), cuts(spec, mesh)];
+    const layer = model.layers[spec.uses[0]!.layer]!.name;
+    const row = [
+      spec.name.slice(layer.length + 1),
+      showShape(spec.shape),
+      [...cuts(spec, mesh), ...notes(spec)].join(", "),
+    ];
     const seen = rows.get(row.join()) ?? { row, layers: [] };
     rows.set(row.join(), seen);
     seen.layers.push(layer);
@@ -99,20 +105,27 @@ function shards({ specs, mesh, model }: Plan): string {
 const showShape = (shape: Shape): string => `[${shape.join(", ")}]`;
 
 /** Says `tp cuts dim 1 -> [256, 4, 32], dp keeps a flat 1/2`. */
-function cuts(spec: ParamSpec, mesh: Mesh): string {
+function cuts(spec: ParamSpec, mesh: Mesh): string[] {
   const real = Object.entries(spec.split).filter(([axis]) => axisSize(mesh, axis) > 1);
   const dims = real.filter(([, dim]) => dim !== "flat").map(([axis, dim]) => `${axis} cuts dim ${dim}`);
   const flat = real
     .filter(([, dim]) => dim === "flat")
     .map(([axis]) => `${axis} keeps a flat 1/${axisSize(mesh, axis)}`);
   const cut = dims.length ? [`${dims.join(" and ")} -> ${showShape(localShape(spec, mesh))}`] : [];
-  return [...cut, ...flat].join(", ") || "all of it";
+  return cut.length + flat.length ? [...cut, ...flat] : ["all of it"];
 }
 
-function sent({ sent, ranks }: Plan, options: TrainOptions | undefined): string {
+/** Says what else is to know of a parameter: that it is frozen, and where it is tied to. */
+function notes({ frozen, uses }: ParamSpec): string[] {
+  const others = uses.slice(1).map(({ name }) => name);
+  return [...(frozen ? ["frozen"] : []), ...(others.length ? [`tied to ${others.join(" and ")}`] : [])];
+}
+
+function sent({ sent, ranks }: Plan, options: JobOptions | undefined): string {
   const entries = Object.entries(sent);
   if (!entries.length) return "nothing: there is one rank";
-  const nameOf = (axis: string) => options?.strategies?.find((s) => s.axis === axis)?.name ?? "";
+  const nameOf = (axis: string) =>
+    (options?.strategies ?? []).flatMap((s) => (s.axis === axis ? [s.name] : [])).join(", ");
   const rows = entries.map(([axis, bytes]) => [axis, nameOf(axis), showBytes(bytes), showBytes(bytes / ranks.length)]);
   return table(["axis", "strategy", "all ranks", "per rank"], rows, ["all ranks", "per rank"]);
 }

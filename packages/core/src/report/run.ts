@@ -2,7 +2,7 @@
 // Decides which of them are wanted; each is a file of its own here.
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import type { TrainOptions } from "../plan/options.ts";
+import type { JobOptions } from "../plan/options.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { RankEvents } from "../rank/events.ts";
 import { metrics } from "./metrics.ts";
@@ -11,7 +11,7 @@ import { trace } from "./trace.ts";
 
 /** What `openRun` needs to know of a run. */
 export interface RunOptions {
-  readonly options: TrainOptions;
+  readonly options: JobOptions;
   readonly plan: Plan;
   /** Where the line of progress goes. */
   readonly out: Output;

@@ -2,7 +2,8 @@
 // SEND to its RECV. Format: Trace Event Format (Duvall, Sinclair et al., Google, 2016), JSON array.
 import { appendFileSync, writeFileSync } from "node:fs";
 import { rankOf } from "../mesh.ts";
-import { type Plan, showRank } from "../plan/plan.ts";
+import type { Plan } from "../plan/plan.ts";
+import { showRank } from "../plan/ranks.ts";
 import type { ActionTime } from "../rank/events.ts";
 import { type Action, parseAction, partnerOf, stagesOf } from "../schedule/schedule.ts";
 
@@ -31,7 +32,8 @@ const micros = (time: number, start: number): number => Math.round((time - start
 /** Numbers the messages of a run: a SEND and its RECV have the same. A whole number, as viewers want it. */
 function messageId(plan: Plan, step: number, rank: number, action: Action): number {
   const { stage, op, micro = 0 } = action.op.startsWith("SEND") ? action : partnerOf(action)!;
-  const column = rankOf(plan.mesh, { ...plan.ranks[rank]!.coords, pp: 0 }); // SEND and RECV differ in pp alone
+  const { layers = "" } = plan.roles;
+  const column = rankOf(plan.mesh, { ...plan.ranks[rank]!.coords, [layers]: 0 }); // SEND and RECV differ in the stage alone
   const direction = op === "SEND_F" ? 0 : 1;
   const place = ((step * 2 + direction) * stagesOf(plan.schedule) + stage) * plan.micros + micro;
   return place * plan.ranks.length + column;

@@ -6,10 +6,10 @@ import type { Slice } from "./simulate.ts";
 import { simulate } from "./simulate.ts";
 
 /**
- * Draws a schedule as `pp 0 | F0 F1 .  .  B0--- B1---`: `.` is an idle column, `-` fills the rest of an action longer than one. Where a
- * rank runs several stages the stage comes first: `2F0`. Rows longer than `width` characters are cut, with ` ...`.
+ * Draws a schedule as `rank 0 | F0 F1 .  .  B0--- B1---`: `.` is an idle column, `-` fills the rest of an action longer than one. Where a
+ * rank runs several stages the stage comes first: `2F0`. `label` names the rows. Rows longer than `width` characters are cut, with ` ...`.
  */
-export function grid(schedule: Schedule, width = Number.POSITIVE_INFINITY): string {
+export function grid(schedule: Schedule, width = Number.POSITIVE_INFINITY, label = "rank"): string {
   const { timeline, total } = simulate(schedule);
   const oneStage = schedule.every((actions) => actions.every((a) => a.stage === actions[0]?.stage));
   const labelOf = ({ action }: Slice) => (oneStage ? showAction(action).replace(/^\d+/, "") : showAction(action));
@@ -17,7 +17,7 @@ export function grid(schedule: Schedule, width = Number.POSITIVE_INFINITY): stri
   const cell = computed.flat().reduce((widest, slice) => Math.max(widest, labelOf(slice).length), 1);
   const nameWidth = String(timeline.length - 1).length;
   return computed
-    .map((slices, rank) => `pp ${String(rank).padStart(nameWidth)} | ${row(slices, total, cell, labelOf)}`)
+    .map((slices, rank) => `${label} ${String(rank).padStart(nameWidth)} | ${row(slices, total, cell, labelOf)}`)
     .map((line) => (line.length > width ? `${line.slice(0, Math.max(0, width - 4))} ...` : line))
     .join("\n");
 }

@@ -65,7 +65,7 @@ function blockParams({ layers, width, heads, hidden = 4 * width }: GptOptions): 
 const block = (name: string, options: GptOptions): Layer => ({
   name,
   params: blockParams(options),
-  async forward(tape: Tape, x: Held<"I">) {
+  async forward(tape: Tape, x: Held) {
     const normed1 = await tape.enter("tp", await tape.local(layerNorm, `${name}.norm1`, x));
     const mixed = await tape.leave("tp", await tape.local(attentionWithoutBias, `${name}.attn`, normed1));
     const h = await tape.local(residual, `${name}.add1`, x, mixed);

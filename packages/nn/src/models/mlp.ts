@@ -38,7 +38,7 @@ const block = (name: string, width: number, hidden: number): Layer => ({
     { name: "mlp.down", shape: [hidden, width], init: normal(1 / Math.sqrt(hidden)) },
     { name: "add.bias", shape: [width], init: constant(0) },
   ],
-  async forward(tape: Tape, x: Held<"I">) {
+  async forward(tape: Tape, x: Held) {
     const normed = await tape.enter("tp", await tape.local(layerNorm, `${name}.norm`, x));
     return tape.local(
       residual,

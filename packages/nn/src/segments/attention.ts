@@ -88,12 +88,14 @@ function shape([query]: readonly Shape[], x: Shape = []) {
 const weights = ["query", "key", "value", "out"];
 
 /** `x [B, T, D] -> [B, T, D]`, to be summed over ranks. Weights `[D, H, K]` and `[H, K, D]`, biases `[H, K]`. */
-export const attention: Segment<"R", "P"> = segment({
+export const attention: Segment<{ tp: "R" }, { tp: "P" }> = segment({
   name: "attention",
+  from: { tp: "R" },
+  to: { tp: "P" },
   params: [...weights, "queryBias", "keyBias", "valueBias"],
   run: (params, x) => run(params, x!),
   shape,
 });
 
 /** `attention` without biases. */
-export const attentionWithoutBias: Segment<"R", "P"> = segment({ ...attention, params: weights });
+export const attentionWithoutBias: Segment<{ tp: "R" }, { tp: "P" }> = segment({ ...attention, params: weights });

@@ -2,7 +2,7 @@
 // count. No mean is taken here, for a mean of means depends on how the batch is cut.
 // B batch, T time, N = B T, V vocabulary
 
-import { differentiable, elements, kernels, type Segment, segment } from "@orthant/core";
+import { differentiable, type Everywhere, elements, kernels, type Segment, segment } from "@orthant/core";
 import * as tf from "@tensorflow/tfjs";
 import { rows } from "./matrices.ts";
 
@@ -31,7 +31,7 @@ function run(logits: tf.Tensor, target: tf.Tensor): tf.Tensor {
 }
 
 /** `logits [B, T, V]`, `targets [B, T]` (int32) -> the sum over tokens of `-log p(target)`, a scalar, in nats. */
-export const crossEntropy: Segment<"I", "I"> = segment({
+export const crossEntropy: Segment<Everywhere, Everywhere> = segment({
   name: "crossEntropy",
   params: [],
   run: (_, logits, target) => run(logits!, target!),

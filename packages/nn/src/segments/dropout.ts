@@ -1,7 +1,7 @@
 // Dropout (Srivastava et al. 2014), scaled in training so that nothing is done to the values when sampling. The numbers are
 // drawn outside and handed in, so that a recomputed forward, and every mesh, drops the same elements.
 
-import { differentiable, elements, type Segment, segment } from "@orthant/core";
+import { differentiable, type Everywhere, elements, type Segment, segment } from "@orthant/core";
 import type * as tf from "@tensorflow/tfjs";
 
 const dropped = (x: tf.Tensor, uniform: tf.Tensor, rate: number): tf.Tensor =>
@@ -11,7 +11,7 @@ const dropped = (x: tf.Tensor, uniform: tf.Tensor, rate: number): tf.Tensor =>
  * `x`, and uniform numbers in [0, 1) of its shape (`tape.random`) -> `x * (u >= rate) / (1 - rate)`. Has no parameters; keeps
  * the numbers. Throws RangeError for a rate outside [0, 1).
  */
-export function dropout(rate: number): Segment<"I", "I"> {
+export function dropout(rate: number): Segment<Everywhere, Everywhere> {
   if (!(rate >= 0 && rate < 1)) throw new RangeError(`dropout(${rate}): the rate must be at least 0 and below 1`);
   return segment({
     name: "dropout",

@@ -1,7 +1,7 @@
 // Token and position embedding (GPT-2). Indices carry no gradient.
 // B batch, T time, N = B T, V vocabulary, C longest sequence (context), D model width
 
-import { differentiable, elements, kernels, type Segment, segment } from "@orthant/core";
+import { differentiable, type Everywhere, elements, kernels, type Segment, segment } from "@orthant/core";
 import * as tf from "@tensorflow/tfjs";
 import { rows } from "./matrices.ts";
 
@@ -31,7 +31,7 @@ function run(tokens_VD: tf.Tensor, positions_CD: tf.Tensor, index_BT: tf.Tensor)
 }
 
 /** `index [B, T]` (int32) -> `tokens[index] + positions[t]`, `[B, T, D]`. Tokens `[V, D]`, positions `[C, D]`, T <= C. */
-export const embedding: Segment<"I", "I"> = segment({
+export const embedding: Segment<Everywhere, Everywhere> = segment({
   name: "embedding",
   params: ["tokens", "positions"],
   reads: [false, false, true],

@@ -1,7 +1,7 @@
 // A matrix product along the last dim, with or without a bias: the language model's head among others.
 // N rows (every dim of x but the last), D input width, V output width
 
-import { differentiable, elements, kernels, type Segment, type Shape, segment } from "@orthant/core";
+import { differentiable, type Everywhere, elements, kernels, type Segment, type Shape, segment } from "@orthant/core";
 import * as tf from "@tensorflow/tfjs";
 import { affine, rows } from "./matrices.ts";
 
@@ -27,7 +27,7 @@ function shape([weight = []]: readonly Shape[], x: Shape = []) {
 }
 
 /** `x [.., D] -> [.., V]`. Parameters weight `[D, V]`, bias `[V]`. */
-export const linear: Segment<"I", "I"> = segment({
+export const linear: Segment<Everywhere, Everywhere> = segment({
   name: "linear",
   params: ["weight", "bias"],
   reads: [true, false, true],
@@ -36,4 +36,8 @@ export const linear: Segment<"I", "I"> = segment({
 });
 
 /** `linear` without a bias. */
-export const linearWithoutBias: Segment<"I", "I"> = segment({ ...linear, params: ["weight"], reads: [true, true] });
+export const linearWithoutBias: Segment<Everywhere, Everywhere> = segment({
+  ...linear,
+  params: ["weight"],
+  reads: [true, true],
+});

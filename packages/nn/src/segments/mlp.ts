@@ -29,8 +29,10 @@ function run([up_DF, bias_F, down_FD]: readonly tf.Tensor[], x_BTD: tf.Tensor): 
 }
 
 /** `x [B, T, D] -> [B, T, D]`, to be summed over ranks. Weights up `[D, F]`, upBias `[F]`, down `[F, D]`. */
-export const mlp: Segment<"R", "P"> = segment({
+export const mlp: Segment<{ tp: "R" }, { tp: "P" }> = segment({
   name: "mlp",
+  from: { tp: "R" },
+  to: { tp: "P" },
   params: ["up", "upBias", "down"],
   reads: [true, false, true, true],
   run: (params, x) => run(params, x!),

@@ -1,7 +1,7 @@
 // Layer norm and RMS norm along the last dim. Of their own they keep two numbers a row: the input is an input.
 // B batch, T time, N = B T, D model width
 
-import { differentiable, elements, kernels, type Segment, type Shape, segment } from "@orthant/core";
+import { differentiable, type Everywhere, elements, kernels, type Segment, type Shape, segment } from "@orthant/core";
 import type * as tf from "@tensorflow/tfjs";
 import { rows } from "./matrices.ts";
 
@@ -33,7 +33,7 @@ const shape = (_: readonly Shape[], x: Shape = []) => ({
 });
 
 /** `(x - mean) / sqrt(variance + 1e-5) * gain + bias` along the last dim; gain and bias `[D]` (Ba et al. 2016). */
-export const layerNorm: Segment<"I", "I"> = segment({
+export const layerNorm: Segment<Everywhere, Everywhere> = segment({
   name: "layerNorm",
   params: ["gain", "bias"],
   reads: [true, false, true],
@@ -42,7 +42,7 @@ export const layerNorm: Segment<"I", "I"> = segment({
 });
 
 /** `x / sqrt(mean(x^2) + 1e-5) * gain` along the last dim; gain `[D]` (Zhang & Sennrich 2019). */
-export const rmsNorm: Segment<"I", "I"> = segment({
+export const rmsNorm: Segment<Everywhere, Everywhere> = segment({
   name: "rmsNorm",
   params: ["gain"],
   run: (params, x) => run({ center: false, epsilon: 1e-5 }, params, x!),

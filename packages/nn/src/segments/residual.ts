@@ -2,7 +2,7 @@
 // which is added here once instead of by every rank.
 // B batch, T time, N = B T, D model width
 
-import { differentiable, elements, kernels, type Segment, segment } from "@orthant/core";
+import { differentiable, type Everywhere, elements, kernels, type Segment, segment } from "@orthant/core";
 import type * as tf from "@tensorflow/tfjs";
 import { rows } from "./matrices.ts";
 
@@ -17,7 +17,7 @@ function run(bias_D: tf.Tensor, stream_BTD: tf.Tensor, branch_BTD: tf.Tensor): t
 }
 
 /** `stream + branch + bias`, both `[B, T, D]`; bias `[D]`. Keeps nothing. */
-export const residual: Segment<"I", "I"> = segment({
+export const residual: Segment<Everywhere, Everywhere> = segment({
   name: "residual",
   params: ["bias"],
   reads: [false, false, false],

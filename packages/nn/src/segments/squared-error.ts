@@ -1,6 +1,6 @@
 // Squared error, summed: the caller divides by the global number of values.
 
-import { differentiable, elements, type Segment, segment } from "@orthant/core";
+import { differentiable, type Everywhere, elements, type Segment, segment } from "@orthant/core";
 import type * as tf from "@tensorflow/tfjs";
 
 function run(y: tf.Tensor, target: tf.Tensor): tf.Tensor {
@@ -15,7 +15,7 @@ function run(y: tf.Tensor, target: tf.Tensor): tf.Tensor {
 }
 
 /** `y`, `target` of one shape -> the sum of `(y - target)^2`, a scalar. */
-export const squaredError: Segment<"I", "I"> = segment({
+export const squaredError: Segment<Everywhere, Everywhere> = segment({
   name: "squaredError",
   params: [],
   run: (_, y, target) => run(y!, target!),

@@ -1,0 +1,127 @@
+// What a step sends along each axis, from what the strategies say and what core does itself. Pure.
+import { bytesOf, type Call, refuseSum } from "../group/price.ts";
+import { axisSize, type Coords, coordsOf, type Mesh, meshSize } from "../mesh.ts";
+import { elements } from "../model/segment.ts";
+import { localShape, type ParamSpec, shapeAfter } from "../params/params.ts";
+import { type Action, rankOfStage, type Schedule } from "../schedule/schedule.ts";
+import type { Roles } from "./roles.ts";
+import { usesIn } from "./specs.ts";
+import type { Cost, ModelShape, PlannedCall, Strategy, Wire } from "./strategy.ts";
+
+interface Parts {
+  readonly model: ModelShape;
+  readonly specs: readonly ParamSpec[];
+  readonly stages: readonly (readonly number[])[];
+  readonly schedule: Schedule;
+  readonly roles: Roles;
+}
+
+/** How often one step adds to the gradient of each trained parameter, on a rank that performs `actions`. */
+export function additionsOf(
+  { model, stages }: Omit<Parts, "specs" | "roles" | "schedule">,
+  actions: readonly Action[],
+) {
+  const additions = new Map<string, number>();
+  for (const { stage } of actions.filter(({ op }) => op === "F"))
+    for (const layer of stages[stage]!)
+      for (const { params } of model.layers[layer]!.segments)
+        for (const { name, frozen } of params) if (!frozen) additions.set(name, (additions.get(name) ?? 0) + 1);
+  return additions;
+}
+
+/** The parameters whose gradients become complete together, in the order of the backward of a rank that performs `actions`. */
+export function reductionsOf(
+  parts: Omit<Parts, "specs" | "roles" | "schedule">,
+  actions: readonly Action[],
+): ParamSpec[][] {
+  const { model, stages } = parts;
+  const left = additionsOf(parts, actions);
+  const halves = new Set(actions.filter(({ op }) => op === "W").map(({ stage }) => stage));
+  const backwards = actions.filter(({ op, stage }) => op === (halves.has(stage) ? "W" : "B"));
+  const segments = backwards.flatMap(({ stage }) =>
+    stages[stage]!.flatMap((layer) => model.layers[layer]!.segments).toReversed(),
+  );
+  const calls = segments.map(({ params }) => {
+    const trained = params.filter(({ frozen }) => !frozen);
+    for (const { name } of trained) left.set(name, left.get(name)! - 1);
+    return [...new Set(trained)].filter(({ name }) => left.get(name) === 0);
+  });
+  return calls.filter((params) => params.length > 0);
+}
+
+/** What one member asks of its group to bring the gradients of tied parameters to every stage that holds them. */
+function tieCalls({ specs, stages, schedule, model }: Parts): PlannedCall[] {
+  const places = stages.map((_, stage) => rankOfStage(schedule, stage));
+  return specs.flatMap((spec): PlannedCall[] => {
+    const holders = new Set(places.filter((_, stage) => usesIn(spec, stages[stage]!).length > 0));
+    if (spec.frozen || holders.size < 2) return [];
+    const call = { op: "send", sizes: [elements(localShape(spec, model.mesh))] } as const;
+    return [{ ...call, times: spec.uses.length * (holders.size - 1) }];
+  });
+}
+
+/** Bytes sent in one step along each axis that a strategy is about, summed over all ranks. */
+export function sentBytes(parts: Parts, strategies: readonly Strategy[]): Record<string, number> {
+  const { model, roles } = parts;
+  const wireOf = (axis: string) => strategies.find((s) => s.axis === axis && s.wire)?.wire;
+  const price = (axis: string, calls: readonly PlannedCall[]) =>
+    calls.reduce((sum, call) => sum + priceOf(call, axisSize(model.mesh, axis), wireOf(axis)), 0);
+  const sent: Record<string, number> = {};
+  const add = (axis: string, bytes: number) => {
+    sent[axis] = (sent[axis] ?? 0) + bytes * groupsAlong(axis, roles, model.mesh);
+  };
+  for (const [i, { axis }] of strategies.entries()) {
+    if (axis === undefined) continue;
+    const places = chunkPlaces(parts, strategies, i);
+    const bytes = places.map((coords) => price(axis, costOf(parts, strategies, i, coords)?.calls ?? []));
+    add(axis, bytes.reduce((a, b) => a + b, 0) / places.length);
+  }
+  if (roles.layers) add(roles.layers, price(roles.layers, tieCalls(parts)));
+  return sent;
+}
+
+/** Asks strategy `i` for its cost, as its members at `coords` see it. */
+export function costOf(
+  parts: Parts,
+  strategies: readonly Strategy[],
+  i: number,
+  coords: Coords = {},
+): Cost | undefined {
+  const { model, stages, schedule } = parts;
+  const before = axesBefore(strategies, i);
+  return strategies[i]!.cost?.({
+    model,
+    stages,
+    schedule,
+    reductions: schedule.flatMap((actions) => reductionsOf(parts, actions)),
+    localShape: (spec) => shapeAfter(spec, model.mesh, coords, before),
+  });
+}
+
+/** The axes of the strategies before the one at `i`: they have cut what it gets. */
+export const axesBefore = (strategies: readonly Strategy[], i: number): string[] =>
+  strategies.slice(0, i).flatMap(({ axis }) => axis ?? []);
+
+/** Positions on the axes whose flat chunks strategy `i` is handed: these may differ in size. */
+function chunkPlaces({ specs, model: { mesh } }: Parts, strategies: readonly Strategy[], i: number): Coords[] {
+  const flat = axesBefore(strategies, i).filter((axis) => specs.some(({ split }) => split[axis] === "flat"));
+  const part = Object.fromEntries([...new Set(flat)].map((axis) => [axis, axisSize(mesh, axis)]));
+  return Array.from({ length: meshSize(part) }, (_, place) => coordsOf(part, place));
+}
+
+/** Groups of an axis that make the same call: a layer is on one stage only. */
+const groupsAlong = (axis: string, { layers }: Roles, mesh: Mesh): number =>
+  meshSize(mesh) / axisSize(mesh, axis) / (layers && layers !== axis ? axisSize(mesh, layers) : 1);
+
+function priceOf(call: PlannedCall, members: number, wire: Wire | undefined): number {
+  refuseSum(call);
+  if (members === 1) return 0;
+  const { times = 1, every = 1 } = call;
+  return ((wire ? wire.bytes(call, members) : bytesOf(call, members)) * times) / every;
+}
+
+/** Every call of a layer's crossings along an axis, forward and backward. */
+export const crossingCalls = ({ layers }: ModelShape, axis: string): Call[] =>
+  layers.flatMap(({ moves }) =>
+    moves.filter((move) => move.axis === axis).flatMap(({ forward, backward }) => [...forward, ...backward]),
+  );

@@ -1,0 +1,89 @@
+// What one rank holds: its parameters in a store, the strategies' layers around it, and its gradients.
+import type { Group } from "../group/group.ts";
+import type { Meter } from "../meter.ts";
+import { Gradients, type Trained } from "../params/gradients.ts";
+import { initialValues, localShape, shapeAfter } from "../params/params.ts";
+import { layered, localStore, type Moment, type ParamStore, type StoreLayer } from "../params/store.ts";
+import type { JobOptions } from "../plan/options.ts";
+import type { Plan } from "../plan/plan.ts";
+import type { RankPlan } from "../plan/ranks.ts";
+import { stageAxis } from "../plan/roles.ts";
+import { usesIn } from "../plan/specs.ts";
+import type { RankView } from "../plan/strategy.ts";
+import { additionsOf, axesBefore } from "../plan/traffic.ts";
+import { combineUses } from "./ties.ts";
+
+export interface HoldingsOptions {
+  readonly options: JobOptions;
+  readonly plan: Plan;
+  readonly self: RankPlan;
+  readonly meter: Meter;
+  readonly group: (axis: string) => Group;
+  readonly pipe: Group;
+}
+
+export interface Holdings {
+  readonly store: ParamStore;
+  readonly gradients: Gradients;
+  /** Ends a step in every layer, in the order of the strategies. */
+  endStep(at: Moment): Promise<void>;
+  dispose(): void;
+}
+
+/** Deals this rank its first values and puts the strategies around them: the first of the list is the outermost. */
+export function hold(given: HoldingsOptions): Holdings {
+  const { options, plan, self, meter, group, pipe } = given;
+  const { strategies = [], seed = 0 } = options;
+  const { mesh } = plan;
+  const { coords, rank } = self;
+  const dealt = self.params.map((spec) => ({
+    spec,
+    shape: localShape(spec, mesh),
+    values: initialValues(spec, seed, mesh, coords),
+  }));
+  const local = localStore(dealt, meter);
+  const viewOf = (i: number): RankView => {
+    const before = axesBefore(strategies, i);
+    return { rank, mesh, group, meter, localShape: (spec) => shapeAfter(spec, mesh, coords, before) };
+  };
+  const layers: StoreLayer[] = [];
+  const store = strategies.reduceRight<ParamStore>((inner, strategy, i) => {
+    const layer = strategy.store?.(inner, viewOf(i));
+    if (!layer) return inner;
+    layers.unshift(layer);
+    return layered(inner, layer);
+  }, local);
+  const reductions = layers.flatMap((layer) => (layer.reduce ? [layer.reduce.bind(layer)] : []));
+  const gradients = new Gradients({
+    trained: trainedBy(plan, self),
+    meter,
+    combine: combineUses(plan, pipe),
+    reductions,
+  });
+  return {
+    store,
+    gradients,
+    async endStep(at) {
+      for (const layer of layers) await layer.endStep?.(at);
+    },
+    dispose() {
+      gradients.dispose();
+      for (const layer of layers) layer.dispose?.();
+      local.dispose();
+    },
+  };
+}
+
+/** The parameters that this rank's segments add gradients to. */
+function trainedBy(plan: Plan, { coords, params, stages: mine }: RankPlan): Trained[] {
+  const additions = additionsOf(plan, plan.schedule[stageAxis(plan.roles, coords)]!);
+  const layers = mine.flatMap((stage) => plan.stages[stage]!);
+  return params
+    .filter(({ frozen }) => !frozen)
+    .map((spec) => ({
+      name: spec.name,
+      shape: localShape(spec, plan.mesh),
+      uses: usesIn(spec, layers).map(({ name }) => name),
+      additions: additions.get(spec.name) ?? 0,
+    }));
+}

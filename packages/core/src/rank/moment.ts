@@ -1,0 +1,12 @@
+// Moments of a run by name: what messages between ranks and errors call them. One file, so that all ranks say the same.
+import type { Moment } from "../params/store.ts";
+
+/** `step 3`, `step 3 micro 1`. */
+const placeOf = (step: number, micro?: number): string => `step ${step}${micro === undefined ? "" : ` micro ${micro}`}`;
+
+/** A moment of a step, or of a micro of it; `what` tells moments of one micro apart: `step 3 micro 1 F`. */
+export const momentOf = (step: number, what = "", micro?: number): Moment => ({
+  key: `${placeOf(step, micro)}${what && ` ${what}`}`,
+  step,
+  ...(micro !== undefined && { micro }),
+});

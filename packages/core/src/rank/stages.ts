@@ -1,0 +1,40 @@
+// What the plan says of one rank's stages, in the form that its steps use.
+import type { Tensor } from "@tensorflow/tfjs";
+import * as tf from "@tensorflow/tfjs";
+import type { Coords } from "../mesh.ts";
+import type { AnyModel } from "../model/model.ts";
+import type { JobOptions } from "../plan/options.ts";
+import type { Plan } from "../plan/plan.ts";
+import { usedBy } from "../plan/specs.ts";
+import type { Action } from "../schedule/schedule.ts";
+import { drawUniform } from "./draw.ts";
+import type { StageContext } from "./execute.ts";
+import { firstSample, type MicroAt } from "./samples.ts";
+
+/** Every stage of the pipeline; `actions` are those of the rank that asks. */
+export function stagesOfRank(model: AnyModel, plan: Plan, actions: readonly Action[]): StageContext[] {
+  const paramsOf = (stage: number) => usedBy(plan.specs, plan.stages[stage]!).map(({ name }) => name);
+  const reduced = actions.filter(({ op }) => op === "REDUCE_GRAD").map(({ stage }) => stage);
+  return plan.stages.map((layers, stage) => {
+    const later = new Set(reduced.slice(reduced.indexOf(stage) + 1).flatMap(paramsOf));
+    return {
+      layers: layers.map((i) => model.layers[i]!),
+      params: paramsOf(stage),
+      complete: paramsOf(stage).filter((name) => !later.has(name)),
+      halves: actions.some((action) => action.op === "W" && action.stage === stage),
+    };
+  });
+}
+
+/** The random numbers of one micro, as its tape asks for them. */
+export function uniformOf({ seed = 0 }: JobOptions, plan: Plan, coords: Coords, at: MicroAt) {
+  const { mesh, microSize: samples, roles } = plan;
+  const divided = Object.fromEntries(Object.entries(roles.dims).map(([axis, dim]) => [axis, dim + 1]));
+  const first = firstSample(plan, coords, at);
+  return (name: string, { shape }: Tensor, cuts: Readonly<Record<string, number>>): Tensor =>
+    tf.tensor(
+      drawUniform({ seed, name, first, samples, shape, cuts: { ...divided, ...cuts }, mesh, coords }),
+      shape,
+      "float32",
+    );
+}
