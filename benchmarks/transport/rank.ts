@@ -2,7 +2,7 @@
 // what to do. Rank 0 takes the time, from when all begin to when all are done. Results are checked.
 import { once } from "node:events";
 import { allGather, allReduce, type Members } from "../../packages/core/src/group/collectives.ts";
-import { openNats } from "../../packages/transport-nats/src/open.ts";
+import { openNats } from "../../packages/transport-nats/src/process/open.ts";
 import { Raw } from "./raw.ts";
 
 export type Side = "raw" | "ours";

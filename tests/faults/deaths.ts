@@ -2,6 +2,7 @@
 // at that call the process is gone as if the kernel had ended it. Where the action sends, the frame is on its way by then.
 import { writeSync } from "node:fs";
 import type { Endpoint, Layer, ParamStore, Strategy, TrainOptions } from "@orthant/core";
+import { atOfKey, messageKey, world } from "@orthant/core/transport-kit";
 import type { Moment } from "./job.ts";
 
 /** The step, counted from 0, in which it happens. */
@@ -16,8 +17,9 @@ export function die(): void {
 export class Clock {
   #step = -1;
 
-  hear(key: string): void {
-    const step = /\bstep (\d+)/.exec(key)?.[1];
+  /** Hears what names a message or a call of the store: `step 3 micro 1`. */
+  hear(at: string): void {
+    const step = /^step (\d+)/.exec(at)?.[1];
     if (step !== undefined) this.#step = Number(step);
   }
 
@@ -26,20 +28,27 @@ export class Clock {
   }
 }
 
-/** What the messages of an action are called. */
+/** What the key of a message of an action opens with. */
+const keys = {
+  F: messageKey("pp", "send", `step ${fatal} F`),
+  B: messageKey("pp", "send", `step ${fatal} B`),
+  control: messageKey(world, "control", `step ${fatal}`),
+};
+
+/** The messages of an action. */
 const calls: Partial<Record<Moment, readonly [call: "send" | "recv", key: string]>> = {
-  SEND_F: ["send", `pp.send step ${fatal} F`],
-  RECV_F: ["recv", `pp.send step ${fatal} F`],
-  SEND_B: ["send", `pp.send step ${fatal} B`],
-  RECV_B: ["recv", `pp.send step ${fatal} B`],
-  "world.control": ["send", `world.control step ${fatal}`],
+  SEND_F: ["send", keys.F],
+  RECV_F: ["recv", keys.F],
+  SEND_B: ["send", keys.B],
+  RECV_B: ["recv", keys.B],
+  "world.control": ["send", keys.control],
 };
 
 /** Dies as soon as the call is under way. */
 export function fatalTransport(inner: Endpoint, moment: Moment, clock: Clock): Endpoint {
   const [call, opening = ""] = calls[moment] ?? [];
   const under = <T>(name: "send" | "recv", key: string, work: Promise<T>): Promise<T> => {
-    clock.hear(key);
+    clock.hear(atOfKey(key));
     if (call === name && key.startsWith(opening)) die();
     return work;
   };

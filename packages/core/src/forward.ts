@@ -11,7 +11,7 @@ import { localStore } from "./params/store.ts";
 import type { Device } from "./plan/options.ts";
 import { GradTape } from "./rank/tape.ts";
 import { forwardOnly } from "./rank/vjp.ts";
-import { memory } from "./transports/memory.ts";
+import { memoryEndpoints } from "./transports/memory.ts";
 
 /** Whole parameters by name, row-major. */
 export type Weights = ReadonlyMap<string, Float32Array>;
@@ -45,7 +45,7 @@ export async function forward(model: Model, weights: Weights, device?: Device): 
   });
   const meter = new Meter();
   const store = localStore(dealt, meter);
-  const [alone] = memory(1);
+  const [alone] = memoryEndpoints(1);
   const group = (axis: string) => new Group(axis, alone!, [0]);
   const run = async ({ values, shape, dtype }: ForwardInput) => {
     const x = tf.tensor(values, [...shape], dtype);

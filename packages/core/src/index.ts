@@ -2,14 +2,9 @@
 
 export { useDevice } from "./devices/index.ts";
 export { useFastGradients } from "./devices/wasm/gradients.ts";
-export { ClosedError, LostRankError, type Place, RankError, StallError, type WaitingRank } from "./errors.ts";
+export { ClosedError, type FailedRank, LostRankError, RankError, StallError, type WaitingRank } from "./errors.ts";
 export { type Forward, type ForwardInput, forward, type Weights } from "./forward.ts";
 export { Group } from "./group/group.ts";
-export type { Host, HostJob, Wire, WireJob } from "./hosts/host.ts";
-export { type MemoryOptions, memory } from "./hosts/memory.ts";
-export { type Routes, routed } from "./hosts/routed.ts";
-export { type SpreadOptions, spread } from "./hosts/spread.ts";
-export { type ThreadsOptions, threads } from "./hosts/threads.ts";
 export { axisSize, type Coords, coordsOf, type Mesh, meshSize, rankOf, ranksAlong, showCoords } from "./mesh.ts";
 export { type Held as HeldBytes, Meter } from "./meter.ts";
 export type { Data, Field, Layer, LayerParam, Model, Tape, Values } from "./model/model.ts";
@@ -33,5 +28,8 @@ export * from "./schedule/simulate.ts";
 export * from "./schedule/validate.ts";
 export { type TrainResult, train } from "./train.ts";
 export type { Endpoint, Frame, WireType } from "./transports/endpoint.ts";
-export { memory as memoryTransports } from "./transports/memory.ts";
-export { joinThreads, type ThreadWiring, wireThreads } from "./transports/threads/threads.ts";
+export { type MemoryOptions, memory, memoryEndpoints } from "./transports/memory.ts";
+export { type RoutedOptions, type Routes, routed } from "./transports/routed.ts";
+export { joinThreads, type ThreadsOptions, threads } from "./transports/threads/threads.ts";
+export { type ThreadWiring, type WiringOptions, wireThreads } from "./transports/threads/wiring.ts";
+export type { Transport, TransportJob } from "./transports/transport.ts";

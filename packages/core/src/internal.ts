@@ -8,5 +8,7 @@ export { type Norm, normalized, normGradients, statistics } from "./devices/wasm
 export { oneHot, pickRows, sumIntoRows } from "./devices/wasm/rows.ts";
 export { causalSoftmax, causalSoftmaxGradient } from "./devices/wasm/softmax.ts";
 export { saysAll } from "./errors.ts";
+export { runRanks } from "./hosts/run.ts";
+export type { RanksJob } from "./hosts/share.ts";
 export { eachKept, initialValues } from "./params/params.ts";
 export { assemble } from "./plan/assemble.ts";

@@ -2,6 +2,7 @@
 // receive nothing, or one `enter` or `leave` that a cast took out of the model.
 import type { Endpoint, Frame, Held, Layer, Model, Plan, Tape } from "@orthant/core";
 import { ranksAlong } from "@orthant/core";
+import { axisOfKey } from "@orthant/core/transport-kit";
 
 /** One call of one group: the key it has on the wire, and the group's first rank. */
 export interface Call {
@@ -11,9 +12,9 @@ export interface Call {
 
 export const showCall = ({ key, group }: Call): string => `${key}, group of rank ${group}`;
 
-/** First rank of the group that `rank` speaks in under `key`; a key opens with its axis. */
+/** First rank of the group that `rank` speaks in under `key`. */
 function groupOf({ mesh }: Plan, rank: number, key: string): number {
-  const axis = key.slice(0, key.indexOf("."));
+  const axis = axisOfKey(key);
   return axis in mesh ? ranksAlong(mesh, rank, axis)[0]! : 0;
 }
 

@@ -1,8 +1,8 @@
 // What a user hands to `train` and `plan`, and the checks that need no model: refused before anything starts.
-import type { Host } from "../hosts/host.ts";
 import { axisSize, type Mesh } from "../mesh.ts";
 import type { Data, Model } from "../model/model.ts";
 import type { Optimizer } from "../params/optimizer.ts";
+import type { Transport } from "../transports/transport.ts";
 import type { Strategy } from "./strategy.ts";
 
 export const devices = ["auto", "wasm", "cpu", "webgpu"] as const;
@@ -29,8 +29,8 @@ export interface TrainOptions {
   /** Runs each segment's forward again in backward instead of keeping what it saved (activation checkpointing). */
   readonly recompute?: boolean;
   readonly device?: Device;
-  /** Where the ranks run and what carries their frames: `threads()` by default. */
-  readonly transport?: Host;
+  /** What carries the frames, and so where the ranks may live: `threads()` by default. */
+  readonly transport?: Transport;
   /** Folder of the run under `runs/`; a time stamp by default. `false` writes nothing. */
   readonly run?: string | false;
   /** No progress on the terminal. */

@@ -7,7 +7,7 @@ import type { Meter } from "../meter.ts";
 import type { Layer, Model } from "../model/model.ts";
 import type { Held } from "../model/placement.ts";
 import type { ParamStore } from "../params/store.ts";
-import { type Action, type Op, showAction } from "../schedule/schedule.ts";
+import type { Action, Op } from "../schedule/schedule.ts";
 import type { GradTape } from "./tape.ts";
 
 /** One step of one rank, as its actions need it. */
@@ -26,7 +26,8 @@ export interface StepContext {
   read(micro: number, side: "input" | "target"): Tensor;
   /** Gradient of the step's loss with respect to a micro's loss sum: 1 / tokens of the global batch. */
   readonly seed: number;
-  /** Called after each action; times in milliseconds. */
+  /** Called before each action, and after it; times in milliseconds. */
+  onBegin(action: Action): void;
   onAction(action: Action, from: number, to: number): void;
 }
 
@@ -90,9 +91,7 @@ async function backward(context: StepContext, action: Action, live: Live, { arri
   if (action.stage === 0) dx?.dispose();
   else if (dx) outgoing.set(`B${key(action)}`, dx);
   else
-    throw new Error(
-      `${context.at}: stage ${action.stage} gives its input no gradient, and stage ${action.stage - 1} waits for one`,
-    );
+    throw new Error(`stage ${action.stage} gives its input no gradient, and stage ${action.stage - 1} waits for one`);
 }
 
 /** Performs the actions in order. Returns each micro's loss sum where this rank runs the last stage. */
@@ -140,11 +139,7 @@ export async function execute(actions: readonly Action[], context: StepContext):
 
 async function timed(action: Action, context: StepContext, perform: (a: Action) => unknown): Promise<void> {
   const from = performance.now();
-  try {
-    await perform(action);
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new Error(`${context.at}, action ${showAction(action)}: ${why}`, { cause });
-  }
+  context.onBegin(action);
+  await perform(action);
   context.onAction(action, from, performance.now());
 }

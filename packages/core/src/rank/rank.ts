@@ -1,6 +1,7 @@
 // One rank, from its first values to its last step: what `plan` decided, done. Runs the same in a thread of its own, beside
 // other ranks, or in another process: it sees a endpoint and nothing else.
 
+import { type FailedRank, RankError } from "../errors.ts";
 import type { Members } from "../group/collectives.ts";
 import { Group } from "../group/group.ts";
 import { ranksAlong } from "../mesh.ts";
@@ -41,20 +42,15 @@ export async function runRank(job: RankJob): Promise<Outcome> {
     const losses = await rank.run();
     return { rank: self.rank, losses, pieces: await rank.pieces(), peak: rank.meter.peak, sent };
   } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new Error(`${showRank(self)} failed at ${why}`, { cause });
+    throw new RankError({ rank: self.rank, who: showRank(self), ...rank.where }, cause);
   } finally {
     rank.dispose();
   }
 }
 
-/** With the step, where it does not say. */
-function located(cause: unknown, at: string): Error {
-  const error = cause instanceof Error ? cause : new Error(String(cause));
-  return error.message.startsWith(at) ? error : new Error(`${at}: ${error.message}`, { cause: error });
-}
-
 class Rank {
+  /** The step and action that it is in. */
+  where: Pick<FailedRank, "step" | "action"> = {};
   readonly meter = new Meter();
   readonly #job: RankJob;
   readonly #self: RankPlan;
@@ -91,7 +87,8 @@ class Rank {
   async run(): Promise<number[]> {
     const losses: number[] = [];
     for (let step = 0; step < this.#job.options.steps; step++) {
-      const { loss, stop } = await this.#step(step).catch((cause) => Promise.reject(located(cause, `step ${step}`)));
+      this.where = { step };
+      const { loss, stop } = await this.#step(step);
       losses.push(loss);
       if (stop) break;
       await new Promise((resume) => setImmediate(resume)); // signals and messages get their turn
@@ -105,11 +102,12 @@ class Rank {
     const actions: ActionTime[] = [];
     const context = this.#context(step, actions);
     const losses = await execute(this.#schedule, context);
+    this.where = { step };
     const sums = await agree(this.#world, plan, await this.#report(losses), context.at);
     const verdict = { ...sums, loss: sums.loss / this.#tokens };
     if (!Number.isFinite(verdict.loss))
       throw new Error(
-        `${context.at}: the loss is ${verdict.loss}; lower the learning rate (${options.optimizer.lr(step)} here) or set clip`,
+        `the loss is ${verdict.loss}; lower the learning rate (${options.optimizer.lr(step)} here) or set clip`,
       );
     await events.onGradients?.(this.#self.rank, step, this.#store.owned());
     const { clip = Number.POSITIVE_INFINITY } = options;
@@ -152,6 +150,9 @@ class Rank {
       },
       read: (micro, side) => readSamples(options, plan, this.#self.coords, { step, micro }, side),
       seed: 1 / this.#tokens,
+      onBegin: (action) => {
+        this.where = { step, action: showAction(action) };
+      },
       onAction: (action: Action, from, to) =>
         actions.push({ action: showAction(action), from: origin + from, to: origin + to }),
     };

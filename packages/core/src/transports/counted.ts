@@ -1,5 +1,6 @@
-// A endpoint that counts the bytes it is asked to send, by mesh axis. Once per receiver, as formulas do.
+// An endpoint that counts the bytes it is asked to send, by mesh axis. Once per receiver, as formulas do.
 import type { Endpoint } from "./endpoint.ts";
+import { axisOfKey } from "./key.ts";
 
 /** Wraps `inner`; `sent` maps the axis that a key opens with (`tp.all-reduce ...`) to payload bytes. */
 export function counted(inner: Endpoint): { endpoint: Endpoint; sent: Record<string, number> } {
@@ -8,7 +9,7 @@ export function counted(inner: Endpoint): { endpoint: Endpoint; sent: Record<str
     rank: inner.rank,
     size: inner.size,
     send(to, key, frame) {
-      const axis = key.slice(0, key.indexOf("."));
+      const axis = axisOfKey(key);
       sent[axis] = (sent[axis] ?? 0) + to.length * frame.data.byteLength;
       return inner.send(to, key, frame);
     },

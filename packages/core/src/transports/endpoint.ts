@@ -1,5 +1,6 @@
-// The wire: three methods; everything else is built on them. Moves bytes by name, never tensors.
+// One rank's end of a transport: three methods; everything else is built on them. Moves bytes by name, never tensors.
 
+/** The element types that frames carry. */
 export type WireType = "float32" | "float64" | "int32" | "uint8";
 
 export interface Frame {
@@ -12,13 +13,18 @@ export interface Frame {
 export interface Endpoint {
   /** This endpoint's rank, `0 .. size - 1`. */
   readonly rank: number;
+  /** Ranks of the whole run. */
   readonly size: number;
   /**
    * Sends one frame to each rank of `to`, under `key`. Resolves when the memory may be reused; waits for credit.
-   * A key is used once between two ranks until it was received. Rejects once closed.
+   * A key is used once between two ranks until it was received. Rejects with a ClosedError once this end or one of `to`
+   * is closed, with a StallError where credit does not come in time.
    */
   send(to: readonly number[], key: string, frame: Frame): Promise<void>;
-  /** The frame that `from` sent under `key`, whenever it arrives; the caller owns its memory. Rejects once closed. */
+  /**
+   * Resolves to the frame that `from` sent under `key`, whenever it arrives; the caller owns its memory. Rejects with a
+   * ClosedError once this end, or `from`, is closed, with a StallError where it does not come in time.
+   */
   recv(from: number, key: string): Promise<Frame>;
   /**
    * Gives back the memory of a received frame, which a later one may then use: do not touch it again. Never needed;
@@ -26,8 +32,8 @@ export interface Endpoint {
    */
   recycle?(data: Uint8Array): void;
   /**
-   * Ends this endpoint: what waits in `send` or `recv` here rejects. Calling it again does nothing. `failure` says why,
-   * where this rank failed: a wire between processes tells all others, whose waits then reject naming it.
+   * Ends this endpoint: what waits in `send` or `recv` here rejects. Calling it again does nothing. `failure` is what this
+   * rank failed with: a transport between processes tells all others, whose waits then reject with a LostRankError.
    */
-  close(failure?: string): Promise<void>;
+  close(failure?: Error): Promise<void>;
 }

@@ -1,26 +1,22 @@
-// A host of any wire: the ranks of this process spread over worker threads, or in this thread where one is enough. Each
-// worker runs the user's script again; its `train` call finds a ticket and runs the ranks of that thread, so models, data
-// and strategies need no serialising. As in any SPMD launcher, what a script does before `train` happens in every worker.
+// The ranks of a process over worker threads: started, heard and ended here; served there. Each worker runs the user's
+// script again; its `train` call finds a ticket and runs the ranks of that thread, so models, data and strategies need no
+// serialising. As in any SPMD launcher, what a script does before `train` happens in every worker.
 import { pathToFileURL } from "node:url";
 import { parentPort, Worker } from "node:worker_threads";
 import { useDevice } from "../devices/index.ts";
+import { fromPlain, type PlainError, toPlain } from "../errors.ts";
 import type { TrainOptions } from "../plan/options.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { ActionTime, Outcome, RankEvents, StepReport } from "../rank/events.ts";
+import { ranksHere, type Transport } from "../transports/transport.ts";
 import { fingerprint } from "./fingerprint.ts";
-import { type Host, type HostJob, ranksHere, type Wire } from "./host.ts";
-import { runShare } from "./share.ts";
-
-export interface SpreadOptions {
-  /** Worker threads, never more than ranks; one needs no worker. */
-  readonly workers: number;
-  /** The module each worker runs; the program's main module by default. Its `train` call must have the same options. */
-  readonly script?: string | URL | undefined;
-}
+import { type RanksJob, runShare } from "./share.ts";
 
 /** What a worker finds in `workerData.orthant`. */
 export interface ThreadTicket {
-  /** The wire's. */
+  /** The transport's name: a call of `train` over another one is not the one this worker is for. */
+  readonly transport: string;
+  /** The transport's own ticket. */
   readonly ticket: unknown;
   readonly thread: number;
   /** One Int32: not 0 asks all ranks to stop after their step. */
@@ -30,11 +26,17 @@ export interface ThreadTicket {
   readonly wantsActions: boolean;
 }
 
+/** What the workers of a run share. */
+export interface Crew extends Pick<ThreadTicket, "transport" | "ticket"> {
+  readonly threads: readonly (readonly number[])[];
+  readonly script: URL;
+}
+
 type Message =
   | { readonly kind: "step"; readonly report: StepReport }
   | { readonly kind: "actions"; readonly rank: number; readonly step: number; readonly actions: readonly ActionTime[] }
   | { readonly kind: "done"; readonly outcomes: readonly Outcome[] }
-  | { readonly kind: "failed"; readonly message: string; readonly stack: string | undefined; readonly at: number };
+  | { readonly kind: "failed"; readonly error: PlainError; readonly at: number };
 
 /** How a worker ended. Several fail when one does, as they wait for each other: the earliest is to blame. */
 type Ending = { readonly outcomes: readonly Outcome[] } | { readonly error: Error; readonly at: number };
@@ -42,62 +44,23 @@ type Ending = { readonly outcomes: readonly Outcome[] } | { readonly error: Erro
 /** Milliseconds that the other workers get to report once one failed. */
 const GRACE = 3000;
 
-/**
- * The ranks of each thread: blocks of equal size, with data-parallel ranks kept apart first, as they wait for each other
- * least, and stages next.
- */
-export function dealThreads(plan: Plan, here: readonly number[], workers: number): number[][] {
-  const order = plan.ranks
-    .filter(({ rank }) => here.includes(rank))
-    .sort(
-      (a, b) => (a.coords.dp ?? 0) - (b.coords.dp ?? 0) || (a.coords.pp ?? 0) - (b.coords.pp ?? 0) || a.rank - b.rank,
-    );
-  const count = Math.min(workers, order.length);
-  const threads: number[][] = Array.from({ length: count }, () => []);
-  for (const [i, { rank }] of order.entries()) threads[Math.floor((i * count) / order.length)]!.push(rank);
-  return threads;
-}
-
-function scriptUrl(script: string | URL | undefined, name: string): URL {
-  const main = script ?? process.argv[1];
-  if (!main)
+/** Finds the module that workers run. Throws where the program has none. */
+export function scriptOf({ script = process.argv[1], name }: Transport): URL {
+  if (!script)
     throw new Error(`${name}(): this program has no main module to run in workers; name one: ${name}({ script })`);
-  return main instanceof URL ? main : pathToFileURL(main);
+  return script instanceof URL ? script : pathToFileURL(script);
 }
 
-/** The ranks that `wire` says are here, over at most `workers` threads. */
-export const spread = (wire: Wire, { workers, script }: SpreadOptions): Host => {
-  if (!Number.isInteger(workers) || workers < 1)
-    throw new Error(`${wire.name}({ workers: ${workers} }): give a whole number from 1`);
-  return {
-    name: wire.name,
-    wire,
-    async run(job) {
-      const { options, plan } = job;
-      const threads = dealThreads(plan, ranksHere(wire, plan), workers);
-      const url = threads.length > 1 ? scriptUrl(script, wire.name) : undefined;
-      const ticket = await wire.open({ plan, threads, agreed: fingerprint(options, plan) });
-      return url ? runWorkers(job, threads, ticket, url) : runHere(job, wire, ticket);
-    },
-  };
-};
-
-async function runHere({ stop, ...job }: HostJob, wire: Wire, ticket: unknown): Promise<Outcome[]> {
-  await useDevice(job.options.device);
-  const endpoints = [...wire.join(ticket, 0).values()];
-  const outcomes = await runShare({ ...job, endpoints, here: ranksHere(wire, job.plan), stopped: () => stop.aborted });
-  return outcomes.sort((a, b) => a.rank - b.rank);
-}
-
-async function runWorkers(job: HostJob, threads: number[][], ticket: unknown, url: URL): Promise<Outcome[]> {
+/** Runs all ranks of this process in workers. Resolves to their outcomes; rejects with the first failure, all workers ended. */
+export async function runWorkers(job: RanksJob, { threads, script, ...crew }: Crew): Promise<Outcome[]> {
   const stop = new SharedArrayBuffer(4);
   const ask = () => void Atomics.store(new Int32Array(stop), 0, 1);
   job.stop.addEventListener("abort", ask);
   if (job.stop.aborted) ask();
   const agreed = JSON.stringify(fingerprint(job.options, job.plan));
   const started = threads.map((_, thread) => {
-    const orthant: ThreadTicket = { ticket, thread, stop, agreed, wantsActions: !!job.events.onActions };
-    return new Worker(url, { workerData: { orthant } });
+    const orthant: ThreadTicket = { ...crew, thread, stop, agreed, wantsActions: !!job.events.onActions };
+    return new Worker(script, { workerData: { orthant } });
   });
   try {
     return await outcomesOf(started.map((worker) => listen(worker, job)));
@@ -107,7 +70,7 @@ async function runWorkers(job: HostJob, threads: number[][], ticket: unknown, ur
   }
 }
 
-/** All outcomes by rank, or the earliest error among those that come in soon after the first. */
+/** Waits for all outcomes, or throws the earliest error among those that come in soon after the first. */
 async function outcomesOf(endings: readonly Promise<Ending>[]): Promise<Outcome[]> {
   const known: Ending[] = [];
   const failed = new Promise<void>((resolve) => {
@@ -120,19 +83,18 @@ async function outcomesOf(endings: readonly Promise<Ending>[]): Promise<Outcome[
   await Promise.race([Promise.all(endings), failed]);
   const [first] = known.filter((end) => "error" in end).sort((a, b) => a.at - b.at);
   if (first) throw first.error;
-  return known.flatMap((end) => ("outcomes" in end ? end.outcomes : [])).sort((a, b) => a.rank - b.rank);
+  return known.flatMap((end) => ("outcomes" in end ? end.outcomes : []));
 }
 
 const now = () => performance.timeOrigin + performance.now();
 
-function listen(worker: Worker, { events }: HostJob): Promise<Ending> {
+function listen(worker: Worker, { events }: RanksJob): Promise<Ending> {
   return new Promise((resolve) => {
     worker.on("message", (message: Message) => {
       if (message.kind === "step") events.onStep?.(message.report);
       if (message.kind === "actions") events.onActions?.(message.rank, message.step, message.actions);
       if (message.kind === "done") resolve({ outcomes: message.outcomes });
-      if (message.kind === "failed")
-        resolve({ error: Object.assign(new Error(message.message), { stack: message.stack }), at: message.at });
+      if (message.kind === "failed") resolve({ error: fromPlain(message.error), at: message.at });
     });
     worker.on("error", (error: Error) => resolve({ error, at: now() }));
     worker.on("exit", (code) =>
@@ -141,14 +103,15 @@ function listen(worker: Worker, { events }: HostJob): Promise<Ending> {
   });
 }
 
-/** In a worker: runs the ranks that the ticket names and reports to the thread that started it. */
-export async function serveThread(options: TrainOptions, plan: Plan, wire: Wire, given: ThreadTicket): Promise<void> {
+/** Runs, in a worker, the ranks that the ticket names, and reports to the thread that started it. */
+export async function serveThread(
+  { options, plan }: { readonly options: TrainOptions; readonly plan: Plan },
+  transport: Transport,
+  given: ThreadTicket,
+): Promise<void> {
   parentPort!.on("message", () => {}); // keeps this thread until the one that started it ends it
   const post = (message: Message) => parentPort!.postMessage(message);
-  const fail = (error: unknown) => {
-    const { message, stack } = error instanceof Error ? error : new Error(String(error));
-    post({ kind: "failed", message, stack, at: now() });
-  };
+  const fail = (error: unknown) => post({ kind: "failed", error: toPlain(error), at: now() });
   try {
     if (JSON.stringify(fingerprint(options, plan)) !== given.agreed)
       throw new Error(
@@ -157,8 +120,8 @@ export async function serveThread(options: TrainOptions, plan: Plan, wire: Wire,
       );
     await useDevice(options.device);
     const stopped = () => Atomics.load(new Int32Array(given.stop), 0) !== 0;
-    const endpoints = [...wire.join(given.ticket, given.thread).values()];
-    const here = ranksHere(wire, plan);
+    const endpoints = [...transport.join(given.ticket, given.thread).values()];
+    const here = ranksHere(transport, plan.mesh);
     const events = eventsTo(post, given.wantsActions);
     post({ kind: "done", outcomes: await runShare({ options, plan, events, endpoints, here, stopped }, fail) });
   } catch (error) {

@@ -5,8 +5,8 @@ import type { WireType } from "@orthant/core";
 import type { Packr } from "msgpackr";
 import { newPackr, unpack } from "./packed.ts";
 
-/** Of the wire protocol: ranks of another version are refused. */
-export const protocol = 1;
+/** The version of the protocol: ranks of another one are refused. */
+export const protocol = 2;
 
 export interface PartHeader {
   readonly run: string;
@@ -16,7 +16,7 @@ export interface PartHeader {
   readonly from: number;
   readonly key: string;
   readonly dtype: WireType;
-  /** Of the elements on the wire: today the dtype, nothing else. */
+  /** The type of the elements on the wire: today the dtype, nothing else. */
   readonly wire: WireType;
   readonly shape: readonly number[];
   readonly part: number;
