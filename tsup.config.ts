@@ -22,6 +22,9 @@ const oneToOne: Plugin = {
   },
 };
 
+/** What packages export. */
+const exported = ["src/index.ts", "src/internal.ts", "src/transport-kit.ts", "src/nats-server.ts"];
+
 export default defineConfig({
   entry: ["src/**/*.ts"],
   format: "esm",
@@ -31,6 +34,6 @@ export default defineConfig({
   sourcemap: true,
   clean: true,
   silent: true,
-  dts: { entry: ["src/index.ts", "src/internal.ts", "src/transport-kit.ts"].filter((path) => existsSync(path)) },
+  dts: { entry: exported.filter((path) => existsSync(path)) },
   esbuildPlugins: [oneToOne],
 });

@@ -3,6 +3,7 @@
 
 import { isMainThread } from "node:worker_threads";
 import { adamw, plan, threads, train } from "@orthant/core";
+import { runRanks } from "@orthant/core/internal";
 import { zero } from "@orthant/zero";
 import { benchModel } from "./cpu-model.ts";
 
@@ -23,5 +24,6 @@ if (!isMainThread) await train(options);
 const ms: number[] = [];
 const events = { onStep: (report: { ms: number }) => void ms.push(report.ms) };
 const stop = new AbortController().signal;
-await threads({ workers: dp, script: import.meta.filename }).run({ options, plan: await plan(options), events, stop });
+const transport = threads({ workers: dp, script: import.meta.filename });
+await runRanks(transport, { options, plan: await plan(options), events, stop });
 console.log(JSON.stringify(ms));

@@ -3,6 +3,7 @@
 // is what is left of a step where neighbours on the machine do not disturb it.
 import { execFileSync } from "node:child_process";
 import { adamw, memory, plan, type StepReport, useFastGradients } from "@orthant/core";
+import { runRanks } from "@orthant/core/internal";
 import * as tf from "@tensorflow/tfjs";
 import "@tensorflow/tfjs-backend-wasm";
 import { batch, benchModel, sizes } from "./cpu-model.ts";
@@ -86,7 +87,7 @@ async function trainerSteps(steps: number): Promise<number[]> {
   const options = { ...benchModel(), optimizer: adamw({ lr: 1e-3 }), steps };
   const ms: number[] = [];
   const events = { onStep: (report: StepReport) => void ms.push(report.ms) };
-  await memory().run({ options, plan: await plan(options), events, stop: new AbortController().signal });
+  await runRanks(memory(), { options, plan: await plan(options), events, stop: new AbortController().signal });
   return ms;
 }
 

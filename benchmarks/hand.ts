@@ -1,6 +1,6 @@
 // A hand-written training loop of the same segments: no schedule, no store, no groups, no trace. What the trainer's
 // own overhead is measured against. One device.
-import { type Held, type Model, type Optimizer, rebind, type Tape } from "@orthant/core";
+import { type AnyModel, type Optimizer, type ParamSpec, rebind, type Segment, type Tape } from "@orthant/core";
 import * as tf from "@tensorflow/tfjs";
 
 type Back = (grads: Map<tf.Tensor, tf.Tensor>) => void;
@@ -18,37 +18,40 @@ export interface HandLoop {
 }
 
 /** Makes a loop over `model` from these whole parameters. */
-export function handLoop(model: Model, first: ReadonlyMap<string, Float32Array>, optimizer: Optimizer): HandLoop {
+export function handLoop(model: AnyModel, first: ReadonlyMap<string, Float32Array>, optimizer: Optimizer): HandLoop {
   const specs = model.layers.flatMap((layer, i) =>
-    layer.params.map((p) => ({ ...p, name: `${layer.name}.${p.name}`, layer: i, split: {} })),
+    layer.params.map(({ shape, init, ...p }): ParamSpec => {
+      const name = `${layer.name}.${p.name}`;
+      return { name, shape, init, uses: [{ name, layer: i }], split: {} };
+    }),
   );
   const params = new Map(specs.map(({ name, shape }) => [name, tf.tensor(first.get(name)!, [...shape])]));
   const slots = new Map<string, tf.Tensor[]>();
   let count = 0;
 
-  const record = (backs: Back[], outputs: tf.Tensor[]): Tape => {
-    const same = async (_: string, x: tf.Tensor) => x as Held<never>;
-    return {
-      async local(segment, at, ...xs) {
-        const names = segment.params.map((name) => `${at}.${name}`);
-        const inputs = [...names.map((name) => params.get(name)!), ...xs];
-        const run = (...all: tf.Tensor[]) => segment.run(all.slice(0, names.length), ...all.slice(names.length));
-        const { y, pullback } = rebind(run, inputs);
-        outputs.push(y);
-        backs.push((grads) => {
-          const dy = grads.get(y)!;
-          pullback(dy, inputs).forEach((dx, i) => {
-            if (dx) add(grads, inputs[i]!, dx);
-          });
-          grads.delete(y);
-          dy.dispose();
+  const local = (backs: Back[], outputs: tf.Tensor[]) => {
+    return async (segment: Segment<never, never>, at: string, ...xs: tf.Tensor[]) => {
+      const names = segment.params.map((name) => `${at}.${name}`);
+      const inputs = [...names.map((name) => params.get(name)!), ...xs];
+      const run = (...all: tf.Tensor[]) => segment.run(all.slice(0, names.length), ...all.slice(names.length));
+      const { y, pullback } = rebind(run, inputs);
+      outputs.push(y);
+      backs.push((grads) => {
+        const dy = grads.get(y)!;
+        pullback(dy, inputs).forEach((dx, i) => {
+          if (dx) add(grads, inputs[i]!, dx);
         });
-        return y as Held<never>;
-      },
-      enter: same,
-      leave: same,
-      move: async (_axis, _transition, x) => x as unknown as Held<never>,
+        grads.delete(y);
+        dy.dispose();
+      });
+      return y;
     };
+  };
+
+  /** One device: a crossing hands its tensor on. */
+  const record = (backs: Back[], outputs: tf.Tensor[]): Tape => {
+    const same = async (_: string, x: tf.Tensor) => x;
+    return { local: local(backs, outputs), enter: same, leave: same } as unknown as Tape;
   };
 
   const updateAll = (grads: Map<tf.Tensor, tf.Tensor>) => {
@@ -69,9 +72,9 @@ export function handLoop(model: Model, first: ReadonlyMap<string, Float32Array>,
       const backs: Back[] = [];
       const outputs: tf.Tensor[] = [];
       const tape = record(backs, outputs);
-      let y = input as Held<"I">;
-      for (const layer of model.layers) y = await layer.forward(tape, y);
-      const loss = await model.loss(tape, y, target as Held<"I">);
+      let y = input;
+      for (const layer of model.layers) y = await layer.forward(tape, y as never);
+      const loss = await model.loss(tape, y as never, target as never);
       const sum = (await loss.data())[0]!;
       const grads = new Map<tf.Tensor, tf.Tensor>([[loss, tf.scalar(scale)]]);
       for (const back of backs.reverse()) back(grads);

@@ -4,7 +4,7 @@
 // all begin to when all are done.
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
-import { TestServer } from "../../packages/transport-nats/test/server.ts";
+import { TestServer } from "@orthant/testing/nats-server";
 import type { Command, Operation, RankJob, Side } from "./rank.ts";
 
 export interface NatsChoice {

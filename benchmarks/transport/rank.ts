@@ -3,7 +3,7 @@
 import { once } from "node:events";
 import { allGather, allReduce } from "../../packages/core/src/group/collectives.ts";
 import type { Members } from "../../packages/core/src/group/vectors.ts";
-import { openNats } from "../../packages/transport-nats/src/open.ts";
+import { openNats } from "../../packages/transport-nats/src/process/open.ts";
 import { Raw } from "./raw.ts";
 
 export type Side = "raw" | "ours";

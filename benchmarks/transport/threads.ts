@@ -4,7 +4,8 @@
 import { once } from "node:events";
 import { isMainThread, parentPort, Worker, workerData } from "node:worker_threads";
 import type { Endpoint, Frame } from "../../packages/core/src/transports/endpoint.ts";
-import { joinThreads, type ThreadWiring, wireThreads } from "../../packages/core/src/transports/threads/threads.ts";
+import { joinThreads } from "../../packages/core/src/transports/threads/threads.ts";
+import { type ThreadWiring, wireThreads } from "../../packages/core/src/transports/threads/wiring.ts";
 
 const elements = 16 * 2 ** 20;
 const pieces = 8;

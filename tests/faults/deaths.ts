@@ -1,7 +1,8 @@
 // How a rank of a case kills itself in the middle of an action: its model, optimizer, store or transport is wrapped, and
 // at that call the process is gone as if the kernel had ended it. Where the action sends, the frame is on its way by then.
 import { writeSync } from "node:fs";
-import type { Endpoint, Layer, ParamStore, Strategy, TrainOptions } from "@orthant/core";
+import type { AnyLayer, Endpoint, ParamStore, StoreLayer, Strategy, TrainOptions } from "@orthant/core";
+import { atOfKey, messageKey, world } from "@orthant/core/transport-kit";
 import type { Moment } from "./job.ts";
 
 /** The step, counted from 0, in which it happens. */
@@ -16,8 +17,9 @@ export function die(): void {
 export class Clock {
   #step = -1;
 
-  hear(key: string): void {
-    const step = /\bstep (\d+)/.exec(key)?.[1];
+  /** Hears what names a message or a call of the store: `step 3 micro 1`. */
+  hear(at: string): void {
+    const step = /^step (\d+)/.exec(at)?.[1];
     if (step !== undefined) this.#step = Number(step);
   }
 
@@ -26,20 +28,27 @@ export class Clock {
   }
 }
 
-/** What the messages of an action are called. */
+/** What the key of a message of an action opens with. */
+const keys = {
+  F: messageKey("pp", "send", `step ${fatal} F`),
+  B: messageKey("pp", "send", `step ${fatal} B`),
+  control: messageKey(world, "control", `step ${fatal}`),
+};
+
+/** The messages of an action. */
 const calls: Partial<Record<Moment, readonly [call: "send" | "recv", key: string]>> = {
-  SEND_F: ["send", `pp.send step ${fatal} F`],
-  RECV_F: ["recv", `pp.send step ${fatal} F`],
-  SEND_B: ["send", `pp.send step ${fatal} B`],
-  RECV_B: ["recv", `pp.send step ${fatal} B`],
-  "world.control": ["send", `world.control step ${fatal}`],
+  SEND_F: ["send", keys.F],
+  RECV_F: ["recv", keys.F],
+  SEND_B: ["send", keys.B],
+  RECV_B: ["recv", keys.B],
+  "world.control": ["send", keys.control],
 };
 
 /** Dies as soon as the call is under way. */
 export function fatalTransport(inner: Endpoint, moment: Moment, clock: Clock): Endpoint {
   const [call, opening = ""] = calls[moment] ?? [];
   const under = <T>(name: "send" | "recv", key: string, work: Promise<T>): Promise<T> => {
-    clock.hear(key);
+    clock.hear(atOfKey(key));
     if (call === name && key.startsWith(opening)) die();
     return work;
   };
@@ -50,42 +59,34 @@ export function fatalTransport(inner: Endpoint, moment: Moment, clock: Clock): E
   };
 }
 
-/** UNSHARD and RESHARD concern all that a rank owns, segments less. */
-function fatalStore(inner: ParamStore, moment: Moment, clock: Clock): ParamStore {
+/** Wraps a strategy's layer of the store. UNSHARD and RESHARD concern all that a rank owns, segments less. */
+function fatalStore(layer: StoreLayer, inner: ParamStore, moment: Moment, clock: Clock): StoreLayer {
   const all = inner.owned().length;
   const dieAt = (here: Moment): void => {
     if (moment === here && clock.struck) die();
   };
   return {
-    meter: inner.meter,
     acquire(names, at) {
-      const acquired = inner.acquire(names, at);
-      clock.hear(at);
+      const acquired = layer.acquire!(names, at);
+      clock.hear(at.key);
       if (names.length === all) dieAt("UNSHARD");
+      if (at.key.endsWith(" B")) dieAt("B");
       return acquired;
     },
     release(names) {
       if (names.length === all) dieAt("RESHARD");
-      inner.release(names);
+      layer.release!(names);
     },
-    addGrads(names, grads) {
-      dieAt("B");
-      inner.addGrads(names, grads);
-    },
-    settleGrads: (names, at) => inner.settleGrads?.(names, at),
-    takeGrads: (names) => inner.takeGrads(names),
-    reduceGrads(names, at) {
-      const reduced = inner.reduceGrads(names, at);
+    reduce(names, grads, at) {
+      const reduced = layer.reduce!(names, grads, at);
       dieAt("REDUCE_GRAD");
       return reduced;
     },
-    owned: () => inner.owned(),
-    update: (name, value) => inner.update(name, value),
-    dispose: () => inner.dispose(),
+    dispose: () => layer.dispose?.(),
   };
 }
 
-const fatalLayer = (layer: Layer, clock: Clock): Layer => ({
+const fatalLayer = (layer: AnyLayer, clock: Clock): AnyLayer => ({
   ...layer,
   async forward(tape, x) {
     const y = await layer.forward(tape, x);
@@ -96,7 +97,7 @@ const fatalLayer = (layer: Layer, clock: Clock): Layer => ({
 
 const fatalStrategy = (strategy: Strategy, moment: Moment, clock: Clock): Strategy =>
   strategy.store
-    ? { ...strategy, store: (inner, group) => fatalStore(strategy.store!(inner, group), moment, clock) }
+    ? { ...strategy, store: (inner, rank) => fatalStore(strategy.store!(inner, rank), inner, moment, clock) }
     : strategy;
 
 /** The same training, but for the rank that dies at `moment`. */

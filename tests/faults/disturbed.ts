@@ -1,15 +1,17 @@
 // Transports of a rank that something happens to, or that tells more: each wraps another and keeps its contract.
 import type { Endpoint, Frame } from "@orthant/core";
+import { atOfKey, callOfKey, messageKey, world } from "@orthant/core/transport-kit";
 import type { Job } from "./job.ts";
 
-const endOf = (step: number): string => `world.control step ${step}`;
+const control = messageKey(world, "control");
+/** The key of the exchange that ends a step. */
+const endOf = (step: number): string => messageKey(world, "control", `step ${step}`);
 
 /** Says each step as it ends. */
 export const told = (inner: Endpoint): Endpoint => ({
   ...inner,
   send(to, key, frame) {
-    const step = /^world\.control step (\d+)/.exec(key)?.[1];
-    if (step !== undefined) console.log(`step ${step}`);
+    if (callOfKey(key) === control) console.log(atOfKey(key));
     return inner.send(to, key, frame);
   },
 });
@@ -42,7 +44,7 @@ function ballastOf(rank: number, index: number, bytes: number): Frame {
 
 /** From the end of step 2 on: frames to one rank, which checks each and says so. */
 export function ballasted(inner: Endpoint, { rank, frames, bytes }: NonNullable<Job["ballast"]>): Endpoint {
-  const key = (i: number): string => `world.ballast ${i}`;
+  const key = (i: number): string => messageKey(world, "ballast", `${i}`);
   const give = async (): Promise<void> => {
     for (let i = 0; i < frames; i++) await inner.send([rank], key(i), ballastOf(inner.rank, i, bytes));
   };

@@ -1,4 +1,5 @@
 // Faults that end a job: every process stops, and what it says last names the rank that is to blame.
+import { messageKey } from "@orthant/core/transport-kit";
 import type { Job, Moment } from "./job.ts";
 import { type Program, type Scene, seconds, until } from "./processes.ts";
 import { gone, launch, patience, runName } from "./runs.ts";
@@ -98,7 +99,7 @@ export async function machineLost(scene: Scene): Promise<string> {
 
 /** Rank 5 never enters a collective: all are told which, and where rank 5 was last. */
 export async function stall(scene: Scene): Promise<string> {
-  const key = "dp.all-gather step 2 stage 1";
+  const key = messageKey("dp", "all-gather", "step 2 stage 1");
   const mesh = { pp: 2, dp: 2, tp: 2 };
   const job: Job = { ...four, mesh, stall: 2000, hangs: { rank: 5, key } };
   const server = await scene.server();

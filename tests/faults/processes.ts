@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { setTimeout } from "node:timers/promises";
-import { NatsServer, type ServerOptions } from "@orthant/transport-nats";
+import { TestServer } from "@orthant/testing/nats-server";
 
 /** ms between two looks. */
 const look = 10;
@@ -123,8 +123,9 @@ export class Scene {
     return program;
   }
 
-  async server(options: ServerOptions = {}): Promise<NatsServer> {
-    const server = await NatsServer.start(options);
+  /** A nats-server; `config` in its own format. */
+  async server(config?: string): Promise<TestServer> {
+    const server = await TestServer.start(config);
     this.defer(() => server.stop());
     return server;
   }

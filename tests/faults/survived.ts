@@ -3,7 +3,7 @@
 import { once } from "node:events";
 import { createServer } from "node:net";
 import { setTimeout } from "node:timers/promises";
-import type { NatsServer } from "@orthant/transport-nats";
+import type { TestServer } from "@orthant/testing/nats-server";
 import type { Job } from "./job.ts";
 import { type Scene, seconds } from "./processes.ts";
 import { LinkProxy } from "./proxy.ts";
@@ -96,11 +96,11 @@ async function freePort(): Promise<number> {
   return port;
 }
 
-async function clusterOf(scene: Scene, count: number): Promise<NatsServer[]> {
+async function clusterOf(scene: Scene, count: number): Promise<TestServer[]> {
   const ports = await Promise.all(Array.from({ length: count }, freePort));
   const routes = ports.map((port) => `nats-route://127.0.0.1:${port}`).join(", ");
   const config = (port: number): string => `cluster { name: pair, listen: "127.0.0.1:${port}", routes: [${routes}] }`;
-  return Promise.all(ports.map((port) => scene.server({ config: config(port) })));
+  return Promise.all(ports.map((port) => scene.server(config(port))));
 }
 
 /** Ranks are spread over two servers of a cluster, of which one is killed for good. */

@@ -1,22 +1,21 @@
 // What every process of a case runs: trains the job of its argument, with the fault that the job names for this rank, and
 // says its pid, the steps it was in and the losses.
-import { type Endpoint, type Host, memory, spread, train, type Wire } from "@orthant/core";
+import { type Endpoint, memory, type Transport, train } from "@orthant/core";
 import { joinNats, type NatsTicket, nats } from "@orthant/transport-nats";
 import { Clock, fatalOptions, fatalTransport } from "./deaths.ts";
 import { ballasted, blocked, hung, told } from "./disturbed.ts";
 import { type Job, optionsOf } from "./job.ts";
 
 const job = JSON.parse(process.argv[2] ?? "{}") as Job;
-const hostName = Symbol.for("orthant.host");
+const name = Symbol.for("orthant.transport");
 const shelf = globalThis as { [name: symbol]: unknown };
 const clock = new Clock();
 
-/** The wire that the job names, or the launcher's; none where all ranks are here. */
-function wireOf({ nats: way, credit }: Job): Wire | undefined {
-  const launched = shelf[hostName] as Host | undefined;
-  if (!way) return launched?.wire;
+/** The transport that the job names, or the launcher's; none where all ranks are here. */
+function transportOf({ nats: way, credit }: Job): Transport | undefined {
+  if (!way) return shelf[name] as Transport | undefined;
   const { servers, run, rank } = way;
-  return nats({ servers, run, ranks: [rank], ...(credit && { credit }) }).wire;
+  return nats({ servers, run, ranks: [rank], ...(credit && { credit }) });
 }
 
 function disturb(inner: Endpoint): Endpoint {
@@ -28,27 +27,29 @@ function disturb(inner: Endpoint): Endpoint {
   return told(ballast ? ballasted(three, ballast) : three);
 }
 
-function disturbedWire(wire: Wire): Wire {
+function disturbed(inner: Transport): Transport {
+  const { dies, stall } = job;
   const join = (ticket: unknown, thread: number): ReadonlyMap<number, Endpoint> =>
-    job.stall ? joinNats(ticket as NatsTicket, thread, { stall: job.stall }) : wire.join(ticket, thread);
+    stall ? joinNats(ticket as NatsTicket, thread, { stall }) : inner.join(ticket, thread);
   return {
-    ...wire,
-    async open(wireJob) {
+    ...inner,
+    workers: 1,
+    async open(opened) {
       console.log("meets");
-      const { dies } = job;
-      if (dies?.moment === "meeting" && wire.ranks?.includes(dies.rank)) await new Promise((go) => setTimeout(go, 1e6));
-      return wire.open(wireJob);
+      if (dies?.moment === "meeting" && inner.ranks?.includes(dies.rank))
+        await new Promise((go) => setTimeout(go, 1e6));
+      return inner.open(opened);
     },
-    join: (ticket, thread) => new Map([...join(ticket, thread)].map(([rank, transport]) => [rank, disturb(transport)])),
+    join: (ticket, thread) => new Map([...join(ticket, thread)].map(([rank, endpoint]) => [rank, disturb(endpoint)])),
   };
 }
 
 console.log(`pid ${process.pid}`);
-const wire = wireOf(job);
-const transport = wire ? spread(disturbedWire(wire), { workers: 1 }) : memory();
-if (shelf[hostName]) shelf[hostName] = transport;
+const inner = transportOf(job);
+const transport = inner ? disturbed(inner) : memory();
+if (shelf[name]) shelf[name] = transport;
 const options = await optionsOf(job);
-const mine = job.dies && wire?.ranks?.includes(job.dies.rank);
+const mine = job.dies && inner?.ranks?.includes(job.dies.rank);
 const { losses } = await train({
   ...(mine && job.dies ? fatalOptions(options, job.dies.moment, clock) : options),
   transport,

@@ -5,10 +5,10 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Case, testTransport } from "@orthant/testing";
+import { TestServer } from "@orthant/testing/nats-server";
 import { sliceCases } from "../../packages/core/test/slices-cases.ts";
 import { certificate } from "../../packages/transport-nats/test/auth.ts";
 import { openAll } from "../../packages/transport-nats/test/open.ts";
-import { TestServer } from "../../packages/transport-nats/test/server.ts";
 
 /** Larger than a message, so that it comes in parts, to and from one server that asks for TLS and a token. */
 async function exchangeOverTls(): Promise<void> {

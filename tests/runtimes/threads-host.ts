@@ -1,6 +1,6 @@
-// A host whose workers run a case of the differential test: two threads, like a machine with two cores.
+// A transport whose workers run a case of the differential test: two threads, like a machine with two cores.
 import { env } from "node:process";
-import { type Host, threads } from "@orthant/core";
+import { type Transport, threads } from "@orthant/core";
 import type { MeshCase } from "@orthant/testing";
 
 const script = new URL("./differential-worker.ts", import.meta.url);
@@ -8,11 +8,14 @@ const script = new URL("./differential-worker.ts", import.meta.url);
 /** For the option `threads` of `differential`. */
 export const workersFor =
   (training: "adamw" | "sgd") =>
-  (at: MeshCase): Host => ({
-    name: "threads",
-    run(job) {
-      env.ORTHANT_CASE = JSON.stringify(at);
-      env.ORTHANT_TRAINING = training;
-      return threads({ workers: 2, script }).run(job);
-    },
-  });
+  (at: MeshCase): Transport => {
+    const transport = threads({ workers: 2, script });
+    return {
+      ...transport,
+      open(job) {
+        env.ORTHANT_CASE = JSON.stringify(at);
+        env.ORTHANT_TRAINING = training;
+        return transport.open(job);
+      },
+    };
+  };

@@ -1,7 +1,8 @@
 // The transports that come with core, against the conformance suite and with real worker threads, on any runtime.
 import type { Case } from "@orthant/testing";
-import { memory } from "../../packages/core/src/transports/memory.ts";
-import { joinThreads, type WireOptions, wireThreads } from "../../packages/core/src/transports/threads/threads.ts";
+import { memoryEndpoints as memory } from "../../packages/core/src/transports/memory.ts";
+import { joinThreads } from "../../packages/core/src/transports/threads/threads.ts";
+import { type WiringOptions, wireThreads } from "../../packages/core/src/transports/threads/wiring.ts";
 import { sliceCases } from "../../packages/core/test/slices-cases.ts";
 import { workerCases } from "../../packages/core/test/transports-cases.ts";
 import { type OpenTransport, testTransport } from "../../packages/testing/src/transport.ts";
@@ -13,7 +14,7 @@ const onMemory: OpenTransport = async (size) => ({ transports: memory(size), clo
 
 /** Every rank has rings of its own, though one real thread holds them all. */
 const onThreads =
-  (options: WireOptions = {}): OpenTransport =>
+  (options: WiringOptions = {}): OpenTransport =>
   async (size) => {
     const wiring = wireThreads([...Array(size).keys()], options);
     const transports = wiring.home.flatMap((thread) => [...joinThreads(wiring, thread).values()]);

@@ -1,29 +1,33 @@
-// What a process of `orthant run` runs: sets up where this process's ranks live, then runs the user's script as if it had
+// What a process of `orthant run` runs: sets up what carries this process's frames, then runs the user's script as if it had
 // been started by itself. With threads every worker runs this file again.
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { isMainThread } from "node:worker_threads";
-import { type Host, threads } from "@orthant/core";
+import { meshSize, type Transport, threads } from "@orthant/core";
+import { saysAll } from "@orthant/core/internal";
 import { nats } from "@orthant/transport-nats";
 import { accessOf } from "./run/access.ts";
 import { type LaunchTicket, readTicket } from "./run/ticket.ts";
 
+/** `train` looks here first, whatever the script says. Any copy of the library finds the same one. */
+const TRANSPORT = Symbol.for("orthant.transport");
 /** ms between two looks at whether the launcher lives. */
 const look = 500;
 
-function hostOf({ servers, size, run, launch, ranks }: LaunchTicket): Host {
+function transportOf({ servers, size, run, launch, ranks }: LaunchTicket): Transport {
   if (servers.length === 0) return threads({ workers: size, script: new URL(import.meta.url) });
   return nats({ servers, run, launch, ranks, ...accessOf(process.env) });
 }
 
 /** Refuses a mesh of another size than the launcher's. */
-const checked = (host: Host, size: number): Host => ({
-  ...host,
-  async run(job) {
-    const { mesh, ranks } = job.plan;
-    const axes = Object.entries(mesh).map(([axis, length]) => `${axis}: ${length}`);
-    const is = `the mesh { ${axes.join(", ")} } has ${ranks.length} ranks`;
-    if (ranks.length === size) return host.run(job);
-    throw new Error(`${is}, orthant run started ${size}: --ranks ${ranks.length}`);
+const checked = (transport: Transport, size: number): Transport => ({
+  ...transport,
+  async open(job) {
+    const ranks = meshSize(job.mesh);
+    const axes = Object.entries(job.mesh).map(([axis, length]) => `${axis}: ${length}`);
+    if (ranks === size) return transport.open(job);
+    throw new Error(
+      `the mesh { ${axes.join(", ")} } has ${ranks} ranks, orthant run started ${size}: --ranks ${ranks}`,
+    );
   },
 });
 
@@ -44,15 +48,17 @@ function show(error: unknown): string {
   const modules = ["@orthant/core", "@orthant/transport-nats"].map((name) => import.meta.resolve(name));
   const library = [...modules, import.meta.url].map((url) => fileURLToPath(new URL(".", url)));
   const at = frames.findIndex((frame) => library.some((path) => frame.includes(path)));
-  const inside = root.name === "Error" ? at : -1;
-  const text = error.name === "Error" ? error.message : String(error);
+  const inside = saysAll(root) ? at : -1;
+  const text = saysAll(error) ? error.message : String(error);
   return [text, ...(inside < 0 ? frames : frames.slice(0, inside))].join("\n");
 }
 
 async function runMain(ticket: LaunchTicket, script: string): Promise<void> {
   const { size, columns, parent } = ticket;
-  const [forHost, forColumns] = [Symbol.for("orthant.host"), Symbol.for("orthant.columns")];
-  Object.assign(globalThis, { [forHost]: checked(hostOf(ticket), size), [forColumns]: columns });
+  Object.assign(globalThis, {
+    [TRANSPORT]: checked(transportOf(ticket), size),
+    [Symbol.for("orthant.columns")]: columns,
+  });
   endWith(parent);
   await import(script).catch((error: unknown) => {
     process.stderr.write(`${show(error)}\n`, () => process.exit(1));
@@ -65,6 +71,6 @@ const script = pathToFileURL(ticket.script).href;
 // Not awaited in a process of its own: a script that waits for ever would end with the runtime's error about this file.
 if (isMainThread) void runMain(ticket, script);
 else {
-  Object.assign(globalThis, { [Symbol.for("orthant.host")]: hostOf(ticket) });
+  Object.assign(globalThis, { [TRANSPORT]: transportOf(ticket) });
   await import(script);
 }

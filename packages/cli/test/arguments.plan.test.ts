@@ -8,14 +8,21 @@ const parse = (line: string) => runArguments(line.split(" ").filter(Boolean));
 
 test("a rank a process, over a server of its own, is the default", () => {
   const { run, ...rest } = parse("--ranks 3 train.ts");
-  const expected = { script: "train.ts", args: [], size: 3, ranks: [0, 1, 2], wire: "embedded", runtime: undefined };
+  const expected = {
+    script: "train.ts",
+    args: [],
+    size: 3,
+    ranks: [0, 1, 2],
+    transport: "embedded",
+    runtime: undefined,
+  };
   expect(rest).toEqual(expected);
   expect(run).toMatch(/^run-[\da-f]{8}$/);
 });
 
 test("what follows the script is its own", () => {
-  const { args, size, wire } = parse("--threads --ranks 2 train.ts --ranks 9 --fast x");
-  expect([args, size, wire]).toEqual([["--ranks", "9", "--fast", "x"], 2, "threads"]);
+  const { args, size, transport } = parse("--threads --ranks 2 train.ts --ranks 9 --fast x");
+  expect([args, size, transport]).toEqual([["--ranks", "9", "--fast", "x"], 2, "threads"]);
 });
 
 test("the nodes' blocks cover all ranks once", () => {

@@ -1,6 +1,6 @@
 // `orthant doctor` on this machine, with a server and without.
 import { tmpdir } from "node:os";
-import { NatsServer } from "@orthant/transport-nats";
+import { TestServer } from "@orthant/testing/nats-server";
 import { expect, onTestFinished, test } from "vitest";
 import { server } from "../src/doctor/server.ts";
 import { Launcher } from "./launcher.ts";
@@ -25,7 +25,7 @@ test("tells what there is, and how fast the server is", async () => {
 test("says what is wrong with a server", async () => {
   const rows = await server({ servers: ["nats://127.0.0.1:1"], run: "none", jetstream: false });
   expect(rows.at(-1)).toMatchObject({ broken: true, advice: expect.stringMatching(/^no nats-server at nats:/) });
-  const small = await NatsServer.start({ config: "max_payload: 100000" });
+  const small = await TestServer.start("max_payload: 100000");
   onTestFinished(() => small.stop());
   const found = await server({ servers: [small.url], run: "small", jetstream: true });
   const advice = Object.fromEntries(found.map((row) => [row.name, row.advice]));

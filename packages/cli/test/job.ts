@@ -1,5 +1,5 @@
 // A run as small as can be, for tests that start it in processes.
-import { adamw, type Data, type Host, type Mesh, train } from "@orthant/core";
+import { adamw, type Data, type Mesh, type Transport, train } from "@orthant/core";
 import { arrays, mlp } from "@orthant/nn";
 import { pipeline } from "@orthant/pipeline";
 import { zero } from "@orthant/zero";
@@ -23,7 +23,7 @@ export interface Job {
   readonly slow?: number;
   /** A sample that throws. */
   readonly broken?: number;
-  readonly transport?: Host;
+  readonly transport?: Transport;
 }
 
 const pause = (ms: number) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { memory } from "@orthant/core";
-import { NatsServer } from "@orthant/transport-nats";
+import { TestServer } from "@orthant/testing/nats-server";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
 import { type Job, losses } from "./job.ts";
 import { Launcher, script, untilGone } from "./launcher.ts";
@@ -40,7 +40,7 @@ test.each(["--ranks 2", "--ranks 2 --nats embedded --runtime deno", "--ranks 2 -
 );
 
 test("two launchers join into one run; the password is nowhere", async () => {
-  const server = await NatsServer.start({ config: 'authorization { user: ann, password: "right-word" }' });
+  const server = await TestServer.start('authorization { user: ann, password: "right-word" }');
   onTestFinished(() => server.stop());
   const nodes = `--ranks 2 --run joined --nodes 2 --nats nats://ann:right-word@127.0.0.1:${server.port}`;
   const [first, second] = [orthant(`${nodes} --node-rank 0`, job), orthant(`${nodes} --node-rank 1`, job)];
@@ -54,7 +54,7 @@ test("two launchers join into one run; the password is nowhere", async () => {
 });
 
 test("a second run of the same name is refused, with or without ranks that train, and the first goes on", async () => {
-  const server = await NatsServer.start();
+  const server = await TestServer.start();
   onTestFinished(() => server.stop());
   const options = `--ranks 2 --run taken --nats ${server.url}`;
   const first = orthant(options, long);

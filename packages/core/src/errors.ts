@@ -3,23 +3,24 @@
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
-/** Where a rank stood: its number and, where it was that far, its step counted from 0 and the action of its schedule. */
-export interface Place {
+export interface FailedRank {
   readonly rank: number;
+  /** The step it was in, counted from 0. */
   readonly step?: number | undefined;
-  /** The action as schedules print it: `0F1`. */
+  /** The action it was in, as schedules print it: `0F1`. */
   readonly action?: string | undefined;
+  /** The rank as the message names it, with its place in the mesh, say: `rank 3` by default. */
+  readonly who?: string;
 }
 
 /** A rank failed; `cause` is what it threw. */
-export class RankError extends Error implements Place {
+export class RankError extends Error {
   override readonly name = "RankError";
   readonly rank: number;
   readonly step: number | undefined;
   readonly action: string | undefined;
 
-  /** `who` shows the rank in the message, with its place in the mesh say. */
-  constructor({ rank, step, action, who = `rank ${rank}` }: Place & { readonly who?: string }, cause: unknown) {
+  constructor({ rank, step, action, who = `rank ${rank}` }: FailedRank, cause: unknown) {
     const at = [step !== undefined && `step ${step}`, action !== undefined && `action ${action}`].filter(Boolean);
     super(`${who} failed${at.length ? ` at ${at.join(", ")}` : ""}: ${messageOf(cause)}`, { cause });
     this.rank = rank;

@@ -10,7 +10,7 @@ import { localStore } from "./params/store.ts";
 import { dealSpecs, specsByUse } from "./plan/specs.ts";
 import { GradTape } from "./rank/tape.ts";
 import { forwardOnly } from "./rank/vjp.ts";
-import { memory } from "./transports/memory.ts";
+import { memoryEndpoints } from "./transports/memory.ts";
 
 /** Whole parameters by name, row-major. */
 export type Weights = ReadonlyMap<string, Float32Array>;
@@ -43,7 +43,7 @@ export async function forward(model: AnyModel, weights: Weights, device?: Device
   });
   const meter = new Meter();
   const store = localStore(dealt, meter);
-  const [alone] = memory(1);
+  const [alone] = memoryEndpoints(1);
   const group = (axis: string) => directGroup(axis, alone!, [0]);
   const owners = specsByUse(specs);
   const paramOf = (use: string) => owners.get(use)!.name;

@@ -1,20 +1,21 @@
 // The one call: plan, start the ranks, tell what happens, hand back losses and weights.
 import { workerData } from "node:worker_threads";
 import type { Weights } from "./forward.ts";
-import type { Host } from "./hosts/host.ts";
-import { serveThread, type ThreadTicket } from "./hosts/spread.ts";
-import { threads } from "./hosts/threads.ts";
+import { runRanks } from "./hosts/run.ts";
+import { serveThread, type ThreadTicket } from "./hosts/workers.ts";
 import type { HeldBytes } from "./meter.ts";
 import { assemble } from "./plan/assemble.ts";
 import type { JobOptions } from "./plan/options.ts";
 import { type Plan, plan } from "./plan/plan.ts";
 import type { Outcome } from "./rank/events.ts";
 import { openRun } from "./report/run.ts";
+import { threads } from "./transports/threads/threads.ts";
+import type { Transport } from "./transports/transport.ts";
 
 /** A training job, and what carries it. */
 export interface TrainOptions extends JobOptions {
-  /** Where the ranks run and what carries their frames: `threads()` by default. */
-  readonly transport?: Host;
+  /** What carries the frames between ranks, and where ranks live: `threads()` by default. */
+  readonly transport?: Transport;
 }
 
 export interface TrainResult {
@@ -36,8 +37,8 @@ type Shelf = { readonly [name: symbol]: unknown };
 /** Set by `orthant plan`: takes the options instead of training. */
 type Intercept = (options: TrainOptions) => Promise<void>;
 const intercept = () => (globalThis as Shelf)[Symbol.for("orthant.intercept")] as Intercept | undefined;
-/** Set by `orthant run`: where the ranks live, whatever the script says. */
-const launched = () => (globalThis as Shelf)[Symbol.for("orthant.host")] as Host | undefined;
+/** Set by `orthant run`: what carries the frames, whatever the script says. */
+const launched = () => (globalThis as Shelf)[Symbol.for("orthant.transport")] as Transport | undefined;
 
 const never = new Promise<never>(() => {});
 
@@ -50,15 +51,16 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const taken = intercept();
   if (taken) return taken(options).then(() => never);
   const decided = await plan(options);
-  const host = launched() ?? options.transport ?? threads();
+  const transport = launched() ?? options.transport ?? threads();
   const ticket = (workerData as { orthant?: ThreadTicket } | null)?.orthant;
-  if (ticket && host.wire) return serveThread(options, decided, host.wire, ticket).then(() => never);
-  const root = host.wire?.ranks?.includes(0) ?? true;
+  const job = { options, plan: decided };
+  if (ticket?.transport === transport.name) return serveThread(job, transport, ticket).then(() => never);
+  const root = transport.ranks?.includes(0) ?? true;
   const shown = root ? options : { ...options, run: false as const, quiet: true };
   const run = openRun({ options: shown, plan: decided, out: process.stdout });
   try {
     const { signal: stop, release } = onInterrupt();
-    const outcomes = await host.run({ options, plan: decided, events: run.events, stop }).finally(release);
+    const outcomes = await runRanks(transport, { ...job, events: run.events, stop }).finally(release);
     if (root) return toResult(decided, outcomes, run.dir);
   } finally {
     run.close();

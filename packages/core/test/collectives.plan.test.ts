@@ -9,7 +9,7 @@ import type { Members, Vector } from "../src/group/vectors.ts";
 import { chunk } from "../src/index.ts";
 import { normal } from "../src/params/random.ts";
 import { counted } from "../src/transports/counted.ts";
-import { memory } from "../src/transports/memory.ts";
+import { memoryEndpoints as memory } from "../src/transports/memory.ts";
 
 const lengths = [12, 0, 5, 1];
 

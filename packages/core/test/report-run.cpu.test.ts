@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { runRanks } from "../src/hosts/run.ts";
 import { type Plan, plan, type TrainOptions } from "../src/index.ts";
 import { openRun, type Run } from "../src/report/run.ts";
 import { eightRanks } from "./report-case.ts";
@@ -29,7 +30,7 @@ beforeAll(async () => {
   decided = await plan(eightRanks);
   const options = { ...eightRanks, run: "first" };
   const run = open(options);
-  await eightRanks.transport!.run({ options, plan: decided, events: run.events, stop });
+  await runRanks(eightRanks.transport!, { options, plan: decided, events: run.events, stop });
   run.close();
   run.close();
   dir = run.dir!;

@@ -13,7 +13,7 @@ import {
   segment,
   useDevice,
 } from "../src/index.ts";
-import { memory } from "../src/transports/memory.ts";
+import { memoryEndpoints as memory } from "../src/transports/memory.ts";
 
 beforeEach(() => useDevice("cpu"));
 let before = 0;

@@ -3,7 +3,7 @@
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 import type { Case } from "@orthant/testing";
-import { wireThreads } from "../src/transports/threads/threads.ts";
+import { wireThreads } from "../src/transports/threads/wiring.ts";
 import type { Program, Task } from "./transports-worker.ts";
 
 /** What the ranks of `thread` found wrong, once they are done. */

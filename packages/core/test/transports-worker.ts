@@ -3,8 +3,8 @@ import { once } from "node:events";
 import { setTimeout } from "node:timers/promises";
 import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import type { Endpoint, Frame } from "../src/transports/endpoint.ts";
-import type { ThreadWiring } from "../src/transports/threads/threads.ts";
 import { joinThreads } from "../src/transports/threads/threads.ts";
+import type { ThreadWiring } from "../src/transports/threads/wiring.ts";
 
 export type Program = "exchange" | "echo" | "leave" | "stall";
 export interface Task {

@@ -3,14 +3,15 @@ import { setTimeout } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { testTransport } from "../../testing/src/transport.ts";
 import type { Endpoint, Frame } from "../src/transports/endpoint.ts";
-import { memory } from "../src/transports/memory.ts";
-import { type JoinOptions, joinThreads, type WireOptions, wireThreads } from "../src/transports/threads/threads.ts";
+import { memoryEndpoints as memory } from "../src/transports/memory.ts";
+import { type JoinOptions, joinThreads } from "../src/transports/threads/threads.ts";
+import { type WiringOptions, wireThreads } from "../src/transports/threads/wiring.ts";
 
 const mebi = 2 ** 20;
 const frame = (length: number): Frame => ({ dtype: "uint8", shape: [length], data: new Uint8Array(length) });
 
 /** Ranks of the same `home` meet in memory, all others through rings; one real thread holds them all. */
-function threads(home: readonly number[], options: WireOptions & JoinOptions = {}): Endpoint[] {
+function threads(home: readonly number[], options: WiringOptions & JoinOptions = {}): Endpoint[] {
   const wiring = wireThreads(home, options);
   const joined = [...new Set(home)].flatMap((thread) => [...joinThreads(wiring, thread, options).values()]);
   return joined.sort((a, b) => a.rank - b.rank);
@@ -55,7 +56,7 @@ describe.each(Object.entries(opens))("%s", (_, open) => {
   });
 });
 
-it("names all waits of a hub, and what arrived", async () => {
+it("names all waits of a thread, and what arrived", async () => {
   const [a, b] = memory(2, { stall: 80 }) as [Endpoint, Endpoint];
   await b.send([0], "early", frame(8));
   const waits = [b.recv(0, "x"), a.recv(1, "y")];

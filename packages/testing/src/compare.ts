@@ -6,7 +6,7 @@ import type { Observed, Pieces } from "./observe.ts";
 /** Worst errors, relative; `at` names the tensor of the worst one. */
 export interface Errors {
   readonly loss: number;
-  /** Undefined where the host shows no gradients. */
+  /** Undefined where the ranks run in other threads. */
   readonly gradient: number | undefined;
   readonly parameter: number;
   readonly at: string;

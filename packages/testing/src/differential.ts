@@ -3,11 +3,11 @@
 import {
   type Data,
   type DeviceChoice,
-  type Host,
   type Model,
   memory,
   type Optimizer,
   type TrainOptions,
+  type Transport,
 } from "@orthant/core";
 import type { Case } from "./case.ts";
 import { accountingFailures, type Errors, errorsBetween } from "./compare.ts";
@@ -33,8 +33,8 @@ export interface DifferentialOptions {
   readonly reference?: DeviceChoice;
   /** Largest relative error allowed: 1e-5 by default. */
   readonly tolerance?: number;
-  /** What runs the ranks of cases on threads: each worker must train with `caseOptions` of the same case. */
-  readonly threads?: (at: MeshCase) => Host;
+  /** What carries the frames of cases on threads: each worker must train with `caseOptions` of the same case. */
+  readonly threads?: (at: MeshCase) => Transport;
 }
 
 export interface Row extends Errors {
@@ -101,10 +101,10 @@ export function caseOptions(options: DifferentialOptions, at: MeshCase): TrainOp
   return { ...alone(options), mesh: { pp, dp, tp }, strategies: strategiesOf(at, micros), recompute };
 }
 
-function hostOf({ threads }: DifferentialOptions, at: MeshCase): Host {
+function transportOf({ threads }: DifferentialOptions, at: MeshCase): Transport {
   if (at.host !== "threads") return memory();
   if (!threads)
-    throw new Error(`${showCase(at)}: give the option threads, a host whose workers train with caseOptions()`);
+    throw new Error(`${showCase(at)}: give the option threads, a transport whose workers train with caseOptions()`);
   return threads(at);
 }
 
@@ -125,7 +125,7 @@ function comparison(options: DifferentialOptions): (at: MeshCase) => Promise<Row
     const from = performance.now();
     const name = showCase(at);
     const key = `${at.dp} ${at.tp}`;
-    const found = await observe(caseOptions(options, at), hostOf(options, at));
+    const found = await observe(caseOptions(options, at), transportOf(options, at));
     const errors = errorsBetween(found, expected);
     const first = curves.get(key) ?? { name, losses: found.losses };
     curves.set(key, first);

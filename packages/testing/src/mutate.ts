@@ -2,6 +2,7 @@
 // receive nothing, or one `enter` or `leave` that a cast took out of the model.
 import type { AnyLayer, AnyModel, Endpoint, Frame, Plan, Tape } from "@orthant/core";
 import { ranksAlong } from "@orthant/core";
+import { axisOfKey } from "@orthant/core/transport-kit";
 
 /** Record of one call of one group: the key it has on the wire, and the group's first rank. */
 export interface Call {
@@ -13,7 +14,7 @@ export const showCall = ({ key, group }: Call): string => `${key}, group of rank
 
 /** Finds the first rank of the group that `rank` speaks in under `key`; a key opens with its axis. */
 function groupOf({ mesh }: Plan, rank: number, key: string): number {
-  const axis = key.slice(0, key.indexOf("."));
+  const axis = axisOfKey(key);
   return axis in mesh ? ranksAlong(mesh, rank, axis)[0]! : 0;
 }
 

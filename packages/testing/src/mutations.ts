@@ -1,6 +1,7 @@
 // The mutation test: every collective of a step dropped in turn, every crossing taken out in turn; the comparison with
 // one device must fail each time. A mutation that survives shows a hole in the comparison, or a collective that is idle.
 import { type AnyModel, memory, plan, sgd, type TrainOptions } from "@orthant/core";
+import { atOfKey } from "@orthant/core/transport-kit";
 import { pipeline } from "@orthant/pipeline";
 import { tensorParallel } from "@orthant/tensor-parallel";
 import { type ZeroOptions, zero } from "@orthant/zero";
@@ -46,7 +47,7 @@ export async function callsOfAStep(dp: ZeroOptions): Promise<Call[]> {
   const options = spread(dp);
   const { wrap, calls } = recorder(await plan(options));
   await observe({ ...options, transport: memory({ wrap }) });
-  return calls().filter(({ key }) => key.includes("step 1"));
+  return calls().filter(({ key }) => /^step 1\b/.test(atOfKey(key)));
 }
 
 /** Drops each of `calls` in a run of its own. */

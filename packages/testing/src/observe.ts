@@ -1,7 +1,6 @@
 // One training run with everything a comparison needs: losses, the gradients of every step, the parameters at the end,
 // bytes, and how many tensors there were. Not a benchmark: ranks wait for each other at every step.
 import {
-  type Host,
   memory,
   type Outcome,
   type OwnedGradient,
@@ -9,7 +8,9 @@ import {
   plan,
   type RankEvents,
   type TrainOptions,
+  type Transport,
 } from "@orthant/core";
+import { runRanks } from "@orthant/core/internal";
 import * as tf from "@tensorflow/tfjs";
 
 /** The pieces that one rank owns, by parameter name. */
@@ -19,7 +20,7 @@ export interface Observed {
   readonly plan: Plan;
   /** Loss per token of every step. */
   readonly losses: readonly number[];
-  /** `gradients[step][rank]`, before clipping; empty where the host cannot show them. */
+  /** `gradients[step][rank]`, before clipping; empty where the ranks run in other threads. */
   readonly gradients: readonly (readonly Pieces[])[];
   /** `parameters[rank]`, after the last step. */
   readonly parameters: readonly Pieces[];
@@ -33,11 +34,14 @@ export interface Observed {
 }
 
 /** Trains as `train` does, and watches. */
-export async function observe(options: TrainOptions, host: Host = options.transport ?? memory()): Promise<Observed> {
+export async function observe(
+  options: TrainOptions,
+  transport: Transport = options.transport ?? memory(),
+): Promise<Observed> {
   const before = tf.memory().numTensors;
   const decided = await plan(options);
   const { events, gradients, tensors } = watch(decided.ranks.length);
-  const outcomes = await host.run({ options, plan: decided, events, stop: new AbortController().signal });
+  const outcomes = await runRanks(transport, { options, plan: decided, events, stop: new AbortController().signal });
   return {
     plan: decided,
     losses: outcomes[0]!.losses,

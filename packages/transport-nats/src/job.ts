@@ -1,6 +1,6 @@
 // What a client is started with, and what it reports: plain data that crosses to its thread.
-import type { ThreadWiring } from "@orthant/core";
-import type { LinkOptions } from "./dial.ts";
+import type { PlainError, ThreadWiring } from "@orthant/core/transport-kit";
+import type { LinkOptions } from "./connection/dial.ts";
 
 /** Bytes kept for parts to come, in each direction: what a nats-server holds for one client (max_pending). */
 export const poolBytes = 2 ** 26;
@@ -28,7 +28,7 @@ export interface ClientJob extends LinkOptions {
 
 export type ClientReport =
   | { readonly kind: "ready" }
-  | { readonly kind: "failed"; readonly message: string }
+  | { readonly kind: "failed"; readonly error: PlainError }
   /** For others to meet. */
   | { readonly kind: "waits"; readonly ranks: readonly number[] }
   /** The connection, and after `ms` without one. */

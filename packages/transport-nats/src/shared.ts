@@ -1,5 +1,6 @@
-// What a rank's thread and the client's thread know of each other beside the rings and the board: what was consumed, what
-// was counted, what each rank did last. Shared memory; every counter access atomic.
+// What a rank's thread and the client's thread know of each other beside the rings and the counters: what was consumed, what
+// was counted, what each rank did last, why one is gone. Shared memory; every counter access atomic.
+import { maxFailure, packFailure, unpackFailure } from "./protocol/failure.ts";
 
 /** What the client counts. */
 const counted = ["published", "received", "resent", "duplicates", "gaps", "refused", "reconnects"] as const;
@@ -9,13 +10,11 @@ export type Counts = Record<(typeof counted)[number], number>;
 const kept = 16;
 /** each in this many bytes: two for the length, then UTF-8. */
 const actionBytes = 128;
-const reasonBytes = 2048;
-/** Characters of a reason, at most. */
-export const maxReason = 600;
+const failureBytes = maxFailure + 2;
 
 /** Bytes of the shared memory of `size` ranks. */
 export const sharedBytes = (size: number): number =>
-  4 * (1 + counted.length + 3 * size + size * size) + size * (kept * actionBytes + reasonBytes);
+  4 * (1 + counted.length + 3 * size + size * size) + size * (kept * actionBytes + failureBytes);
 
 export class Shared {
   readonly size: number;
@@ -26,7 +25,7 @@ export class Shared {
   readonly #actions: Int32Array;
   readonly #consumed: Int32Array;
   readonly #recorder: Uint8Array;
-  readonly #reasons: Uint8Array;
+  readonly #failures: Uint8Array;
 
   constructor(memory: SharedArrayBuffer, size: number) {
     let at = 0;
@@ -43,10 +42,10 @@ export class Shared {
     this.#actions = words(size);
     this.#consumed = words(size * size);
     this.#recorder = new Uint8Array(...take(size * kept * actionBytes));
-    this.#reasons = new Uint8Array(...take(size * reasonBytes));
+    this.#failures = new Uint8Array(...take(size * failureBytes));
   }
 
-  /** Some other client asks how things stand: wake the client where they change. */
+  /** Whether some other client asks how things stand: wake the client where they change. */
   asked(): boolean {
     return Atomics.load(this.#asked, 0) === 1;
   }
@@ -63,7 +62,7 @@ export class Shared {
     return Object.fromEntries(counted.map((name, i) => [name, Atomics.load(this.#counts, i)])) as Counts;
   }
 
-  /** Sends to `rank` that did not resolve yet became one more or one less. */
+  /** Counts sends to `rank` that did not resolve yet, one more or one less. */
   addSend(rank: number, change: 1 | -1): void {
     Atomics.add(this.#sends, rank, change);
   }
@@ -72,17 +71,17 @@ export class Shared {
     return Atomics.load(this.#sends, rank);
   }
 
-  /** `to`, of this process, received `bytes` of `from`. */
+  /** Counts `bytes` of `from` that `to`, of this process, received. */
   consume(from: number, to: number, bytes: number): void {
     Atomics.add(this.#consumed, from * this.size + to, Math.ceil(bytes / 8));
   }
 
-  /** Words of 8 bytes, modulo 2^32. */
+  /** Tells what `to` received of `from`, in words of 8 bytes, modulo 2^32. */
   consumed(from: number, to: number): number {
     return Atomics.load(this.#consumed, from * this.size + to) >>> 0;
   }
 
-  /** The client sent on all that `rank` had sent, and said goodbye. */
+  /** Says that the client sent on all that `rank` had sent, and said goodbye. */
   leave(rank: number): void {
     Atomics.store(this.#left, rank, 1);
     Atomics.notify(this.#left, rank);
@@ -92,7 +91,7 @@ export class Shared {
     return Atomics.load(this.#left, rank) === 1;
   }
 
-  /** Until `leave`; undefined where that was. */
+  /** Waits for `leave`; undefined where that was. */
   untilLeft(rank: number): Promise<unknown> | undefined {
     const wait = Atomics.waitAsync(this.#left, rank, 0);
     return wait.async ? wait.value : undefined;
@@ -108,34 +107,36 @@ export class Shared {
     writeText(this.#recorder, (rank * kept + slot) * actionBytes, action, actionBytes);
   }
 
-  /** Up to 16 last actions, the newest last. */
+  /** Lists up to 16 last actions, the newest last. */
   recorded(rank: number): string[] {
     const count = Atomics.load(this.#actions, rank) >>> 0;
     const first = Math.max(0, count - kept);
     return Array.from({ length: count - first }, (_, i) => this.#action(rank, first + i));
   }
 
-  /** The newest of them; nothing where there is none. */
+  /** Tells the newest of them; nothing where there is none. */
   latest(rank: number): string {
     const count = Atomics.load(this.#actions, rank) >>> 0;
     return count > 0 ? this.#action(rank, count - 1) : "";
   }
 
-  /** For messages. */
+  /** Says the newest of them, for messages. */
   lastSeen(rank: number): string {
     return `last seen: ${this.latest(rank) || "nothing"}`;
   }
 
-  /** Why `rank` is gone: of another process, or of this one where it failed. */
-  setReason(rank: number, reason: string): void {
-    writeText(this.#reasons, rank * reasonBytes, reason.slice(0, maxReason), reasonBytes);
+  /** Says why `rank` is gone: one of another process, or of this one where it failed. */
+  setFailure(rank: number, failure: Error): void {
+    writeText(this.#failures, rank * failureBytes, packFailure(failure), failureBytes);
   }
 
-  reason(rank: number): string {
-    return readText(this.#reasons, rank * reasonBytes);
+  /** Tells why `rank` is gone; undefined where nobody said so. */
+  failure(rank: number): Error | undefined {
+    const text = readText(this.#failures, rank * failureBytes);
+    return text === "" ? undefined : unpackFailure(text);
   }
 
-  /** By its number since the start. */
+  /** Reads an action, by its number since the start. */
   #action(rank: number, number: number): string {
     return readText(this.#recorder, (rank * kept + (number & (kept - 1))) * actionBytes);
   }

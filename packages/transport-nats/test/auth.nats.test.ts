@@ -4,11 +4,11 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { TestServer } from "@orthant/testing/nats-server";
 import { afterAll, describe, expect, it, onTestFinished } from "vitest";
 import { type Credentials, openNats, type Tls } from "../src/index.ts";
 import { certificate, newUser, operatorMode, seedOf, write } from "./auth.ts";
 import { openAll, runName } from "./open.ts";
-import { TestServer } from "./server.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "orthant-auth-"));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -1,8 +1,8 @@
 // The conformance suite, over a real nats-server: every rank has a client of its own.
 import { testTransport } from "@orthant/testing";
+import { TestServer } from "@orthant/testing/nats-server";
 import { afterAll, it } from "vitest";
 import { openAll } from "./open.ts";
-import { TestServer } from "./server.ts";
 
 const server = await TestServer.start();
 afterAll(() => server.stop());

@@ -5,10 +5,10 @@ import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { connect } from "@nats-io/transport-node";
 import type { Frame } from "@orthant/core";
+import { TestServer } from "@orthant/testing/nats-server";
 import { afterAll, expect, it } from "vitest";
-import { type NatsTransport, openNats } from "../src/index.ts";
+import { type NatsEndpoint, openNats } from "../src/index.ts";
 import { openAll, runName } from "./open.ts";
-import { TestServer } from "./server.ts";
 
 const server = await TestServer.start();
 afterAll(() => server.stop());
@@ -23,11 +23,11 @@ const numbers = (seed: number, length: number): Frame => {
 /** Blocks this thread. */
 const block = (ms: number) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 
-const closeAll = (ranks: readonly NatsTransport[]) => Promise.all(ranks.map((rank) => rank.close()));
+const closeAll = (ranks: readonly NatsEndpoint[]) => Promise.all(ranks.map((rank) => rank.close()));
 
 /** Each rank sends to all others, `steps` times, and checks what comes; `onStep` hears of each step as it begins. */
 const exchange = async (
-  { rank, size, send, recv, recycle }: NatsTransport,
+  { rank, size, send, recv, recycle }: NatsEndpoint,
   steps: number,
   length: number,
   onStep = (_: number): void => {},
@@ -83,7 +83,7 @@ it("misses no heartbeat and no frame while the ranks' thread is blocked", async 
 
 it("bounds what a receiver has not asked for, and lets through what it waits for behind it", async () => {
   const ranks = await openAll(2, { servers, credit: 2 ** 20 });
-  const [a, b] = ranks as [NatsTransport, NatsTransport];
+  const [a, b] = ranks as [NatsEndpoint, NatsEndpoint];
   let done = 0;
   const sends = Array.from({ length: 12 }, (_, i) => a.send([1], `${i}`, numbers(i, 2 ** 16)).then(() => done++));
   await expect.poll(() => b.counts().received).toBe(4);
@@ -102,7 +102,7 @@ it("bounds what a receiver has not asked for, and lets through what it waits for
 
 it("does not deadlock two ranks that both send before they receive", async () => {
   const ranks = await openAll(2, { servers, credit: 2 ** 20 });
-  const run = async ({ rank, send, recv }: NatsTransport) => {
+  const run = async ({ rank, send, recv }: NatsEndpoint) => {
     for (let i = 0; i < 12; i++) await send([1 - rank], `${i}`, numbers(i, 2 ** 16));
     for (let i = 0; i < 12; i++) await recv(1 - rank, `${i}`);
   };
@@ -144,7 +144,7 @@ it("tells the others when a rank's process ends in mid-run, whatever its code", 
 it("counts and reports what is not of the run, and drops it", async () => {
   const run = runName();
   const both = [0, 1].map((rank) => openNats({ servers, run, rank, size: 2, heartbeat: 50 }));
-  const [a, b] = (await Promise.all(both)) as [NatsTransport, NatsTransport];
+  const [a, b] = (await Promise.all(both)) as [NatsEndpoint, NatsEndpoint];
   const warned = new Promise<string>((resolve) => {
     process.on("warning", ({ message }) => message.startsWith(`run "${run}"`) && resolve(message));
   });
@@ -161,7 +161,7 @@ it("counts and reports what is not of the run, and drops it", async () => {
 
 it("says which rank never entered a collective, and where it was last", async () => {
   const ranks = await openAll(2, { servers, heartbeat: 50, stall: 2000 });
-  const [a, b] = ranks as [NatsTransport, NatsTransport];
+  const [a, b] = ranks as [NatsEndpoint, NatsEndpoint];
   await b.send([0], "tp.all-reduce step 12", numbers(0, 1));
   await expect(a.recv(1, "dp.all-gather step 12 layer 3")).rejects.toThrow(
     "rank 1 never entered dp.all-gather step 12 layer 3 (last seen: tp.all-reduce step 12)",

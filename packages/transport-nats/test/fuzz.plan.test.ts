@@ -3,8 +3,8 @@
 import { crc32 } from "node:zlib";
 import { Packr } from "msgpackr";
 import { expect, it } from "vitest";
-import { ControlCodec } from "../src/control.ts";
-import { FrameCodec, FrameError, frameBytes, type PartHeader, partBytes } from "../src/frame.ts";
+import { ControlCodec } from "../src/protocol/control.ts";
+import { FrameCodec, FrameError, frameBytes, type PartHeader, partBytes } from "../src/protocol/frame.ts";
 
 const rounds = Number(process.env.FUZZ ?? 100_000);
 const limits = { maxFrame: 2 ** 20 };

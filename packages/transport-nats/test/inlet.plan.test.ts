@@ -1,6 +1,6 @@
 // What a server says, cut anywhere: chunks of whole messages, every byte once and in order, memory that nobody reads used again.
 import { expect, it } from "vitest";
-import { Inlet } from "../src/inlet.ts";
+import { Inlet } from "../src/connection/inlet.ts";
 import { random } from "./random.ts";
 
 const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);

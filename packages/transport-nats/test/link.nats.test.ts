@@ -3,14 +3,14 @@ import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 import { setTimeout } from "node:timers/promises";
 import { connect } from "@nats-io/transport-node";
+import { TestServer } from "@orthant/testing/nats-server";
 import { expect, it, onTestFinished } from "vitest";
-import { Gathering } from "../src/gathering.ts";
-import { Link } from "../src/link.ts";
-import { openLobby } from "../src/lobby.ts";
-import { NatsServer } from "../src/server.ts";
-import { connectDirectly } from "../src/socket.ts";
+import { Link } from "../src/connection/link.ts";
+import { NatsServer } from "../src/connection/server.ts";
+import { connectDirectly } from "../src/connection/socket.ts";
+import { Gathering } from "../src/meeting/gathering.ts";
+import { openLobby } from "../src/meeting/lobby.ts";
 import { runName } from "./open.ts";
-import { TestServer } from "./server.ts";
 
 const until = async (done: () => boolean): Promise<void> => {
   while (!done()) await setTimeout(10);

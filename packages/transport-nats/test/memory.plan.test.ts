@@ -1,12 +1,12 @@
 // Memory of parts and pieces: used again when nobody needs it, not before, and none held for what is done.
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { Board, Incoming, type Parcel, Ring, wireThreads } from "@orthant/core/transport-kit";
+import { Counters, type Envelope, Incoming, Ring, wireThreads } from "@orthant/core/transport-kit";
 import { expect, it } from "vitest";
+import { Outflow } from "../src/client/outflow.ts";
+import { Rings } from "../src/client/rings.ts";
 import { type ClientJob, clientThread } from "../src/job.ts";
-import { Outflow } from "../src/outflow.ts";
-import { Rings } from "../src/rings.ts";
-import { setOf, subjectsOf } from "../src/subjects.ts";
+import { setOf, subjectsOf } from "../src/protocol/subjects.ts";
 
 const maxPayload = 2 ** 20;
 
@@ -51,8 +51,8 @@ it("holds nothing for pieces that went through a ring", async () => {
   const collect = runInNewContext("gc") as () => void;
   const wiring = wireThreads([0, 1]);
   const job = { wiring, ranks: [0] } as unknown as ClientJob;
-  const board = new Board(wiring.board, wiring.home, wiring.credit);
-  const rings = new Rings(job, board, function* () {});
+  const counters = new Counters(wiring.counters, wiring.home, wiring.credit);
+  const rings = new Rings(job, counters, function* () {});
   let heard = 0;
   const memory = new Ring(wiring.rings[clientThread(job)]?.[0] as SharedArrayBuffer);
   const place = function* (_: unknown, length: number) {
@@ -61,10 +61,10 @@ it("holds nothing for pieces that went through a ring", async () => {
   };
   const incoming = new Incoming(memory, place, () => {});
   const frame = { dtype: "uint8", shape: [8], data: new Uint8Array(8) } as const;
-  const parcel: Parcel = { from: 1, to: [0], key: "k", frame };
+  const envelope: Envelope = { from: 1, to: [0], key: "k", frame };
   const pass = async (count: number): Promise<number> => {
     for (let i = 0; i < count; i++) {
-      rings.deliver(parcel);
+      rings.deliver(envelope);
       if (i % 100 === 0) incoming.drain();
     }
     rings.flush();

@@ -1,18 +1,19 @@
 // Who may join a run and who is refused, in one line that says why. Over a real server.
+
+import { TestServer } from "@orthant/testing/nats-server";
 import { afterAll, expect, it } from "vitest";
-import { type NatsOptions, openNats } from "../src/index.ts";
+import { type NatsEndpointOptions, openNats } from "../src/index.ts";
 import { runName } from "./open.ts";
-import { TestServer } from "./server.ts";
 
 const server = await TestServer.start();
 const small = await TestServer.start("max_payload: 200");
 afterAll(() => Promise.all([server.stop(), small.stop()]));
 
-const join = (run: string, rank: number, options: Partial<NatsOptions> = {}) =>
+const join = (run: string, rank: number, options: Partial<NatsEndpointOptions> = {}) =>
   openNats({ servers: server.url, run, rank, size: 2, gather: 5000, ...options });
 
 /** Both ranks of a run, and then another client of it. */
-async function late(options: Partial<NatsOptions>) {
+async function late(options: Partial<NatsEndpointOptions>) {
   const run = runName();
   const ranks = await Promise.all([join(run, 0), join(run, 1)]);
   const refused = await join(run, 1, options).catch((error: Error) => error.message);

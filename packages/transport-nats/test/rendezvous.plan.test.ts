@@ -1,7 +1,7 @@
 // Who stays of two that claim one rank, in any order of their hellos: one lobby that delivers one message at a time.
 import { expect, it } from "vitest";
-import type { Hello, Refusal } from "../src/control.ts";
-import { Rendezvous } from "../src/rendezvous.ts";
+import { Rendezvous } from "../src/meeting/rendezvous.ts";
+import type { Hello, Refusal } from "../src/protocol/control.ts";
 import { random } from "./random.ts";
 
 const meeting = (id: string, ranks: readonly number[], size = 2): Rendezvous =>

@@ -3,10 +3,10 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { text } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
+import { TestServer } from "@orthant/testing/nats-server";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { Job } from "./jobs/train.ts";
 import { runName } from "./open.ts";
-import { TestServer } from "./server.ts";
 
 const script = fileURLToPath(new URL("./jobs/train.ts", import.meta.url));
 

@@ -41,7 +41,7 @@ async function serverRows({ nats, ...rest }: Asked): Promise<Row[]> {
   return NatsServer.version() ? ownRows(rest) : [];
 }
 
-/** Of a server that is started for this, and leaves nothing. */
+/** Looks at a server that is started for this, and leaves nothing. */
 async function ownRows({ run, jetstream }: Omit<Asked, "nats">): Promise<Row[]> {
   const token = crypto.randomUUID();
   const folder = mkdtempSync(join(tmpdir(), "orthant-doctor-"));

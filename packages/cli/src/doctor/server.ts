@@ -1,6 +1,6 @@
 // A nats-server seen from here: what it says of itself, and how fast frames go through it between two clients.
 import { connect } from "node:net";
-import { type NatsTransport, openNats } from "@orthant/transport-nats";
+import { type NatsEndpoint, openNats } from "@orthant/transport-nats";
 import type { Access } from "../run/access.ts";
 import type { Row } from "./row.ts";
 
@@ -66,7 +66,7 @@ function rowsOf({ version, max_payload, jetstream = false }: Info, job: ServerJo
 const frame = (bytes: number) => ({ dtype: "uint8" as const, shape: [bytes], data: new Uint8Array(bytes) });
 
 /** ms for 1 KiB there and back; the median of 50. */
-async function roundTrip([a, b]: readonly [NatsTransport, NatsTransport]): Promise<number> {
+async function roundTrip([a, b]: readonly [NatsEndpoint, NatsEndpoint]): Promise<number> {
   const times: number[] = [];
   for (let i = 0; i < 50; i++) {
     const from = performance.now();
@@ -78,7 +78,7 @@ async function roundTrip([a, b]: readonly [NatsTransport, NatsTransport]): Promi
 }
 
 /** MB/s from one to the other, over a second. */
-async function bandwidth([a, b]: readonly [NatsTransport, NatsTransport]): Promise<number> {
+async function bandwidth([a, b]: readonly [NatsEndpoint, NatsEndpoint]): Promise<number> {
   const from = performance.now();
   let bytes = 0;
   while (performance.now() - from < 1000) {

@@ -13,7 +13,7 @@ export interface RunArguments {
   /** Ranks that start here. */
   readonly ranks: readonly number[];
   /** "threads" of one process, an "embedded" nats-server, or the addresses of one's own. */
-  readonly wire: "threads" | "embedded" | readonly string[];
+  readonly transport: "threads" | "embedded" | readonly string[];
   /** Ranks with this name meet. */
   readonly run: string;
   /** The runtime that runs the launcher where undefined. */
@@ -52,10 +52,10 @@ export function runArguments(words: readonly string[]): RunArguments {
   const script = words[at];
   if (script === undefined) throw new UsageError("orthant run needs a script, such as: orthant run --ranks 4 train.ts");
   const size = count(given, "ranks", 1);
-  const wire = wireOf(given);
-  const [run, ranks] = [given.run ?? `run-${crypto.randomUUID().slice(0, 8)}`, ranksOf(given, wire, size)];
+  const transport = transportOf(given);
+  const [run, ranks] = [given.run ?? `run-${crypto.randomUUID().slice(0, 8)}`, ranksOf(given, transport, size)];
   if (!/^[\w-]{1,64}$/.test(run)) throw new UsageError(`--run "${run}": 1 to 64 letters, digits, _ and -`);
-  return { script, args: words.slice(at + 1), size, ranks, wire, run, runtime: runtimeOf(given) };
+  return { script, args: words.slice(at + 1), size, ranks, transport, run, runtime: runtimeOf(given) };
 }
 
 function asGiven(name: string, value: string | undefined): Given {
@@ -75,7 +75,7 @@ function count(given: Given, name: Name, least: number): number {
   throw new UsageError(`--${name} ${text} is no whole number from ${least}`);
 }
 
-function wireOf({ threads, nats = "embedded" }: Given): RunArguments["wire"] {
+function transportOf({ threads, nats = "embedded" }: Given): RunArguments["transport"] {
   if (threads === undefined) return nats === "embedded" ? nats : serversOf(nats);
   if (nats === "embedded") return "threads";
   throw new UsageError("--threads keeps all ranks in one process, without NATS: leave out --threads or --nats");
@@ -92,9 +92,9 @@ export function serversOf(text: string): string[] {
 }
 
 /** The block of ranks of this node: sizes differ by one at most. */
-function ranksOf(given: Given, wire: RunArguments["wire"], size: number): number[] {
+function ranksOf(given: Given, transport: RunArguments["transport"], size: number): number[] {
   const nodes = given.nodes === undefined ? 1 : count(given, "nodes", 1);
-  if (nodes > 1) checkNodes(given, wire, size, nodes);
+  if (nodes > 1) checkNodes(given, transport, size, nodes);
   const node = nodes > 1 ? count(given, "node-rank", 0) : 0;
   if (nodes === 1 && Number(given["node-rank"] ?? 0) !== 0)
     throw new UsageError(`--node-rank ${given["node-rank"]} needs --nodes, the number of machines`);
@@ -103,8 +103,8 @@ function ranksOf(given: Given, wire: RunArguments["wire"], size: number): number
   return Array.from({ length: to - from }, (_, i) => from + i);
 }
 
-function checkNodes(given: Given, wire: RunArguments["wire"], size: number, nodes: number): void {
-  if (typeof wire === "string") throw new UsageError(`--nodes ${nodes} needs a server that all reach: --nats URL`);
+function checkNodes(given: Given, transport: RunArguments["transport"], size: number, nodes: number): void {
+  if (typeof transport === "string") throw new UsageError(`--nodes ${nodes} needs a server that all reach: --nats URL`);
   if (given.run === undefined) throw new UsageError(`--nodes ${nodes} needs one name on every node: --run NAME`);
   if (size < nodes) throw new UsageError(`--ranks ${size} leaves some of --nodes ${nodes} without a rank`);
 }

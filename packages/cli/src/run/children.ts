@@ -12,6 +12,8 @@ export interface Ending {
   readonly code: number;
   /** Why it failed; undefined where it did not. */
   readonly why: string | undefined;
+  /** It ended by itself: what it wrote last may say more. */
+  readonly byItself: boolean;
 }
 
 /** Takes bytes of a stream, and undefined when it has ended. */
@@ -38,15 +40,15 @@ const noun = (ranks: readonly number[]): string =>
 
 export class Child {
   readonly ranks: readonly number[];
-  /** When the process ends; its output may still come. */
+  /** Resolves when the process ends; its output may still come. */
   readonly ending: Promise<Ending>;
-  /** When it ended, and what it said of that has come. */
+  /** Resolves when it ended, and what it said of that has come. */
   readonly said: Promise<unknown>;
-  /** When its output has ended too. */
+  /** Resolves when its output has ended too. */
   readonly closed: Promise<unknown>;
   readonly #process: ChildProcess;
 
-  /** In a process group of its own, so that a terminal's Ctrl-C reaches it through `signal` alone. */
+  /** Starts it in a process group of its own, so that a terminal's Ctrl-C reaches it through `signal` alone. */
   constructor({ ranks, runtime, env, out, error }: ChildOptions) {
     const rank = fileURLToPath(new URL("../rank.ts", import.meta.url));
     const args = [...flags[runtime ?? ownRuntime()], rank];
@@ -62,7 +64,7 @@ export class Child {
     this.closed = within(linger).finally(() => [out, error].map((hear) => hear(undefined)));
   }
 
-  /** To its whole group: what it started is its own to end, but not to leave behind. */
+  /** Signals its whole group: what it started is its own to end, but not to leave behind. */
   signal(name: NodeJS.Signals): void {
     const { pid } = this.#process;
     try {
@@ -76,7 +78,7 @@ export class Child {
 function endingOf(child: ChildProcess, ranks: readonly number[], command: string): Promise<Ending> {
   const { promise, resolve } = Promise.withResolvers<Ending>();
   child.once("error", () =>
-    resolve({ ranks, code: 1, why: `no ${command} on the PATH: install it, or leave out --runtime` }),
+    resolve({ ranks, code: 1, why: `no ${command} on the PATH: install it, or leave out --runtime`, byItself: false }),
   );
   child.once("exit", (code, signal) => resolve({ ranks, ...ended(code, signal, ranks) }));
   return promise;
@@ -84,6 +86,11 @@ function endingOf(child: ChildProcess, ranks: readonly number[], command: string
 
 function ended(code: number | null, signal: NodeJS.Signals | null, ranks: readonly number[]): Omit<Ending, "ranks"> {
   const were = ranks.length === 1 ? "was" : "were";
-  if (signal) return { code: 128 + constants.signals[signal], why: `${noun(ranks)} ${were} killed by ${signal}` };
-  return { code: code ?? 1, why: code ? `${noun(ranks)} ended with code ${code}` : undefined };
+  if (signal)
+    return {
+      code: 128 + constants.signals[signal],
+      why: `${noun(ranks)} ${were} killed by ${signal}`,
+      byItself: false,
+    };
+  return { code: code ?? 1, why: code ? `${noun(ranks)} ended with code ${code}` : undefined, byItself: true };
 }

@@ -3,6 +3,7 @@
 import { statSync } from "node:fs";
 import { constants, totalmem } from "node:os";
 import { resolve } from "node:path";
+import { RankError } from "@orthant/core";
 import { type Lobby, NatsServer, openLobby } from "@orthant/transport-nats";
 import { type Result, UsageError } from "../result.ts";
 import { accessOf, onlyToken, withoutSecrets } from "./access.ts";
@@ -16,20 +17,27 @@ const grace = 4000;
 /** ms between two looks at lines that wait. */
 const refresh = 50;
 
-/** What connects the ranks: a server, and the lobby where the run's launchers and ranks hear who ended. */
-interface Wiring {
+/** Where the ranks meet: a server, and the lobby where the run's launchers and ranks hear who ended. */
+interface MeetingPlace {
   readonly servers: readonly string[];
   readonly env: NodeJS.ProcessEnv;
   readonly own?: NatsServer;
   readonly lobby?: Lobby;
 }
 
+/** Why a rank ended that did not end well. */
+interface News {
+  readonly why: string;
+  /** It says what happened where; else only that the rank is gone. */
+  readonly whole: boolean;
+}
+
 /** MiB of its own that a rank has before it trains: measured 104 for a process of Node 24, 50 for a thread. */
 const leastRank = { process: 100, thread: 50 };
 
-function checkMemory({ ranks: { length }, wire }: RunArguments): void {
+function checkMemory({ ranks: { length }, transport }: RunArguments): void {
   const gib = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(1)} GiB`;
-  const each = leastRank[wire === "threads" ? "thread" : "process"];
+  const each = leastRank[transport === "threads" ? "thread" : "process"];
   const bytes = length * each * 2 ** 20;
   if (bytes <= totalmem()) return;
   const arithmetic = `${length} ranks here x ${each} MiB, before they train, are ${gib(bytes)}`;
@@ -50,9 +58,9 @@ export async function run(words: readonly string[]): Promise<Result> {
   }
 }
 
-async function wiringOf({ wire, run }: RunArguments, launch: string): Promise<Wiring> {
-  if (wire === "threads") return { servers: [], env: process.env };
-  if (wire !== "embedded") return joined(withoutSecrets(wire, process.env), { run, launch });
+async function meetingPlace({ transport, run }: RunArguments, launch: string): Promise<MeetingPlace> {
+  if (transport === "threads") return { servers: [], env: process.env };
+  if (transport !== "embedded") return joined(withoutSecrets(transport, process.env), { run, launch });
   const token = crypto.randomUUID();
   const own = await NatsServer.start({ config: `authorization { token: "${token}" }` });
   return { own, ...(await joined({ servers: [own.url], env: onlyToken(process.env, token) }, { run, launch })) };
@@ -61,7 +69,7 @@ async function wiringOf({ wire, run }: RunArguments, launch: string): Promise<Wi
 async function joined(
   where: { servers: string[]; env: NodeJS.ProcessEnv },
   names: { run: string; launch: string },
-): Promise<Wiring> {
+): Promise<MeetingPlace> {
   const { servers, env } = where;
   return { ...where, lobby: await openLobby({ servers, ...names, ...accessOf(env) }) };
 }
@@ -70,11 +78,11 @@ class Launch {
   readonly #args: RunArguments;
   readonly #screen: Screen;
   readonly #launch = crypto.randomUUID();
-  #wiring: Wiring | undefined;
+  #place: MeetingPlace | undefined;
   #children: readonly Child[] = [];
-  /** Why each rank ended that did not end well, here or elsewhere, in the order heard. */
-  readonly #news = new Map<number, string>();
-  /** By rank: the first line of what its process wrote last to standard error. */
+  /** What was heard of each rank that did not end well, here or elsewhere, in that order. */
+  readonly #news = new Map<number, News>();
+  /** The first line of what its process wrote last to standard error, by rank. */
   readonly #words = new Map<number, string>();
   /** Signals heard so far. */
   #signals = 0;
@@ -94,10 +102,12 @@ class Launch {
   }
 
   async run(): Promise<Result> {
-    this.#wiring = await wiringOf(this.#args, this.#launch);
-    this.#wiring.lobby?.onGone((rank, why) => this.#hear(rank, why));
-    const { ranks, wire } = this.#args;
-    this.#children = (wire === "threads" ? [ranks] : ranks.map((rank) => [rank])).map((own) => this.#start(own));
+    this.#place = await meetingPlace(this.#args, this.#launch);
+    this.#place.lobby?.onGone((rank, failure) =>
+      this.#hear(rank, { why: failure.message, whole: failure instanceof RankError }),
+    );
+    const { ranks, transport } = this.#args;
+    this.#children = (transport === "threads" ? [ranks] : ranks.map((rank) => [rank])).map((own) => this.#start(own));
     const timer = setInterval(() => this.#screen.flush(performance.now()), refresh);
     const failed: Ending[] = [];
     for (const { ending, said } of this.#children)
@@ -115,13 +125,13 @@ class Launch {
   }
 
   async close(): Promise<void> {
-    await this.#wiring?.lobby?.close();
-    await this.#wiring?.own?.stop();
+    await this.#place?.lobby?.close();
+    await this.#place?.own?.stop();
   }
 
   #start(ranks: readonly number[]): Child {
     const { script, args, size, run, runtime } = this.#args;
-    const { servers, env } = this.#wiring as Wiring;
+    const { servers, env } = this.#place as MeetingPlace;
     const columns = process.stdout.isTTY && ranks.includes(0) ? process.stdout.columns : undefined;
     const place = { parent: process.pid, columns };
     const ticket = withTicket({
@@ -147,26 +157,26 @@ class Launch {
     return new Child({ ranks, runtime, env: { ...env, ...ticket }, out: stream(false), error });
   }
 
-  #fail({ ranks, why: how = "" }: Ending): void {
-    const words = / ended with code /.test(how) ? this.#words.get(ranks[0] as number) : undefined;
+  #fail({ ranks, why: how = "", byItself }: Ending): void {
+    const words = byItself ? this.#words.get(ranks[0] as number) : undefined;
     const why = words ? `${how}; ${words}` : how;
     for (const rank of ranks) {
-      this.#wiring?.lobby?.gone(rank, why);
-      this.#hear(rank, why);
+      this.#place?.lobby?.gone(rank, why);
+      this.#hear(rank, { why, whole: words !== undefined });
     }
   }
 
   /** A run does not go on without one of its ranks. */
-  #hear(rank: number, why: string): void {
-    if (!this.#news.has(rank)) this.#news.set(rank, why);
+  #hear(rank: number, news: News): void {
+    if (!this.#news.has(rank)) this.#news.set(rank, news);
     this.#last ??= setTimeout(() => this.#signal("SIGKILL"), grace);
   }
 
   /** Who failed first; where its own words are few, also what it wrote, or who missed it first, and where. */
   #blame(): string {
-    const [first] = this.#news.values() as Iterable<string> as [string];
-    const missed = [...this.#news.values()].find((why) => / failed at /.test(why));
-    return / failed at /.test(first) || !missed ? first : `${first}; ${missed}`;
+    const [first, ...others] = [...this.#news.values()] as [News, ...News[]];
+    const missed = first.whole ? undefined : others.find(({ whole }) => whole);
+    return missed ? `${first.why}; ${missed.why}` : first.why;
   }
 
   /** The first asks the ranks to stop after their step, the second ends them, a third leaves them no choice. */

@@ -17,7 +17,7 @@ const shown = (line: string): string => line.slice(line.lastIndexOf("\r") + 1);
 
 export class Lines {
   readonly #decoder = new TextDecoder();
-  /** Of the line that has not ended; of a mark that has not ended. */
+  /** What is known of the line that has not ended, and of a mark that has not. */
   #text = "";
   #rest = "";
   #drawn = false;

@@ -8,7 +8,7 @@ export interface ScreenOptions {
   readonly error: (text: string) => void;
   /** Ranks that write here. */
   readonly all: number;
-  /** Of the terminal; undefined where there is none. */
+  /** Width of the terminal; undefined where there is none. */
   readonly columns?: (() => number) | undefined;
 }
 

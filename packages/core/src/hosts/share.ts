@@ -1,23 +1,59 @@
 // One thread's share of a run: its ranks to their end, and what they leave behind brought to rank 0, whose process writes
 // the files and goes on with the user's script. Between processes that goes over the run's own endpoint.
 import { toFrame, toVector } from "../group/vectors.ts";
+import type { JobOptions } from "../plan/options.ts";
+import type { Plan } from "../plan/plan.ts";
 import type { ActionTime, Outcome, RankEvents } from "../rank/events.ts";
 import { runRank } from "../rank/rank.ts";
 import type { Endpoint, Frame } from "../transports/endpoint.ts";
-import type { HostJob } from "./host.ts";
-import { together } from "./memory.ts";
+import { messageKey, world } from "../transports/key.ts";
 
-export interface ShareJob extends Omit<HostJob, "stop"> {
+export interface RanksJob {
+  readonly options: JobOptions;
+  readonly plan: Plan;
+  readonly events: RankEvents;
+  /** Asks every rank to stop after the step it is in. */
+  readonly stop: AbortSignal;
+}
+
+export interface ShareJob extends Omit<RanksJob, "stop"> {
+  /** The ends of this thread's ranks. */
   readonly endpoints: readonly Endpoint[];
   /** The ranks of this process. */
   readonly here: readonly number[];
+  /** Read once a step: whether to stop after it. */
   stopped(): boolean;
 }
 
-/** The outcomes of this thread's ranks; in the thread of rank 0 also those of other processes. */
-export async function runShare(job: ShareJob, onFailure?: (error: unknown) => void): Promise<Outcome[]> {
+/**
+ * Runs this thread's ranks to their end. Resolves to their outcomes; in the thread of rank 0 also to those of other
+ * processes. On the first failure tells `onFailure`, and rejects with it once all have ended.
+ */
+export async function runShare(job: ShareJob, onFailure?: (error: Error) => void): Promise<Outcome[]> {
   const outcomes = await together(job.endpoints, (endpoint) => runOne(job, endpoint), onFailure);
   return outcomes.flat();
+}
+
+/** Runs one task an endpoint. On the first failure closes all, so that nobody waits for the failed one. */
+async function together<T>(
+  endpoints: readonly Endpoint[],
+  run: (endpoint: Endpoint) => Promise<T>,
+  onFailure: (error: Error) => void = () => {},
+): Promise<T[]> {
+  const failures: Error[] = [];
+  const close = (failure?: Error) => Promise.all(endpoints.map((endpoint) => endpoint.close(failure)));
+  const guarded = endpoints.map((endpoint) =>
+    run(endpoint).catch(async (thrown: unknown) => {
+      const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+      if (failures.push(error) === 1) onFailure(error);
+      await close(error);
+      throw error;
+    }),
+  );
+  const settled = await Promise.allSettled(guarded);
+  await close();
+  if (failures.length) throw failures[0];
+  return settled.map((s) => (s as PromiseFulfilledResult<T>).value);
 }
 
 function runOne(job: ShareJob, endpoint: Endpoint): Promise<Outcome[]> {
@@ -34,9 +70,10 @@ const pack = (value: unknown): Frame => {
 
 const unpack = <T>({ data }: Frame): T => JSON.parse(new TextDecoder().decode(data)) as T;
 
-const actionsKey = (step: number): string => `world.actions step ${step}`;
+const actionsKey = (step: number): string => messageKey(world, "actions", `step ${step}`);
+const outcomeKey = (piece?: string): string => messageKey(world, "outcome", piece);
 
-/** A rank of another process than rank 0's. */
+/** Runs a rank of another process than rank 0's. */
 async function runFar({ options, ...job }: ShareJob, endpoint: Endpoint): Promise<Outcome[]> {
   const told: Promise<void>[] = [];
   const events: RankEvents = {
@@ -46,12 +83,12 @@ async function runFar({ options, ...job }: ShareJob, endpoint: Endpoint): Promis
   const outcome = await runRank({ ...job, options, endpoint, events: wanted });
   await Promise.all(told);
   const { pieces, ...rest } = outcome;
-  await endpoint.send([0], "world.outcome", pack({ ...rest, names: [...pieces.keys()] }));
-  for (const [name, values] of pieces) await endpoint.send([0], `world.outcome ${name}`, toFrame(values));
+  await endpoint.send([0], outcomeKey(), pack({ ...rest, names: [...pieces.keys()] }));
+  for (const [name, values] of pieces) await endpoint.send([0], outcomeKey(name), toFrame(values));
   return [outcome];
 }
 
-/** Rank 0, which hears from the ranks in `far`. Their actions of a step are on their way once that step is agreed on. */
+/** Runs rank 0, which hears from the ranks in `far`. Their actions of a step are on their way once that step is agreed on. */
 async function runRoot(job: ShareJob, endpoint: Endpoint, far: readonly number[]): Promise<Outcome[]> {
   const heard: Promise<void>[] = [];
   const hear = async (rank: number, step: number): Promise<void> => {
@@ -72,10 +109,9 @@ async function runRoot(job: ShareJob, endpoint: Endpoint, far: readonly number[]
 }
 
 async function outcomeOf(endpoint: Endpoint, rank: number): Promise<Outcome> {
-  const head = await endpoint.recv(rank, "world.outcome");
+  const head = await endpoint.recv(rank, outcomeKey());
   const { names, ...rest } = unpack<Omit<Outcome, "pieces"> & { names: string[] }>(head);
   const pieces = new Map<string, Float32Array>();
-  for (const name of names)
-    pieces.set(name, toVector(await endpoint.recv(rank, `world.outcome ${name}`)) as Float32Array);
+  for (const name of names) pieces.set(name, toVector(await endpoint.recv(rank, outcomeKey(name))) as Float32Array);
   return { ...rest, pieces };
 }

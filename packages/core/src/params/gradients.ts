@@ -118,11 +118,12 @@ export class Gradients {
   }
 
   #keep(names: readonly string[], grads: readonly Tensor[]): void {
-    if (this.#disposed) return tf.dispose([...grads]);
-    for (const [i, name] of names.entries()) {
-      this.#reduced.set(name, grads[i]!);
-      this.#options.meter.add("grads", bytes(grads[i]!));
-    }
+    if (this.#disposed) tf.dispose([...grads]);
+    else
+      for (const [i, name] of names.entries()) {
+        this.#reduced.set(name, grads[i]!);
+        this.#options.meter.add("grads", bytes(grads[i]!));
+      }
   }
 
   /** Waits for the reductions of these parameters; starts those of parameters that no loss depends on. */

@@ -1,4 +1,4 @@
-// The wire: three methods; everything else is built on them. Moves bytes by name, never tensors.
+// One rank's end of a transport: three methods; everything else is built on them. Moves bytes by name, never tensors.
 import type { DTypeName } from "./dtypes.ts";
 
 export interface Frame {
@@ -11,13 +11,18 @@ export interface Frame {
 export interface Endpoint {
   /** This endpoint's rank, `0 .. size - 1`. */
   readonly rank: number;
+  /** Ranks of the whole run. */
   readonly size: number;
   /**
    * Sends one frame to each rank of `to`, under `key`. Resolves when the memory may be reused; waits for credit.
-   * A key is used once between two ranks until it was received. Rejects once closed.
+   * A key is used once between two ranks until it was received. Rejects with a ClosedError once this end or one of `to`
+   * is closed, with a StallError where credit does not come in time.
    */
   send(to: readonly number[], key: string, frame: Frame): Promise<void>;
-  /** The frame that `from` sent under `key`, whenever it arrives; the caller owns its memory. Rejects once closed. */
+  /**
+   * Resolves to the frame that `from` sent under `key`, whenever it arrives; the caller owns its memory. Rejects with a
+   * ClosedError once this end, or `from`, is closed, with a StallError where it does not come in time.
+   */
   recv(from: number, key: string): Promise<Frame>;
   /**
    * Gives back the memory of a received frame, which a later one may then use: do not touch it again. Never needed;
@@ -25,8 +30,8 @@ export interface Endpoint {
    */
   recycle?(data: Uint8Array): void;
   /**
-   * Ends this endpoint: what waits in `send` or `recv` here rejects. Calling it again does nothing. `failure` says why,
-   * where this rank failed: a wire between processes tells all others, whose waits then reject naming it.
+   * Ends this endpoint: what waits in `send` or `recv` here rejects. Calling it again does nothing. `failure` is what this
+   * rank failed with: a transport between processes tells all others, whose waits then reject with a LostRankError.
    */
-  close(failure?: string): Promise<void>;
+  close(failure?: Error): Promise<void>;
 }

@@ -1,4 +1,4 @@
-// What every transport does with one frame: check its length, copy it. Knows no wire.
+// What every transport does with one frame: check its length, copy it. Knows no transport.
 import { elementBytes } from "./dtypes.ts";
 import type { Frame } from "./endpoint.ts";
 import type { Pool } from "./pool.ts";
@@ -20,7 +20,7 @@ export function checkRank(rank: number, size: number): void {
   throw new Error(`rank ${rank} does not exist: this transport has ranks 0 to ${size - 1}`);
 }
 
-/** The same frame in memory of its own, aligned to 8. */
+/** Copies a frame into memory of its own, aligned to 8. */
 export function copyFrame({ dtype, shape, data }: Frame, pool: Pool): Frame {
   const copy = pool.take(data.byteLength);
   copy.set(data);

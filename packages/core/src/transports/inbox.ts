@@ -1,11 +1,11 @@
 // One rank's letter box: frames that arrived and receivers that wait meet here by (sender, key), in any order.
-// Not a wire: a transport delivers into it.
+// Not an endpoint: a transport delivers into it.
+import { ClosedError } from "../errors.ts";
 import type { Frame } from "./endpoint.ts";
 import type { Wait, Watch } from "./watch.ts";
 
 interface Waiting extends Wait {
   readonly from: number;
-  readonly key: string;
   readonly resolve: (frame: Frame) => void;
 }
 
@@ -18,8 +18,6 @@ interface Arrival {
 }
 
 const idOf = (from: number, key: string): string => `${from} ${key}`;
-
-export const closedError = (rank: number): Error => new Error(`rank ${rank} is closed`);
 
 export const twiceError = (from: number, to: number, key: string): Error =>
   new Error(`rank ${from} sent "${key}" to rank ${to} twice before it was received: give each message its own key`);
@@ -39,7 +37,7 @@ export class Inbox {
     this.#onWaits = onWaits;
   }
 
-  /** The frame under (from, key), now or when it arrives. Rejects where `from` or this rank is closed. */
+  /** Takes the frame under (from, key), now or when it arrives. Rejects where `from` or this rank is closed. */
   recv(from: number, key: string): Promise<Frame> {
     const id = idOf(from, key);
     const arrival = this.#arrived.get(id);
@@ -63,11 +61,12 @@ export class Inbox {
     return earlier === undefined;
   }
 
+  /** Whether such a frame is here. */
   holds(from: number, key: string): boolean {
     return this.#arrived.has(idOf(from, key));
   }
 
-  /** `rank` will send nothing more; what arrived from it can still be received. */
+  /** Hears that `rank` will send nothing more; what arrived from it can still be received. */
   peerClosed(rank: number): void {
     this.#gone.add(rank);
     for (const wait of this.#waits.values()) if (wait.from === rank) wait.reject(this.#goneError(wait.from, wait.key));
@@ -75,7 +74,7 @@ export class Inbox {
 
   close(): void {
     this.#gone.add(this.rank);
-    for (const wait of this.#waits.values()) wait.reject(closedError(this.rank));
+    for (const wait of this.#waits.values()) wait.reject(new ClosedError(this.rank));
     this.#arrived.clear();
   }
 
@@ -83,7 +82,7 @@ export class Inbox {
     return this.#gone.has(this.rank);
   }
 
-  /** What arrived and nobody asked for, for messages. */
+  /** Lists what arrived and nobody asked for, for messages. */
   unclaimed(): string[] {
     return [...this.#arrived.values()].map(({ from, key }) => `rank ${this.rank} from rank ${from}: "${key}"`);
   }
@@ -110,7 +109,7 @@ export class Inbox {
   }
 
   #refusal(from: number, key: string): Error | undefined {
-    if (this.closed) return closedError(this.rank);
+    if (this.closed) return new ClosedError(this.rank);
     if (this.#gone.has(from)) return this.#goneError(from, key);
     if (this.#waits.has(idOf(from, key)))
       return new Error(`rank ${this.rank} already waits for rank ${from}: "${key}": one receiver a message`);
@@ -118,6 +117,6 @@ export class Inbox {
   }
 
   #goneError(from: number, key: string): Error {
-    return new Error(`rank ${this.rank} waits for rank ${from}, which is closed: "${key}"`);
+    return new ClosedError(from, `rank ${this.rank} waits for rank ${from}, which is closed: "${key}"`);
   }
 }

@@ -12,3 +12,6 @@ export const axisOfKey = (key: string): string => key.slice(0, key.indexOf("."))
 
 /** Reads the axis and the call: `tp.all-reduce`. */
 export const callOfKey = (key: string): string => key.split(" ", 1)[0] as string;
+
+/** Reads what names the call: `step 3 micro 1 move 4 F`. */
+export const atOfKey = (key: string): string => key.slice(callOfKey(key).length + 1);

@@ -5,7 +5,7 @@
 const smallest = 2 ** 16;
 
 export class Pool {
-  /** By length; the one given last stands last. */
+  /** The memory that is free, by length; the one given last stands last. */
   readonly #free = new Map<number, Uint8Array[]>();
   readonly #limit: number;
   #held = 0;
@@ -15,14 +15,14 @@ export class Pool {
     this.#limit = limit;
   }
 
-  /** `length` bytes, aligned to 8, with anything in them. */
+  /** Takes `length` bytes, aligned to 8, with anything in them. */
   take(length: number): Uint8Array {
     const used = this.#free.get(length)?.pop();
     if (used) this.#held -= length;
     return used ?? new Uint8Array(length);
   }
 
-  /** Makes room for it by letting go of the length that was given longest ago. */
+  /** Gives memory back; makes room for it by letting go of the length that was given longest ago. */
   give(data: Uint8Array): void {
     const { length } = data;
     const whole = length === data.buffer.byteLength && data.buffer instanceof ArrayBuffer;

@@ -1,10 +1,10 @@
-// Names stalls: the waits of a hub's ranks, looked over by one timer. The timer keeps the process alive only while
+// Names stalls: the waits of one thread's ranks, looked over by one timer. The timer keeps the process alive only while
 // somebody waits: `Atomics.waitAsync` alone does not on Node, and a stall must be told, not exited from.
 import { clearInterval, setInterval } from "node:timers";
+import { StallError, type WaitingRank } from "../errors.ts";
 
-export interface Wait {
-  readonly rank: number;
-  /** What for, as the message says it: `rank 0: "tp.all-reduce step 3"`. */
+export interface Wait extends WaitingRank {
+  /** What it waits for, as the message says it: `rank 0: "tp.all-reduce step 3"`. */
   readonly what: string;
   readonly reject: (error: Error) => void;
 }
@@ -16,6 +16,13 @@ const named = 16;
 
 const list = (parts: readonly string[]): string =>
   parts.length > named ? [...parts.slice(0, named), `and ${parts.length - named} more`].join("; ") : parts.join("; ");
+
+const fieldsOf = ({ rank, from, to, key }: Wait): WaitingRank => ({
+  rank,
+  ...(from !== undefined && { from }),
+  ...(to !== undefined && { to }),
+  key,
+});
 
 export class Watch {
   readonly #waits = new Map<Wait, number>();
@@ -32,15 +39,18 @@ export class Watch {
     this.#timer.unref();
   }
 
+  /** Looks at a wait from now on. */
   begin(wait: Wait): void {
     if (this.#waits.size === 0) this.#timer?.ref();
     this.#waits.set(wait, this.#now);
   }
 
+  /** Looks at it no more. */
   end(wait: Wait): void {
     if (this.#waits.delete(wait) && this.#waits.size === 0) this.#timer?.unref();
   }
 
+  /** Ends the timer. */
   stop(): void {
     clearInterval(this.#timer);
   }
@@ -53,10 +63,11 @@ export class Watch {
     for (const [i, wait] of late.entries()) wait.reject(errors[i] as Error);
   }
 
-  #stalled(first: Wait): Error {
-    const others = [...this.#waits.keys()].filter((wait) => wait !== first);
-    const waits = [first, ...others].map(({ rank, what }) => `rank ${rank} waits for ${what}`);
+  #stalled(first: Wait): StallError {
+    const all = [first, ...[...this.#waits.keys()].filter((wait) => wait !== first)];
+    const waits = all.map(({ rank, what }) => `rank ${rank} waits for ${what}`);
     const arrived = this.#arrived();
-    return new Error(`stalled: ${list(waits)}${arrived.length ? `. Arrived, not asked for: ${list(arrived)}` : ""}`);
+    const more = arrived.length ? `. Arrived, not asked for: ${list(arrived)}` : "";
+    return new StallError(`stalled: ${list(waits)}${more}`, all.map(fieldsOf));
   }
 }

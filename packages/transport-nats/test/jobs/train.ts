@@ -1,7 +1,7 @@
 // One process of a run: trains the tiny GPT on eight ranks and prints its losses with every digit. JOB, as JSON, says
 // which ranks live here and whether tensor-parallel ranks meet in memory. Its worker threads run it again.
 import { writeSync } from "node:fs";
-import { adamw, type Host, memory, routed, threads, train } from "@orthant/core";
+import { adamw, memory, routed, type Transport, threads, train } from "@orthant/core";
 import { pipeline } from "@orthant/pipeline";
 import { tensorParallel } from "@orthant/tensor-parallel";
 import { tiny, tinyGpt, tinySequences } from "@orthant/testing";
@@ -16,7 +16,7 @@ export interface Job {
   readonly routed?: boolean;
 }
 
-function hostOf({ ranks, routed: apart, ...run }: Job): Host {
+function transportOf({ ranks, routed: apart, ...run }: Job): Transport {
   if (!ranks) return memory();
   const over = nats({ ...run, ranks, workers: 2 });
   return apart ? routed({ tp: threads(), dp: over, pp: over }, { workers: 2 }) : over;
@@ -31,7 +31,7 @@ const { losses, sent } = await train({
   optimizer: adamw({ lr: 1e-2 }),
   clip: 1,
   steps: 4,
-  transport: hostOf(JSON.parse(process.env.JOB ?? "{}") as Job),
+  transport: transportOf(JSON.parse(process.env.JOB ?? "{}") as Job),
   run: false,
   quiet: true,
 });

@@ -6,11 +6,11 @@ const bellStride = 16;
 /** Credit is counted in words of 8 bytes, so that 16 GiB on the way fit an Int32. */
 const wordBytes = 8;
 
-/** Bytes of the board of `threads` threads and `ranks` ranks. */
-export const boardBytes = (threads: number, ranks: number): number =>
+/** Bytes of the counters of `threads` threads and `ranks` ranks. */
+export const countersBytes = (threads: number, ranks: number): number =>
   4 * (threads * bellStride + 1 + 3 * ranks + ranks * ranks);
 
-export class Board {
+export class Counters {
   readonly #home: readonly number[];
   readonly #credit: number;
   readonly #bells: Int32Array;
@@ -43,12 +43,13 @@ export class Board {
     return Atomics.load(this.#bells, thread * bellStride);
   }
 
+  /** Rings the bell of a thread. */
   wake(thread: number): void {
     Atomics.add(this.#bells, thread * bellStride, 1);
     Atomics.notify(this.#bells, thread * bellStride);
   }
 
-  /** Until the bell of `thread` no longer reads `bell`; undefined where it already does not. */
+  /** Waits until the bell of `thread` no longer reads `bell`; undefined where it already does not. */
   sleep(thread: number, bell: number): Promise<unknown> | undefined {
     const sleep = Atomics.waitAsync(this.#bells, thread * bellStride, bell);
     return sleep.async ? sleep.value : undefined;
@@ -67,39 +68,41 @@ export class Board {
     return true;
   }
 
-  /** `to` consumed a frame of `from`. */
+  /** Gives credit back: `to` consumed a frame of `from`. */
   giveCredit(from: number, to: number, bytes: number): void {
     Atomics.sub(this.#unconsumed, from * this.#home.length + to, Math.ceil(bytes / wordBytes));
     if (Atomics.load(this.#blocked, to) > 0) this.wake(this.#home[from] as number);
   }
 
-  /** Senders that wait for credit with `to` became one more or one less. One more must try again after this. */
+  /** Counts senders that wait for credit with `to`, one more or one less. One more must try again after this. */
   block(to: number, change: 1 | -1): void {
     Atomics.add(this.#blocked, to, change);
   }
 
-  /** What `rank` itself waits for became one more or one less. */
+  /** Counts what `rank` itself waits for, one more or one less. */
   wait(rank: number, change: 1 | -1): void {
     const before = Atomics.add(this.#waits, rank, change);
     if (before === 0 && Atomics.load(this.#blocked, rank) > 0) this.#wakeAll();
   }
 
-  /** `rank` waits for a frame or for credit; not where what it asked for was there. */
+  /** Whether `rank` waits for a frame or for credit; not where what it asked for was there. */
   waits(rank: number): boolean {
     return Atomics.load(this.#waits, rank) > 0;
   }
 
+  /** Says to all threads that `rank` closed. */
   close(rank: number): void {
     Atomics.store(this.#closed, rank, 1);
     Atomics.add(this.#closings, 0, 1);
     this.#wakeAll();
   }
 
-  /** How many ranks closed so far: tells cheaply that `closed` changed. */
+  /** Counts the ranks that closed so far: tells cheaply that `closed` changed. */
   closings(): number {
     return Atomics.load(this.#closings, 0);
   }
 
+  /** Whether `rank` closed. */
   closed(rank: number): boolean {
     return Atomics.load(this.#closed, rank) === 1;
   }

@@ -5,7 +5,7 @@ import type { Frame } from "../endpoint.ts";
 import type { Pool } from "../pool.ts";
 
 /** A frame on its way, or a piece of one: from which rank, to which ranks of the receiving thread. */
-export interface Parcel {
+export interface Envelope {
   readonly from: number;
   readonly to: readonly number[];
   readonly key: string;
@@ -22,7 +22,7 @@ export interface Piece {
   readonly whole: number;
 }
 
-/** What is known of a parcel before its data. */
+/** What is known of an envelope before its data: its head. */
 export interface Heading extends Piece {
   readonly from: number;
   readonly to: readonly number[];
@@ -31,7 +31,7 @@ export interface Heading extends Piece {
   readonly shape: readonly number[];
 }
 
-/** Yields the memory to fill next with the `length` bytes of a parcel, never empty; goes on when it is full. */
+/** Yields the memory to fill next with the `length` bytes of an envelope, never empty; goes on when it is full. */
 export type Place = (heading: Heading, length: number) => Generator<Uint8Array, void>;
 
 type Head = [from: number, to: number[], key: string, dtype: DTypeName, shape: number[], at: number, whole: number];
@@ -45,7 +45,7 @@ const padding = (length: number): number => -length & 7;
 
 const zeros = (count: number): Uint8Array => new Uint8Array(count);
 
-function packHead({ from, to, key, frame, piece }: Parcel): Uint8Array {
+function packHead({ from, to, key, frame, piece }: Envelope): Uint8Array {
   const { at, whole } = piece ?? { at: 0, whole: frame.data.length };
   const head = new TextEncoder().encode(JSON.stringify([from, to, key, frame.dtype, frame.shape, at, whole]));
   const packed = zeros(prefixBytes + head.length + padding(head.length));
@@ -54,11 +54,13 @@ function packHead({ from, to, key, frame, piece }: Parcel): Uint8Array {
   return packed;
 }
 
-/** What goes into the ring, one after the other; none empty. */
-export const packed = (parcel: Parcel): Uint8Array[] =>
-  [packHead(parcel), parcel.frame.data, zeros(padding(parcel.frame.data.length))].filter((part) => part.length > 0);
+/** Packs an envelope into what goes into the ring, one after the other; none empty. */
+export const packed = (envelope: Envelope): Uint8Array[] =>
+  [packHead(envelope), envelope.frame.data, zeros(padding(envelope.frame.data.length))].filter(
+    (part) => part.length > 0,
+  );
 
-/** The other end of `packed`: yields the memory to fill next, never empty. */
+/** Reads at the other end what `packed` wrote: yields the memory to fill next, never empty. */
 export function* unpacked(place: Place): Generator<Uint8Array, never> {
   for (;;) {
     const lengths = new Uint32Array(2);
@@ -75,7 +77,7 @@ export function* unpacked(place: Place): Generator<Uint8Array, never> {
 }
 
 /** Puts frames together in memory of `pool`; `deliver` hears of each that is complete. */
-export function assembled(pool: Pool, deliver: (parcel: Parcel) => void): Place {
+export function assembled(pool: Pool, deliver: (envelope: Envelope) => void): Place {
   const begun = new Map<string, Uint8Array>();
   return function* ({ from, to, key, dtype, shape, at, whole }, length) {
     const name = `${from} ${to} ${key}`;

@@ -7,7 +7,7 @@ const writtenAt = 0;
 const readAt = 16;
 const stuckAt = 32;
 
-/** Shared memory for a ring that holds `capacity` bytes, a power of two up to 1 GiB. */
+/** Makes shared memory for a ring that holds `capacity` bytes, a power of two up to 1 GiB. */
 export function ringMemory(capacity: number): SharedArrayBuffer {
   if (!(capacity >= 64 && capacity <= 2 ** 30 && Number.isInteger(Math.log2(capacity))))
     throw new Error(`ring ${capacity} bytes: a power of two from 64 to ${2 ** 30}`);
@@ -53,12 +53,12 @@ export class Ring {
     return count;
   }
 
-  /** The writer found the ring full. It must try once more after this: the reader may just have read. */
+  /** Says that the writer found the ring full. It must try once more after this: the reader may just have read. */
   stick(): void {
     Atomics.store(this.#control, stuckAt, 1);
   }
 
-  /** True, once, where the writer was stuck: the reader, having read, then wakes it. */
+  /** Tells, once, that the writer was stuck: the reader, having read, then wakes it. */
   unstick(): boolean {
     return Atomics.load(this.#control, stuckAt) === 1 && Atomics.exchange(this.#control, stuckAt, 0) === 1;
   }

@@ -2,7 +2,7 @@
 // in pieces; one for several ranks of the receiving thread goes through once. Knows no credit.
 
 import type { Wait, Watch } from "../watch.ts";
-import { type Parcel, type Place, packed, unpacked } from "./envelope.ts";
+import { type Envelope, type Place, packed, unpacked } from "./envelope.ts";
 import type { Ring } from "./ring.ts";
 
 interface Outgoing extends Wait {
@@ -33,12 +33,12 @@ export class Outbox {
   }
 
   /** Resolves when the last byte is in the ring. Frames leave in the order of the calls. */
-  send(parcel: Parcel): Promise<void> {
+  send(envelope: Envelope): Promise<void> {
     return new Promise((resolve, fail) => {
-      const { from: rank, key } = parcel;
+      const { from: rank, key } = envelope;
       const reject = (error: Error): void => fail(this.#abandon(out, error));
       const what = `${this.#waitsFor} "${key}"`;
-      const out: Outgoing = { rank, what, parts: packed(parcel), begun: false, resolve, reject };
+      const out: Outgoing = { rank, key, what, parts: packed(envelope), begun: false, resolve, reject };
       this.#queue.push(out);
       if (this.#queue.length === 1) this.flush();
       if (this.#queue.at(-1) === out) this.#watch.begin(out);
@@ -100,7 +100,7 @@ export class Outbox {
 export class Incoming {
   readonly #ring: Ring;
   readonly #wake: () => void;
-  readonly #parcels: Generator<Uint8Array, never>;
+  readonly #memories: Generator<Uint8Array, never>;
   #into: Uint8Array;
   #done = 0;
 
@@ -108,8 +108,8 @@ export class Incoming {
   constructor(ring: Ring, place: Place, wake: () => void) {
     this.#ring = ring;
     this.#wake = wake;
-    this.#parcels = unpacked(place);
-    this.#into = this.#parcels.next().value;
+    this.#memories = unpacked(place);
+    this.#into = this.#memories.next().value;
   }
 
   /** Reads until the ring is empty, or `most` bytes. To be called when this thread's bell rang. True where some may be left. */
@@ -121,7 +121,7 @@ export class Incoming {
       left -= moved;
       this.#done += moved;
       if (this.#done < this.#into.length) continue;
-      this.#into = this.#parcels.next().value;
+      this.#into = this.#memories.next().value;
       this.#done = 0;
     }
     return true;

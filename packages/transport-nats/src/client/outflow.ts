@@ -1,10 +1,10 @@
 // All that the ranks of this process send to others: frames are cut into parts that fit a message, one stream for each
 // sender and set of receivers, and published as far as the receivers' window lets them. No clock and no server of its own.
 import { type Heading, Pool } from "@orthant/core/transport-kit";
-import { FrameCodec, headerRoom, partBytes } from "./frame.ts";
-import { poolBytes } from "./job.ts";
+import { poolBytes } from "../job.ts";
+import { FrameCodec, headerRoom, partBytes } from "../protocol/frame.ts";
+import { ranksOf, type Subjects, setOf } from "../protocol/subjects.ts";
 import { Stream } from "./stream.ts";
-import { ranksOf, type Subjects, setOf } from "./subjects.ts";
 
 export interface OutflowOptions {
   readonly run: string;

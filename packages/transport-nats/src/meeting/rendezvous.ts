@@ -1,8 +1,8 @@
 // How the clients of a run find each other: everybody says hello in the lobby until all know all. Of two that disagree,
 // the one already complete stays; of two that claim one rank, the one that started first, until all are complete; where
 // they start in the same instant it may be neither, never both. Who must go is told why. Pure: no server.
-import type { Gone, Hello, Refusal, Stranger } from "./control.ts";
-import { protocol } from "./frame.ts";
+import type { Gone, Hello, Refusal, Stranger } from "../protocol/control.ts";
+import { protocol } from "../protocol/frame.ts";
 
 type Heard = Hello | Refusal | Stranger;
 

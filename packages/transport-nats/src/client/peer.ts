@@ -1,7 +1,7 @@
 // What one client knows of another: which ranks live there, what it last said, what it was last told. Plain bookkeeping.
-import type { Board } from "@orthant/core/transport-kit";
-import type { State } from "./control.ts";
-import type { Shared } from "./shared.ts";
+import type { Counters } from "@orthant/core/transport-kit";
+import type { State } from "../protocol/control.ts";
+import type { Shared } from "../shared.ts";
 
 /** Words of 8 bytes count modulo 2^32. */
 const since = (now: number, before: number): number => (now - before) >>> 0;
@@ -81,11 +81,11 @@ export class Peer {
   }
 
   /** Carries what it says of its ranks over to the memory where this process looks. */
-  mirror({ waiting, consumed, last }: State, board: Board, shared: Shared, own: ReadonlySet<number>): void {
+  mirror({ waiting, consumed, last }: State, counters: Counters, shared: Shared, own: ReadonlySet<number>): void {
     for (const rank of this.ranks) {
       const waits = waiting.includes(rank);
       if (waits === this.#waiting.has(rank)) continue;
-      board.wait(rank, waits ? 1 : -1);
+      counters.wait(rank, waits ? 1 : -1);
       if (waits) this.#waiting.add(rank);
       else this.#waiting.delete(rank);
     }
@@ -96,7 +96,7 @@ export class Peer {
       const pair = from * shared.size + to;
       const more = since(words, this.#consumed.get(pair) ?? 0);
       this.#consumed.set(pair, words);
-      if (more > 0) board.giveCredit(from, to, more * 8);
+      if (more > 0) counters.giveCredit(from, to, more * 8);
     }
   }
 }

@@ -1,8 +1,8 @@
 // All that other clients send to the ranks of this process: each stream's parts in order, once each, as pieces of frames.
 // What is missing is asked for again; what comes twice is dropped. Holds no data.
-import type { Parcel } from "@orthant/core/transport-kit";
-import { FrameError, frameBytes, type Part, type PartHeader } from "./frame.ts";
-import { ranksOf } from "./subjects.ts";
+import type { Envelope } from "@orthant/core/transport-kit";
+import { FrameError, frameBytes, type Part, type PartHeader } from "../protocol/frame.ts";
+import { ranksOf } from "../protocol/subjects.ts";
 
 interface Source {
   readonly from: number;
@@ -23,10 +23,10 @@ export type Verdict = "taken" | "duplicate" | "gap";
 
 export class Inflow {
   readonly #size: number;
-  readonly #deliver: (parcel: Parcel) => void;
+  readonly #deliver: (envelope: Envelope) => void;
   readonly #sources = new Map<string, Source>();
 
-  constructor(size: number, deliver: (parcel: Parcel) => void) {
+  constructor(size: number, deliver: (envelope: Envelope) => void) {
     this.#size = size;
     this.#deliver = deliver;
   }

@@ -1,23 +1,23 @@
 // What the ranks of this process wait for, send and consumed, as the other clients are told: read from shared memory,
 // where the ranks' own threads count it.
-import type { Board } from "@orthant/core/transport-kit";
-import type { Shared } from "./shared.ts";
+import type { Counters } from "@orthant/core/transport-kit";
+import type { Shared } from "../shared.ts";
 
 export class Ledger {
-  readonly #board: Board;
+  readonly #counters: Counters;
   readonly #shared: Shared;
   readonly #ranks: readonly number[];
 
   /** `ranks` are those of this process. */
-  constructor(board: Board, shared: Shared, ranks: readonly number[]) {
-    this.#board = board;
+  constructor(counters: Counters, shared: Shared, ranks: readonly number[]) {
+    this.#counters = counters;
     this.#shared = shared;
     this.#ranks = ranks;
   }
 
   /** Ranks that wait for something. */
   waiting(): number[] {
-    return this.#ranks.filter((rank) => this.#board.waits(rank));
+    return this.#ranks.filter((rank) => this.#counters.waits(rank));
   }
 
   /** A send to one of `others` is not resolved. */

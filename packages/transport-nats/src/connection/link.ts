@@ -1,6 +1,11 @@
 // One connection to NATS: what is published and heard over it, and whether it is up. What is published while it is down is
 // lost. Knows no ranks.
-import { connect as connectPlainly, type NatsConnection, type NatsConnectionImpl } from "@nats-io/transport-node";
+import {
+  connect as connectPlainly,
+  type NatsConnection,
+  type NatsConnectionImpl,
+  PermissionViolationError,
+} from "@nats-io/transport-node";
 import { type Connect, dial, type LinkOptions } from "./dial.ts";
 import { NatsSocket } from "./socket.ts";
 
@@ -88,7 +93,7 @@ export class Link {
         this.#up = true;
         onUp();
       }
-      if (status.type === "error" && /permission/i.test(status.error.message))
+      if (status.type === "error" && status.error instanceof PermissionViolationError)
         this.#refused(new Error(`the server does not allow a subject: grant the run's (${status.error.message})`));
     }
   }

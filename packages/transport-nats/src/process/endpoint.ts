@@ -1,12 +1,11 @@
 // One rank's endpoint: the threads transport's, which moves the bytes and keeps the credit, and beside it what the other
 // processes need to hear: what was consumed, who waits, what each rank did last. Adds to errors why a rank is gone.
 import { setTimeout } from "node:timers/promises";
-import type { Endpoint } from "@orthant/core";
-import type { Board } from "@orthant/core/transport-kit";
-import { maxKey } from "./frame.ts";
-import type { Counts, Shared } from "./shared.ts";
+import { ClosedError, type Counters, type Endpoint, LostRankError, StallError } from "@orthant/core/transport-kit";
+import { maxKey } from "../protocol/frame.ts";
+import type { Counts, Shared } from "../shared.ts";
 
-export interface NatsTransport extends Endpoint {
+export interface NatsEndpoint extends Endpoint {
   /** What this process's client counted so far: it counts on its own thread, so a frame may arrive first. Whole once closed. */
   counts(): Counts;
   /** The last actions that are known of a rank, the newest last; of other processes, one a heartbeat. */
@@ -16,7 +15,7 @@ export interface NatsTransport extends Endpoint {
 /** What the endpoint needs of its process. */
 export interface Surroundings {
   readonly shared: Shared;
-  readonly board: Board;
+  readonly counters: Counters;
   /** Ranks that live in other processes. */
   readonly far: ReadonlySet<number>;
   /** Wakes the client. */
@@ -30,30 +29,39 @@ function checkKey(key: string): void {
   if (bytes > maxKey) throw new Error(`a key of ${bytes} bytes: at most ${maxKey}`);
 }
 
-const isStall = ({ message }: Error): boolean => message.startsWith("stalled");
-
 /** Rejects, but not at once where `from` waits itself: who waits for the rank that is to blame tells all others then. */
-async function held(error: Error, from: number, { shared, board, grace }: Surroundings): Promise<never> {
+async function held(error: Error, from: number, { shared, counters, grace }: Surroundings): Promise<never> {
   const end = performance.now() + grace;
-  while (isStall(error) && board.waits(from) && !shared.reason(from) && performance.now() < end) await setTimeout(50);
+  const unexplained = (): boolean => counters.waits(from) && !shared.failure(from) && performance.now() < end;
+  while (error instanceof StallError && unexplained()) await setTimeout(50);
   throw error;
 }
 
 /** The same error, with what is known of the ranks it names. */
 function explained(error: Error, from: number | undefined, key: string, { shared, far }: Surroundings): Error {
-  const gone = Number(/rank (\d+)(?:, which)? is closed/.exec(error.message)?.[1] ?? from);
-  const reason = far.has(gone) ? shared.reason(gone) : "";
-  if (reason) return new Error(`${reason}; ${error.message}`, { cause: error });
-  if (from === undefined || !isStall(error)) return error;
-  return new Error(`rank ${from} never entered ${key} (${shared.lastSeen(from)}); ${error.message}`, { cause: error });
+  const gone = error instanceof ClosedError ? error.rank : from;
+  const failure = gone !== undefined && far.has(gone) ? shared.failure(gone) : undefined;
+  if (gone !== undefined && failure) return lostBy(failure, gone, error);
+  if (from === undefined || !(error instanceof StallError)) return error;
+  const waited = `rank ${from} never entered ${key} (${shared.lastSeen(from)}); ${error.message}`;
+  return new StallError(waited, error.waits, error);
 }
 
-export function endpoint(inner: Endpoint, around: Surroundings): NatsTransport {
+/** The end of a wait for `gone`: the rank to blame is the one that `failure` names, where it names one. */
+function lostBy(failure: Error, gone: number, waited: Error): LostRankError {
+  const waiting = waited.message;
+  if (!(failure instanceof LostRankError))
+    return new LostRankError({ rank: gone, reason: failure.message, waiting }, failure);
+  const { rank, reason, cause = waited } = failure;
+  return new LostRankError({ rank, reason, waiting }, cause);
+}
+
+export function endpoint(inner: Endpoint, around: Surroundings): NatsEndpoint {
   const { rank, size } = inner;
-  const { shared, board, far, wake } = around;
+  const { shared, counters, far, wake } = around;
   /** To be called with what just began: others may let through what they hold back once they know that this rank waits. */
   const tellWaits = <T>(work: Promise<T>): Promise<T> => {
-    if (shared.asked() && board.waits(rank)) wake();
+    if (shared.asked() && counters.waits(rank)) wake();
     return work;
   };
   return {
@@ -85,7 +93,7 @@ export function endpoint(inner: Endpoint, around: Surroundings): NatsTransport {
     },
     recycle: (data) => inner.recycle?.(data),
     async close(failure) {
-      if (failure !== undefined) shared.setReason(rank, failure);
+      if (failure) shared.setFailure(rank, failure);
       await inner.close();
       while (far.size > 0 && !shared.hasLeft(rank)) await Promise.race([shared.untilLeft(rank), setTimeout(50)]);
     },

@@ -1,14 +1,18 @@
 // A run's lobby for who has no rank in it: a launcher says that a rank of its own ended, and hears what others say.
-import { ControlCodec, type Hello } from "./control.ts";
-import type { LinkOptions } from "./dial.ts";
-import { FrameError } from "./frame.ts";
-import { Link } from "./link.ts";
+
+import { LostRankError } from "@orthant/core/transport-kit";
+import type { LinkOptions } from "../connection/dial.ts";
+import { Link } from "../connection/link.ts";
+import { ControlCodec, type Hello } from "../protocol/control.ts";
+import { packFailure, unpackFailure } from "../protocol/failure.ts";
+import { FrameError } from "../protocol/frame.ts";
+import { subjectsOf } from "../protocol/subjects.ts";
 import { concerns } from "./rendezvous.ts";
-import { maxReason } from "./shared.ts";
-import { subjectsOf } from "./subjects.ts";
 
 /** ms after which a word is said again: a rank that comes late must hear it too. */
 const repeatEvery = 500;
+
+type HearGone = (rank: number, failure: Error) => void;
 
 export interface LobbyOptions extends LinkOptions {
   readonly run: string;
@@ -21,8 +25,11 @@ export interface Lobby {
   readonly maxPayload: number;
   /** Tells all ranks of the run that `rank` ended: they stop, with `reason`, which names it. Said again until closed. */
   gone(rank: number, reason: string): void;
-  /** Hears what ranks and other launchers say so. */
-  onGone(hear: (rank: number, reason: string) => void): void;
+  /**
+   * Calls `hear` for each rank that ranks and other launchers say is gone: with the RankError of one that failed, with a
+   * LostRankError otherwise.
+   */
+  onGone(hear: HearGone): void;
   close(): Promise<void>;
 }
 
@@ -40,8 +47,8 @@ export async function openLobby({ run, launch, ...options }: LobbyOptions): Prom
   return {
     maxPayload: link.maxPayload,
     gone(rank, reason) {
-      const message = controls.encode({ kind: "gone", id: launch, rank, reason: reason.slice(0, maxReason) });
-      said.push(message);
+      const failure = packFailure(new LostRankError({ rank, reason }));
+      said.push(controls.encode({ kind: "gone", id: launch, rank, failure }));
       repeat(); // in order: who hears the lobby only from now on must learn who was first
     },
     onGone: (hear) => link.subscribe(lobby, new Ear(hear).listen),
@@ -54,12 +61,12 @@ export async function openLobby({ run, launch, ...options }: LobbyOptions): Prom
 
 /** Hears who ended, of the run whose clients said hello and were not refused. */
 class Ear {
-  readonly #hear: (rank: number, reason: string) => void;
+  readonly #hear: HearGone;
   readonly #controls = new ControlCodec();
   readonly #hellos = new Map<string, Hello>();
   readonly #refused = new Set<string>();
 
-  constructor(hear: (rank: number, reason: string) => void) {
+  constructor(hear: HearGone) {
     this.#hear = hear;
   }
 
@@ -69,7 +76,8 @@ class Ear {
       if (message.kind === "hello" && !this.#refused.has(message.id)) this.#hellos.set(message.id, message);
       if (message.kind === "refusal") this.#refused.add(message.id);
       if (message.kind === "refusal") this.#hellos.delete(message.id);
-      if (message.kind === "gone" && concerns(this.#hellos.values(), message)) this.#hear(message.rank, message.reason);
+      if (message.kind === "gone" && concerns(this.#hellos.values(), message))
+        this.#hear(message.rank, unpackFailure(message.failure));
     } catch (error) {
       if (!(error instanceof FrameError)) throw error; // somebody else's: the ranks count them
     }

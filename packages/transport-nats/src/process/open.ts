@@ -1,12 +1,12 @@
 // Where a rank's program meets the transport: its options, and the endpoints. These are the threads transport's, with what
 // this process cannot see of the others added to the messages.
-import { Board, joinThreads, type ThreadWiring, wireThreads } from "@orthant/core/transport-kit";
-import type { LinkOptions } from "./dial.ts";
-import { endpoint, type NatsTransport } from "./endpoint.ts";
-import { type ClientJob, clientThread } from "./job.ts";
-import { Shared, sharedBytes } from "./shared.ts";
+import { Counters, homesOf, joinThreads, type ThreadWiring, wireThreads } from "@orthant/core/transport-kit";
+import type { LinkOptions } from "../connection/dial.ts";
+import { type ClientJob, clientThread } from "../job.ts";
+import { subjectsOf } from "../protocol/subjects.ts";
+import { Shared, sharedBytes } from "../shared.ts";
+import { endpoint, type NatsEndpoint } from "./endpoint.ts";
 import { startClient } from "./start.ts";
-import { subjectsOf } from "./subjects.ts";
 
 export interface RunOptions extends LinkOptions {
   /** Ranks with the same run name meet; letters, digits, `_` and `-`. */
@@ -37,7 +37,7 @@ export interface RunOptions extends LinkOptions {
   readonly maxFrame?: number;
 }
 
-export interface NatsOptions extends RunOptions {
+export interface NatsEndpointOptions extends RunOptions {
   readonly rank: number;
   /** ms after which what waits rejects and names who waits for whom; Infinity for never. Default 60 000. */
   readonly stall?: number;
@@ -59,9 +59,7 @@ function homes(size: number, threads: readonly (readonly number[])[]): number[] 
   );
   if (wrong !== undefined || ranks.length === 0)
     throw new Error(`ranks [${ranks.join(", ")}] of ${size}: each once, from 0 to ${size - 1}`);
-  const home: number[] = Array(size).fill(threads.length);
-  for (const [thread, own] of threads.entries()) for (const rank of own) home[rank] = thread;
-  return home;
+  return homesOf(size, threads);
 }
 
 function jobOf(options: RunOptions, threads: readonly (readonly number[])[]): ClientJob {
@@ -95,25 +93,28 @@ export async function startNats(options: RunOptions, threads: readonly (readonly
 }
 
 /** The endpoints, by rank, of the ranks at home on `thread`. To be called once a thread. `stall` in ms. */
-export function joinNats(ticket: NatsTicket, thread: number, { stall = 60_000 } = {}): Map<number, NatsTransport> {
+export function joinNats(
+  ticket: NatsTicket,
+  thread: number,
+  { stall = 60_000 }: { readonly stall?: number | undefined } = {},
+): Map<number, NatsEndpoint> {
   const { wiring, threads } = ticket;
   const { home, credit } = wiring;
   const own = new Set(threads.flat());
-  const board = new Board(wiring.board, home, credit);
+  const counters = new Counters(wiring.counters, home, credit);
   const around = {
     shared: new Shared(ticket.shared, home.length),
-    board,
+    counters,
     far: new Set(home.keys().filter((rank) => !own.has(rank))),
-    wake: () => board.wake(clientThread(ticket)),
+    wake: () => counters.wake(clientThread(ticket)),
     grace: stall / 2,
   };
   const inner = joinThreads(wiring, thread, { stall });
-  return new Map([...inner].map(([rank, transport]) => [rank, endpoint(transport, around)]));
+  return new Map([...inner].map(([rank, end]) => [rank, endpoint(end, around)]));
 }
 
 /** One rank's endpoint of a run over NATS, with a client of its own. */
-export async function openNats(options: NatsOptions): Promise<NatsTransport> {
+export async function openNats(options: NatsEndpointOptions): Promise<NatsEndpoint> {
   const ticket = await startNats(options, [[options.rank]]);
-  const { stall } = options;
-  return joinNats(ticket, 0, stall === undefined ? {} : { stall }).get(options.rank) as NatsTransport;
+  return joinNats(ticket, 0, options).get(options.rank) as NatsEndpoint;
 }

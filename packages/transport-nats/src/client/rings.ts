@@ -1,11 +1,20 @@
 // The client's ends of the rings to and from this process's threads: frames come out of them piece by piece, and go in as
 // their parts arrive, so that neither waits for the whole. Knows no server.
-import { type Board, Incoming, Outbox, type Parcel, type Place, Pool, Ring, Watch } from "@orthant/core/transport-kit";
-import { type ClientJob, clientThread, poolBytes } from "./job.ts";
+import {
+  type Counters,
+  type Envelope,
+  Incoming,
+  Outbox,
+  type Place,
+  Pool,
+  Ring,
+  Watch,
+} from "@orthant/core/transport-kit";
+import { type ClientJob, clientThread, poolBytes } from "../job.ts";
 
 export class Rings {
   readonly #job: ClientJob;
-  readonly #board: Board;
+  readonly #counters: Counters;
   readonly #own: ReadonlySet<number>;
   /** By thread. */
   readonly #outboxes: readonly Outbox[];
@@ -16,13 +25,13 @@ export class Rings {
   readonly #delivered = new Map<number, Promise<unknown>>();
 
   /** `place` has the memory for what the threads send. */
-  constructor(job: ClientJob, board: Board, place: Place) {
+  constructor(job: ClientJob, counters: Counters, place: Place) {
     this.#job = job;
-    this.#board = board;
+    this.#counters = counters;
     this.#own = new Set(job.ranks);
     const client = clientThread(job);
     const ring = (from: number, to: number): Ring => new Ring(job.wiring.rings[from]?.[to] as SharedArrayBuffer);
-    const threads = Array.from({ length: client }, (_, thread) => ({ thread, wake: () => board.wake(thread) }));
+    const threads = Array.from({ length: client }, (_, thread) => ({ thread, wake: () => counters.wake(thread) }));
     const watch = new Watch(Infinity, () => []);
     this.#outboxes = threads.map(
       ({ thread, wake }) => new Outbox(ring(client, thread), `thread ${thread} to take`, watch, wake),
@@ -41,16 +50,16 @@ export class Rings {
   }
 
   /** To the ranks of this process that are still there. */
-  deliver(parcel: Parcel): void {
-    const { from, frame } = parcel;
-    const here = parcel.to.filter((rank) => this.#own.has(rank) && !this.#board.closed(rank));
+  deliver(envelope: Envelope): void {
+    const { from, frame } = envelope;
+    const here = envelope.to.filter((rank) => this.#own.has(rank) && !this.#counters.closed(rank));
     const homes = new Set(here.map((rank) => this.#job.wiring.home[rank] as number));
     // The message's memory is used again; and between own and shared memory, copies are fast only where both are aligned alike.
     const data = this.#pool.take(frame.data.length);
     data.set(frame.data);
     const sent = [...homes].map((home) => {
       const to = here.filter((rank) => this.#job.wiring.home[rank] === home);
-      return this.#outboxes[home]?.send({ ...parcel, to, frame: { ...frame, data } });
+      return this.#outboxes[home]?.send({ ...envelope, to, frame: { ...frame, data } });
     });
     const all = Promise.allSettled([this.#delivered.get(from), ...sent]);
     const given = all.then(() => this.#pool.give(data)); // keeps no results: they would hold all before them

@@ -1,23 +1,23 @@
 // The client's thread, as its process sees it: started, heard, and told when the process ends before the run does.
 import { Worker } from "node:worker_threads";
-import { Board } from "@orthant/core/transport-kit";
-import { showServers } from "./dial.ts";
-import { type ClientJob, type ClientReport, clientThread } from "./job.ts";
-import { Shared } from "./shared.ts";
+import { Counters, fromPlain, LostRankError } from "@orthant/core/transport-kit";
+import { showServers } from "../connection/dial.ts";
+import { type ClientJob, type ClientReport, clientThread } from "../job.ts";
+import { Shared } from "../shared.ts";
 
 /** ms that a process's end waits for the client to tell the others. */
 const farewell = 500;
 
-const boardOf = ({ wiring }: ClientJob): Board => new Board(wiring.board, wiring.home, wiring.credit);
+const countersOf = ({ wiring }: ClientJob): Counters => new Counters(wiring.counters, wiring.home, wiring.credit);
 
 /** Resolves when all ranks of the run have met. Rejects, in one line, where they cannot. */
 export function startClient(job: ClientJob): Promise<void> {
   // Flags of this program, such as --eval, are not the client's.
-  const worker = new Worker(new URL("./client.ts", import.meta.url), { workerData: job, execArgv: [] });
+  const worker = new Worker(new URL("../client/client.ts", import.meta.url), { workerData: job, execArgv: [] });
   const atExit = (code: number): void => leave(job, code);
   return new Promise((resolve, reject) => {
     worker.on("message", (report: ClientReport) => {
-      if (report.kind === "failed") reject(new Error(report.message));
+      if (report.kind === "failed") reject(fromPlain(report.error));
       const warning = warningOf(job, report);
       if (warning) process.emitWarning(`run "${job.run}": ${warning}`);
       if (report.kind !== "ready") return;
@@ -48,25 +48,26 @@ function warningOf({ servers, silence }: ClientJob, report: ClientReport): strin
 
 /** Nobody serves the rings any more: who waits for ranks elsewhere must hear of it. */
 function abandon(job: ClientJob, reason: string): void {
-  const board = boardOf(job);
+  const counters = countersOf(job);
   const known = new Shared(job.shared, job.size);
   for (const rank of job.wiring.home.keys()) {
-    if (job.ranks.includes(rank) || board.closed(rank)) continue;
-    known.setReason(rank, reason);
-    board.close(rank);
+    if (job.ranks.includes(rank) || counters.closed(rank)) continue;
+    known.setFailure(rank, new LostRankError({ rank, reason }));
+    counters.close(rank);
   }
   for (const rank of job.ranks) known.leave(rank);
 }
 
 /** This process ends, and its ranks with it: the client, which runs until the end is handled, tells the others. */
 function leave(job: ClientJob, code: number): void {
-  const board = boardOf(job);
+  const counters = countersOf(job);
   const known = new Shared(job.shared, job.size);
   for (const rank of job.ranks) {
-    if (board.closed(rank)) continue;
-    known.setReason(rank, `rank ${rank} ended with its process (code ${code}) before the run did`);
-    board.close(rank);
+    if (counters.closed(rank)) continue;
+    const reason = `rank ${rank} ended with its process (code ${code}) before the run did`;
+    known.setFailure(rank, new LostRankError({ rank, reason }));
+    counters.close(rank);
   }
-  board.wake(clientThread(job));
+  counters.wake(clientThread(job));
   for (const rank of job.ranks) known.waitLeft(rank, farewell);
 }

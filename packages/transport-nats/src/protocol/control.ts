@@ -1,15 +1,16 @@
 // What clients tell each other besides tensors: rendezvous, acknowledgements, credit, who waits, who left. Every message
 // says how things stand, never what changed, so that a lost or repeated one does no harm.
 import type { Packr } from "msgpackr";
+import { maxFailure } from "./failure.ts";
 import { FrameError, isCount, maxKey, protocol } from "./frame.ts";
 import { newPackr, unpack } from "./packed.ts";
 
 /** Said in the lobby of a run, by each client until all have met. */
 export interface Hello {
   readonly kind: "hello";
-  /** Of the client; an earlier start sorts first. */
+  /** Names the client; an earlier start sorts first. */
   readonly id: string;
-  /** Of the launcher that started it; "" where none did. */
+  /** Names the launcher that started it; "" where none did. */
   readonly launch: string;
   readonly run: string;
   readonly epoch: number;
@@ -30,10 +31,11 @@ export interface Refusal {
 /** A client's or a launcher's word that a rank ended. */
 export interface Gone {
   readonly kind: "gone";
-  /** Of the client, or of the launcher, that says so. */
+  /** The client, or the launcher, that says so. */
   readonly id: string;
   readonly rank: number;
-  readonly reason: string;
+  /** Why, as `packFailure` makes it. */
+  readonly failure: string;
 }
 
 /** From one client to another, each named by its lowest rank. */
@@ -74,6 +76,7 @@ export type Control = Hello | Refusal | Gone | State;
 
 type Check = (value: unknown) => boolean;
 const text: Check = (value) => typeof value === "string" && value.length <= maxKey;
+const failure: Check = (value) => typeof value === "string" && value.length <= maxFailure;
 const flag: Check = (value) => typeof value === "boolean";
 const list =
   (item: Check): Check =>
@@ -97,7 +100,7 @@ const fields: Readonly<Record<string, Readonly<Record<string, Check>>>> = {
     complete: flag,
   },
   refusal: { id: text, reason: text },
-  gone: { id: text, rank: isCount, reason: text },
+  gone: { id: text, rank: isCount, failure },
   state: {
     epoch: isCount,
     node: isCount,

@@ -1,10 +1,12 @@
 // The lobby of a run, as one of its clients sees it: hellos until all ranks have met, refusals, and later that a rank is gone.
-import { type Control, ControlCodec, type Stranger } from "./control.ts";
-import { FrameError } from "./frame.ts";
-import type { ClientJob } from "./job.ts";
-import type { Link } from "./link.ts";
+
+import type { Link } from "../connection/link.ts";
+import type { ClientJob } from "../job.ts";
+import { type Control, ControlCodec, type Gone, type Stranger } from "../protocol/control.ts";
+import { packFailure, unpackFailure } from "../protocol/failure.ts";
+import { FrameError } from "../protocol/frame.ts";
+import { subjectsOf } from "../protocol/subjects.ts";
 import { Rendezvous } from "./rendezvous.ts";
-import { subjectsOf } from "./subjects.ts";
 
 /** ms between two hellos. */
 const helloEvery = 200;
@@ -16,7 +18,7 @@ export type GatheringJob = Pick<ClientJob, "run" | "epoch" | "launch" | "ranks" 
 
 export interface GatheringEvents {
   /** Somebody says that `rank` is gone. */
-  readonly onGone: (rank: number, reason: string) => void;
+  readonly onGone: (rank: number, failure: Error) => void;
   /** Some are missing for a while. */
   readonly onWait: (ranks: readonly number[]) => void;
   /** This client is refused. */
@@ -60,8 +62,10 @@ export class Gathering {
     for (const timer of [this.#hellos, this.#long, this.#late]) clearTimeout(timer);
   }
 
-  tellGone(rank: number, reason: string): void {
-    this.#link.publish(this.#lobby, this.#controls.encode({ kind: "gone", id: this.#met.hello.id, rank, reason }));
+  /** Tells all that `rank` is gone. */
+  tellGone(rank: number, error: Error): void {
+    const gone: Gone = { kind: "gone", id: this.#met.hello.id, rank, failure: packFailure(error) };
+    this.#link.publish(this.#lobby, this.#controls.encode(gone));
   }
 
   #sayHello(): Promise<void> {
@@ -89,7 +93,8 @@ export class Gathering {
   #hear(bytes: Uint8Array): void {
     try {
       const message = this.#controls.decode(bytes);
-      if (message.kind === "gone" && this.#met.concerns(message)) this.#events.onGone(message.rank, message.reason);
+      if (message.kind === "gone" && this.#met.concerns(message))
+        this.#events.onGone(message.rank, unpackFailure(message.failure));
       if (message.kind !== "gone" && message.kind !== "state") this.#answer(message);
     } catch (error) {
       if (!(error instanceof FrameError)) this.#events.onRefused(error as Error);

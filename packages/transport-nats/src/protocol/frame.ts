@@ -5,8 +5,8 @@ import { type DTypeName, elementBytes } from "@orthant/core/transport-kit";
 import type { Packr } from "msgpackr";
 import { newPackr, unpack } from "./packed.ts";
 
-/** Of the wire protocol: ranks of another version are refused. */
-export const protocol = 1;
+/** The version of the protocol: ranks of another one are refused. */
+export const protocol = 2;
 
 export interface PartHeader {
   readonly run: string;
@@ -16,7 +16,7 @@ export interface PartHeader {
   readonly from: number;
   readonly key: string;
   readonly dtype: DTypeName;
-  /** Of the elements on the wire: today the dtype, nothing else. */
+  /** The type of the elements on the wire: today the dtype, nothing else. */
   readonly wire: DTypeName;
   readonly shape: readonly number[];
   readonly part: number;

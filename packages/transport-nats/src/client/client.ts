@@ -1,15 +1,16 @@
 // The thread that talks to NATS: it never computes, so a long kernel elsewhere delays no message, heartbeat or
 // acknowledgement. Meets the other clients, then serves the rings until the ranks of this process have left.
 import { parentPort, workerData } from "node:worker_threads";
+import { LostRankError, toPlain } from "@orthant/core/transport-kit";
+import { showServers } from "../connection/dial.ts";
+import { Link } from "../connection/link.ts";
+import { connectDirectly } from "../connection/socket.ts";
+import { type ClientJob, type ClientReport, clientThread } from "../job.ts";
+import { Gathering } from "../meeting/gathering.ts";
+import { setOf, subjectsOf } from "../protocol/subjects.ts";
+import { Shared } from "../shared.ts";
 import { Bridge, tickEvery } from "./bridge.ts";
-import { showServers } from "./dial.ts";
-import { Gathering } from "./gathering.ts";
-import { type ClientJob, type ClientReport, clientThread } from "./job.ts";
-import { Link } from "./link.ts";
 import type { Peer } from "./peer.ts";
-import { Shared } from "./shared.ts";
-import { connectDirectly } from "./socket.ts";
-import { setOf, subjectsOf } from "./subjects.ts";
 
 class Client {
   readonly #job: ClientJob;
@@ -30,7 +31,7 @@ class Client {
     this.#job = job;
     this.#link = link;
     this.#report = report;
-    const onGone = (rank: number, reason: string): void => this.#lose(rank, reason);
+    const onGone = (rank: number, failure: Error): void => this.#lose(rank, failure);
     const onWait = (ranks: readonly number[]): void => report({ kind: "waits", ranks });
     this.#gathering = new Gathering(job, link, { onGone, onWait, onRefused: (error) => this.fail(error) });
     this.#failed.promise.catch(() => this.#gathering.end());
@@ -41,7 +42,7 @@ class Client {
     this.#failed.reject(error);
   }
 
-  /** Until every rank was heard of; rejects where this client is refused, or after `gather` ms. */
+  /** Resolves once every rank was heard of; rejects where this client is refused, or after `gather` ms. */
   async meet(): Promise<void> {
     const { run, epoch, ranks } = this.#job;
     const subjects = subjectsOf(run, epoch);
@@ -52,7 +53,7 @@ class Client {
     this.#bridge = new Bridge(this.#job, this.#link, subjects, nodeOf);
   }
 
-  /** Until all ranks of this process left. Where the run cannot go on they are told. */
+  /** Serves until all ranks of this process left. Where the run cannot go on they are told. */
   async serve(): Promise<void> {
     const bridge = this.#bridge as Bridge;
     const { heartbeat } = this.#job;
@@ -61,7 +62,7 @@ class Client {
       setInterval(() => this.#beat(bridge), heartbeat),
     ];
     void this.#link.watch({ onUp: () => this.#up(bridge), onDown: () => this.#down() });
-    this.#failed.promise.catch((error: Error) => this.#giveUp(bridge, error.message));
+    this.#failed.promise.catch((error: Error) => this.#giveUp(bridge, error));
     try {
       await this.#loop(bridge);
     } finally {
@@ -70,32 +71,37 @@ class Client {
   }
 
   /** Some rank elsewhere is gone, and the run with it: no step goes on without it. */
-  #lose(rank: number, reason: string): void {
+  #lose(rank: number, failure: Error): void {
     const bridge = this.#bridge;
     if (this.#job.ranks.includes(rank)) return;
-    if (bridge) this.#giveUp(bridge, `${reason} (${bridge.shared.lastSeen(rank)})`);
-    else this.fail(new Error(`rank ${rank} ended before all had met: ${reason}`));
+    const why = failure.message;
+    const reason = bridge
+      ? `${why} (${bridge.shared.lastSeen(rank)})`
+      : `rank ${rank} ended before all had met: ${why}`;
+    const lost = new LostRankError({ rank, reason }, failure instanceof LostRankError ? failure.cause : failure);
+    if (bridge) this.#giveUp(bridge, lost);
+    else this.fail(lost);
   }
 
   async #loop(bridge: Bridge): Promise<void> {
-    const { board } = bridge;
+    const { counters } = bridge;
     const thread = clientThread(this.#job);
     const leaving = new Map<number, number>();
     for (;;) {
-      const bell = board.bell(thread);
+      const bell = counters.bell(thread);
       for (const rank of this.#job.ranks)
-        if (board.closed(rank) && !leaving.has(rank)) leaving.set(rank, this.#closed(bridge, rank));
+        if (counters.closed(rank) && !leaving.has(rank)) leaving.set(rank, this.#closed(bridge, rank));
       bridge.turn();
       if (this.#leave(bridge, leaving)) break;
-      await (board.sleep(thread, bell) ?? new Promise((resolve) => setImmediate(resolve)));
+      await (counters.sleep(thread, bell) ?? new Promise((resolve) => setImmediate(resolve)));
     }
     bridge.turn();
   }
 
   /** Returns since when `rank` waits to leave, ms. One that failed tells all others, and waits for nobody. */
   #closed({ shared }: Bridge, rank: number): number {
-    const failure = shared.reason(rank);
-    if (failure === "") return Date.now();
+    const failure = shared.failure(rank);
+    if (!failure) return Date.now();
     this.#gathering.tellGone(rank, failure);
     return 1;
   }
@@ -106,14 +112,14 @@ class Client {
    */
   #leave(bridge: Bridge, leaving: ReadonlyMap<number, number>): boolean {
     const { ranks, linger } = this.#job;
-    const { board, outflow, peers } = bridge;
+    const { counters, outflow, peers } = bridge;
     const late = (since: number): boolean => Date.now() - since > linger;
     const done = [...leaving].filter(([rank, since]) => !outflow.busy(rank) || late(since));
     for (const [rank] of done) bridge.leave(rank);
     const known = [...peers.values()].every((peer) => ranks.every((rank) => peer.knows(rank)));
     if (done.length === ranks.length && (known || leaving.values().every(late))) return true;
     clearTimeout(this.#soon);
-    if (leaving.size > 0) this.#soon = setTimeout(() => board.wake(clientThread(this.#job)), tickEvery);
+    if (leaving.size > 0) this.#soon = setTimeout(() => counters.wake(clientThread(this.#job)), tickEvery);
     return false;
   }
 
@@ -140,8 +146,9 @@ class Client {
     for (const rank of peer.ranks) {
       if (peer.left.has(rank)) continue;
       const reason = `rank ${rank} gave no sign of life for ${peer.missed * heartbeat} ms, silence allows ${silence}`;
-      this.#gathering.tellGone(rank, reason);
-      this.#lose(rank, reason);
+      const lost = new LostRankError({ rank, reason });
+      this.#gathering.tellGone(rank, lost);
+      this.#lose(rank, lost);
     }
   }
 
@@ -161,8 +168,8 @@ class Client {
     bridge.turn();
   }
 
-  #giveUp(bridge: Bridge, reason: string): void {
-    for (const peer of bridge.peers.values()) for (const rank of peer.ranks) bridge.end(peer, rank, reason);
+  #giveUp(bridge: Bridge, failure: Error): void {
+    for (const peer of bridge.peers.values()) for (const rank of peer.ranks) bridge.end(peer, rank, failure);
   }
 }
 
@@ -180,7 +187,7 @@ async function run(job: ClientJob, report: (report: ClientReport) => void): Prom
     await client.serve();
     report({ kind: "done" });
   } catch (error) {
-    report({ kind: "failed", message: (error as Error).message });
+    report({ kind: "failed", error: toPlain(error) });
   } finally {
     client?.fail(new Error("the client has ended")); // its hellos too
     await link?.close();

@@ -1,10 +1,10 @@
 // `train({ transport: nats(...) })`: this process's ranks of a run whose others live in other processes, on other machines.
 // Every process runs the same script; the one of rank 0 shows progress, writes files and goes on after `train`.
 import { availableParallelism } from "node:os";
-import { type Host, spread, type Wire } from "@orthant/core";
-import { joinNats, type NatsTicket, type RunOptions, startNats } from "./open.ts";
+import { meshSize, type Transport } from "@orthant/core";
+import { joinNats, type NatsTicket, type RunOptions, startNats } from "./process/open.ts";
 
-export interface NatsHostOptions extends Omit<RunOptions, "size" | "fingerprint"> {
+export interface NatsOptions extends Omit<RunOptions, "size" | "fingerprint"> {
   /** The ranks that live in this process: every rank of the mesh in exactly one. */
   readonly ranks: readonly number[];
   /** Worker threads that they are spread over; one a core by default, never more than ranks. One needs no worker. */
@@ -15,13 +15,12 @@ export interface NatsHostOptions extends Omit<RunOptions, "size" | "fingerprint"
   readonly stall?: number;
 }
 
-/** Ranks over NATS: those of one process meet in its memory. */
-export function nats({ workers = availableParallelism(), script, stall = 60_000, ...run }: NatsHostOptions): Host {
-  const wire: Wire = {
-    name: "nats",
-    ranks: run.ranks,
-    open: ({ plan, threads, agreed }) => startNats({ ...run, size: plan.ranks.length, fingerprint: agreed }, threads),
-    join: (ticket, thread) => joinNats(ticket as NatsTicket, thread, { stall }),
-  };
-  return spread(wire, { workers, script });
-}
+/** Carries frames over NATS; between ranks of this process, through its memory. */
+export const nats = ({ workers = availableParallelism(), script, stall, ...run }: NatsOptions): Transport => ({
+  name: "nats",
+  ranks: run.ranks,
+  workers,
+  script,
+  open: ({ mesh, threads, agreed }) => startNats({ ...run, size: meshSize(mesh), fingerprint: agreed }, threads),
+  join: (ticket: NatsTicket, thread) => joinNats(ticket, thread, { stall }),
+});

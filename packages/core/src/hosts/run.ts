@@ -1,0 +1,34 @@
+// Runs the ranks of this process over whatever transport connects them: in this thread, or spread over worker threads
+// where the transport reaches several.
+import { useDevice } from "../devices/index.ts";
+import type { Outcome } from "../rank/events.ts";
+import { ranksHere, type Transport } from "../transports/transport.ts";
+import { dealThreads } from "./deal.ts";
+import { fingerprint } from "./fingerprint.ts";
+import { type RanksJob, runShare } from "./share.ts";
+import { runWorkers, scriptOf } from "./workers.ts";
+
+/**
+ * Runs every rank of this process to its end. Resolves to their outcomes, by rank; in the process of rank 0 to those of
+ * all ranks. Rejects with the error of the first rank that failed, all others here ended.
+ */
+export async function runRanks(transport: Transport, job: RanksJob): Promise<Outcome[]> {
+  const { name, workers = 1 } = transport;
+  const { options, plan } = job;
+  if (!Number.isInteger(workers) || workers < 1)
+    throw new Error(`${name}({ workers: ${workers} }): give a whole number from 1`);
+  const here = ranksHere(transport, plan.mesh);
+  const threads = dealThreads(plan, here, workers);
+  const script = threads.length > 1 ? scriptOf(transport) : undefined;
+  const ticket = await transport.open({ mesh: plan.mesh, threads, agreed: fingerprint(options, plan) });
+  const outcomes = await (script
+    ? runWorkers(job, { transport: name, ticket, threads, script })
+    : runHere(job, transport, ticket));
+  return outcomes.sort((a, b) => a.rank - b.rank);
+}
+
+async function runHere({ stop, ...job }: RanksJob, transport: Transport, ticket: unknown): Promise<Outcome[]> {
+  await useDevice(job.options.device);
+  const endpoints = [...transport.join(ticket, 0).values()];
+  return runShare({ ...job, endpoints, here: ranksHere(transport, job.plan.mesh), stopped: () => stop.aborted });
+}

@@ -1,0 +1,168 @@
+// The client's work once the ranks have met: frames move, and clients tell each other how things stand. To the threads of
+// this process it looks like one more thread of theirs, home of every rank that lives elsewhere; the counters of credit,
+// waits and closings mirror what the other clients say of those ranks.
+import { Counters, LostRankError } from "@orthant/core/transport-kit";
+import type { Link } from "../connection/link.ts";
+import { type ClientJob, clientThread } from "../job.ts";
+import { ControlCodec, type State } from "../protocol/control.ts";
+import { FrameError } from "../protocol/frame.ts";
+import { ranksOf, type Subjects } from "../protocol/subjects.ts";
+import { Shared } from "../shared.ts";
+import { Ledger } from "./ledger.ts";
+import type { Outflow } from "./outflow.ts";
+import { Peer } from "./peer.ts";
+import { Traffic } from "./traffic.ts";
+
+/** ms without acknowledgement after which parts are sent again, at first. */
+const retryAfter = 1000;
+/** ms between two looks at what changed without a bell. */
+export const tickEvery = 10;
+
+export class Bridge {
+  readonly peers: ReadonlyMap<number, Peer>;
+  readonly counters: Counters;
+  readonly shared: Shared;
+  /** Why the last message was refused. */
+  refusal = "";
+  readonly #job: ClientJob;
+  readonly #link: Link;
+  readonly #subjects: Subjects;
+  /** The name of this client: its lowest rank. */
+  readonly #node: number;
+  readonly #own: ReadonlySet<number>;
+  /** Ranks of this process whose last frame is acknowledged. */
+  readonly #left = new Set<number>();
+  readonly #ledger: Ledger;
+  readonly #traffic: Traffic;
+  readonly #controls = new ControlCodec();
+
+  constructor(job: ClientJob, link: Link, subjects: Subjects, nodeOf: readonly number[]) {
+    this.#job = job;
+    this.#link = link;
+    this.#subjects = subjects;
+    this.#own = new Set(job.ranks);
+    this.#node = Math.min(...job.ranks);
+    this.counters = new Counters(job.wiring.counters, job.wiring.home, job.wiring.credit);
+    this.shared = new Shared(job.shared, job.size);
+    this.#ledger = new Ledger(this.counters, this.shared, job.ranks);
+    const nodes = Map.groupBy(nodeOf.keys(), (rank) => nodeOf[rank] as number);
+    nodes.delete(this.#node);
+    this.peers = new Map([...nodes].map(([node, ranks]) => [node, new Peer(node, ranks)]));
+    const { peers, counters, shared } = this;
+    const onPart = (set: string, bytes: Uint8Array): void => this.hearFrame(set, bytes);
+    this.#traffic = new Traffic({ job, link, subjects, nodeOf, peers, counters, shared, onPart });
+  }
+
+  /** The streams to the other clients. */
+  get outflow(): Outflow {
+    return this.#traffic.outflow;
+  }
+
+  /** Hears a part of a frame, on the subject of `set`. */
+  hearFrame(set: string, bytes: Uint8Array): void {
+    this.#guard(() => this.#traffic.take(set, bytes));
+  }
+
+  /** Hears how things stand with another client. */
+  hearState(bytes: Uint8Array): void {
+    this.#guard(() => {
+      const state = this.#controls.decode(bytes);
+      if (state.kind !== "state" || state.epoch !== this.#job.epoch) throw new FrameError("not of this epoch");
+      const peer = this.peers.get(state.node);
+      if (peer?.hear(state)) this.#learn(peer, state);
+    });
+  }
+
+  /** Moves all that can move now, and tells who should hear of it. */
+  turn(): void {
+    this.#traffic.move();
+    for (const peer of this.peers.values()) {
+      if (peer.lacks(this.#ledger.words(peer.ranks), this.#ledger.waiting(), this.#job.wiring.credit / 64))
+        peer.due = "now";
+      if (peer.due === "now") this.tell(peer);
+    }
+  }
+
+  /** Looks at what rings no bell. */
+  tick(now: number): void {
+    if (this.#link.up) this.shared.count("resent", this.outflow.retry(now, retryAfter));
+    this.turn();
+    for (const peer of this.peers.values()) {
+      const asked = peer.asking;
+      peer.stuck = this.#ledger.sends([...peer.ranks].filter((rank) => !peer.left.has(rank))) ? peer.stuck + 1 : 0;
+      if (peer.due || peer.asking || asked) this.tell(peer);
+    }
+  }
+
+  /** Tells one client how things stand. */
+  tell(peer: Peer): void {
+    const waiting = this.#ledger.waiting();
+    const state: State = {
+      kind: "state",
+      epoch: this.#job.epoch,
+      node: this.#node,
+      count: peer.tell(this.#ledger.words(peer.ranks), waiting),
+      links: this.shared.counts().reconnects,
+      asks: peer.asking,
+      waiting,
+      consumed: this.#ledger.consumed(peer.ranks).filter(([, , words]) => words > 0),
+      acks: this.#traffic.inflow.acks(peer.ranks),
+      opens: this.outflow.unopened(peer.node),
+      left: [...this.#left],
+      seen: [...peer.left],
+      last: this.#job.ranks.map((rank) => [rank, this.shared.latest(rank)]),
+    };
+    this.#link.publish(this.#subjects.state(peer.node), this.#controls.encode(state));
+  }
+
+  /** Says that `rank`, of this process, is done: the others may stop waiting for it. */
+  leave(rank: number): void {
+    if (this.#left.has(rank)) return;
+    this.#left.add(rank);
+    for (const peer of this.peers.values()) peer.due = "now";
+  }
+
+  /** Closes `rank`, which lives elsewhere and will send nothing more, once all it sent is delivered. */
+  end(peer: Peer, rank: number, failure: Error): void {
+    if (peer.left.has(rank)) return;
+    peer.left.add(rank);
+    peer.due = "now";
+    this.shared.setFailure(rank, failure);
+    if (peer.gone) this.outflow.drop(peer.node);
+    void this.#traffic.delivered(rank).then(() => this.counters.close(rank));
+  }
+
+  #learn(peer: Peer, state: State): void {
+    const now = performance.now();
+    this.shared.setAsked([...this.peers.values()].some(({ asks }) => asks));
+    for (const [from, set] of state.opens) if (peer.ranks.has(from)) this.#open(peer, from, set);
+    for (const [from, set, parts, gap] of state.acks)
+      this.outflow.acknowledge(peer.node, from, set, parts, gap === 1, now);
+    if (peer.linked(state)) this.outflow.rewind(now, peer.node);
+    peer.mirror(state, this.counters, this.shared, this.#own);
+    for (const rank of state.left) if (peer.ranks.has(rank)) this.end(peer, rank, this.#closed(rank));
+    this.#traffic.pump();
+  }
+
+  #closed(rank: number): LostRankError {
+    return new LostRankError({ rank, reason: `rank ${rank} closed (${this.shared.lastSeen(rank)})` });
+  }
+
+  #open(peer: Peer, from: number, set: string): void {
+    if (!ranksOf(set, this.#job.size).some((rank) => this.#own.has(rank))) return;
+    this.#traffic.open(from, set);
+    peer.due = "now";
+    this.counters.wake(clientThread(this.#job));
+  }
+
+  /** Counts what is refused; it may come from anybody. */
+  #guard(hear: () => void): void {
+    try {
+      hear();
+    } catch (error) {
+      if (!(error instanceof FrameError)) throw error;
+      this.shared.count("refused");
+      this.refusal = error.message;
+    }
+  }
+}
