@@ -23,7 +23,8 @@ export interface Endpoint {
   send(to: readonly number[], key: string, frame: Frame): Promise<void>;
   /**
    * Resolves to the frame that `from` sent under `key`, whenever it arrives; the caller owns its memory. Rejects with a
-   * ClosedError once this end, or `from`, is closed, with a StallError where it does not come in time.
+   * ClosedError once this end, or `from`, is closed (a LostRankError where it is known why), with a StallError where the
+   * frame does not come in time.
    */
   recv(from: number, key: string): Promise<Frame>;
   /**

@@ -44,11 +44,11 @@ const maxHeader = 4096;
 
 const elementBytes: Readonly<Record<string, number>> = { float32: 4, float64: 8, int32: 4, uint8: 1 };
 
-/** Bytes to leave for the header before a part's data; a multiple of 8. */
+/** Counts the bytes to leave for the header before a part's data; a multiple of 8. */
 export const headerRoom = ({ key, shape }: Pick<PartHeader, "key" | "shape">): number =>
   (prefixBytes + 263 + 3 * key.length + 9 * shape.length) & ~7;
 
-/** Bytes of data that fit one message of `maxPayload` bytes beside the header; a multiple of 8. */
+/** Counts the bytes of data that fit one message of `maxPayload` bytes beside the header; a multiple of 8. */
 export function partBytes(head: Pick<PartHeader, "key" | "shape">, maxPayload: number): number {
   const bytes = (maxPayload - headerRoom(head)) & ~7;
   if (bytes >= 8) return bytes;
@@ -60,7 +60,7 @@ export function partBytes(head: Pick<PartHeader, "key" | "shape">, maxPayload: n
 export class FrameCodec {
   readonly #packr: Packr = newPackr();
 
-  /** The message of a part, ending with `memory`: the data are there from `at`, a multiple of 8, the header goes before. */
+  /** Seals the message of a part, ending with `memory`: the data are there from `at`, a multiple of 8, the header goes before. */
   seal(head: PartHeader, memory: Uint8Array, at: number): Uint8Array {
     const { run, epoch, seq, from, key, dtype, wire, shape, part, parts } = head;
     const sum = crc32(memory.subarray(at));
@@ -74,7 +74,7 @@ export class FrameCodec {
     return bytes;
   }
 
-  /** The same, in memory of its own. */
+  /** Seals the same in memory of its own. */
   encode(head: PartHeader, data: Uint8Array): Uint8Array {
     const at = headerRoom(head);
     const memory = new Uint8Array(at + data.length);
@@ -82,7 +82,7 @@ export class FrameCodec {
     return this.seal(head, memory, at);
   }
 
-  /** Throws a FrameError where anything is not as it must be, before memory is taken for it. */
+  /** Reads a part. Throws a FrameError where anything is not as it must be, before memory is taken for it. */
   decode(bytes: Uint8Array, limits: FrameLimits): Part {
     const header = headerOf(bytes);
     const fields = unpack(this.#packr, header);
@@ -119,7 +119,7 @@ function toPart(fields: unknown, data: Uint8Array): Part {
   return { run, epoch, seq, from, key, dtype, wire, shape, part, parts, data } as Part;
 }
 
-/** Bytes of the whole frame. */
+/** Counts the bytes of the whole frame. */
 export const frameBytes = ({ dtype, shape }: Pick<PartHeader, "dtype" | "shape">): number =>
   shape.reduce((n, dim) => n * dim, elementBytes[dtype] as number);
 
