@@ -47,7 +47,7 @@ export const sliceCases = (open: OpenTransport): Case[] =>
     name: `collectives of many slices, among ${size}`,
     async run() {
       const { endpoints, close } = await open(size);
-      const ranks = [...transports.keys()];
+      const ranks = [...endpoints.keys()];
       try {
         const expected = sums(size);
         await Promise.all(endpoints.map((endpoint, at) => check({ endpoint, ranks, at }, expected)));
