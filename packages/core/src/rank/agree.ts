@@ -3,7 +3,6 @@
 // do not depend on pipeline, schedule or ZeRO stage.
 import { broadcast, gatherToFirst } from "../group/tree.ts";
 import { cut, type Members } from "../group/vectors.ts";
-import type { Plan, RankPlan } from "../plan/plan.ts";
 import { messageKey, world } from "../transports/key.ts";
 
 /** One rank's part. */
@@ -27,9 +26,21 @@ export interface Verdict {
   readonly loss: number;
 }
 
+type Names = readonly { readonly name: string }[];
+
+/** What agreeing takes of a plan. */
+export interface Roll {
+  /** Microbatches per step. */
+  readonly micros: number;
+  /** All parameters, in the order in which they are summed. */
+  readonly specs: Names;
+  /** By rank, the parameters that it reports on. */
+  readonly ranks: readonly { readonly params: Names }[];
+}
+
 /** A rank's report, read again by the first. */
 interface Heard {
-  readonly rank: RankPlan;
+  readonly params: Names;
   readonly numbers: Float64Array;
 }
 
@@ -37,7 +48,7 @@ interface Heard {
 const HEAD = 2;
 
 /** Exchanges reports among `members`; every one returns the same verdict. */
-export async function agree(members: Members, plan: Plan, mine: Report, at: string): Promise<Verdict> {
+export async function agree(members: Members, plan: Roll, mine: Report, at: string): Promise<Verdict> {
   const key = messageKey(world, "control", at);
   const report = Float64Array.from([mine.stop ? 1 : 0, mine.held, ...mine.squares, ...mine.losses]);
   const all = await gatherToFirst(members, report, key);
@@ -48,12 +59,12 @@ export async function agree(members: Members, plan: Plan, mine: Report, at: stri
 
 type VerdictNumbers = [stop: number, held: number, norm: number, loss: number];
 
-function heard({ ranks }: Members, plan: Plan, all: Float64Array): Heard[] {
+function heard({ ranks }: Members, plan: Roll, all: Float64Array): Heard[] {
   const sizes = ranks.map((rank) => HEAD + plan.ranks[rank]!.params.length + plan.micros);
-  return cut(all, sizes).map((numbers, i) => ({ rank: plan.ranks[ranks[i]!]!, numbers }));
+  return cut(all, sizes).map((numbers, i) => ({ params: plan.ranks[ranks[i]!]!.params, numbers }));
 }
 
-function judge(plan: Plan, reports: readonly Heard[]): VerdictNumbers {
+function judge(plan: Roll, reports: readonly Heard[]): VerdictNumbers {
   const stop = reports.some(({ numbers }) => numbers[0] === 1) ? 1 : 0;
   const held = reports.reduce((most, { numbers }) => Math.max(most, numbers[1]!), 0);
   const losses = reports.map(({ numbers }) => numbers.subarray(numbers.length - plan.micros));
@@ -61,8 +72,8 @@ function judge(plan: Plan, reports: readonly Heard[]): VerdictNumbers {
   return [stop, held, Math.sqrt(sumSquares(plan, reports)), loss];
 }
 
-function sumSquares(plan: Plan, reports: readonly Heard[]): number {
-  const places = reports.map(({ rank }) => new Map(rank.params.map(({ name }, i) => [name, HEAD + i])));
+function sumSquares(plan: Roll, reports: readonly Heard[]): number {
+  const places = reports.map(({ params }) => new Map(params.map(({ name }, i) => [name, HEAD + i])));
   let sum = 0;
   for (const { name } of plan.specs)
     for (const [i, { numbers }] of reports.entries()) {
