@@ -1,7 +1,8 @@
 // Moves along a dim, on the default group: each against tfjs on whole tensors, with the bytes of its price.
 import * as tf from "@tensorflow/tfjs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { allToAll, bytesOf, directGroup, type Group, gatherDim, scatterSum, shift, useDevice } from "../src/index.ts";
+import { allToAll, gatherDim, scatterSum, shift } from "../src/group/dims.ts";
+import { bytesOf, directGroup, type Group, useDevice } from "../src/index.ts";
 import { counted } from "../src/transports/counted.ts";
 import { memoryEndpoints } from "../src/transports/memory.ts";
 
