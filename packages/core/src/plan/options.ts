@@ -1,5 +1,5 @@
 // What a user hands to `train` and `plan`, and the checks that need no model: refused before anything starts.
-import { type DeviceChoice, deviceNames } from "../devices/device.ts";
+import { checkDevice, type DeviceChoice } from "../devices/device.ts";
 import type { Host } from "../hosts/host.ts";
 import { axisSize, type Mesh } from "../mesh.ts";
 import type { Data, Model } from "../model/model.ts";
@@ -61,8 +61,7 @@ export function checkOptions(options: TrainOptions): void {
     if (options[name] === undefined) throw new Error(`train() needs the option ${name}`);
   for (const name of ["batch", "steps", "micros"] as const) checkCount(name, options[name] ?? 1);
   const { device = "auto", clip = 1 } = options;
-  if (typeof device === "string" && !deviceNames.includes(device))
-    throw new Error(`no device "${device}"; there are ${deviceNames.join(", ")}, and objects of your own`);
+  checkDevice(device);
   if (!(clip > 0))
     throw new Error(`clip is ${clip}; it is a norm: give a number above 0, or leave it out for no clipping`);
   checkMesh(options.mesh ?? {}, options.strategies ?? []);
