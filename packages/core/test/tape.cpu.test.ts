@@ -181,6 +181,18 @@ describe("an auxiliary loss", () => {
     free();
   });
 
+  test("may be one tensor twice, or the tape's output", async () => {
+    const x = input() as unknown as Held;
+    const { tape, free } = member(memory(1)[0]!, {}, x);
+    const y = await tape.local(squares, "", x);
+    for (const name of ["once", "twice"]) tape.addLoss(name, y);
+    tape.seal(y);
+    const dx = (await tape.backward(y, tf.scalar(1), x, { seed: 10 }))!;
+    expect([...dx.dataSync()]).toEqual([42, 84, 126, -42, 0, 84]);
+    tf.dispose([x, dx]);
+    free();
+  });
+
   test("is a scalar", () => {
     const { tape, free } = member(memory(1)[0]!);
     const x = input() as unknown as Held;
@@ -188,4 +200,20 @@ describe("an auxiliary loss", () => {
     x.dispose();
     free();
   });
+});
+
+test("in halves too, a segment that no loss depends on leaves its parameters without a gradient", async () => {
+  const x = input() as unknown as Held;
+  const { tape, gradients, meter, free } = member(memory(1)[0]!, {}, x);
+  await tape.local(product, "a", await tape.enter("tp", x));
+  const y = await tape.local(squares, "", x);
+  tape.seal(y);
+  const dx = (await tape.backward(y, tf.scalar(1), x, { half: "inputs" }))!;
+  await tape.backwardWeights();
+  await gradients.finish(["a.w"], momentOf(0));
+  expect([...dx.dataSync()]).toEqual([2, 4, 6, -2, 0, 4]);
+  expect([...gradients.get("a.w")!.dataSync()]).toEqual(Array(9).fill(0));
+  expect(meter.now.activations).toBe(0);
+  tf.dispose([x, dx]);
+  free();
 });

@@ -56,8 +56,8 @@ const bytesOf = (t: Tensor): number => t.size * tf.util.bytesPerElement(t.dtype)
 
 export class GradTape implements Tape {
   readonly #steps: Step[] = [];
-  /** Steps whose backward of parameters is still to come, with the gradients of their outputs. */
-  readonly #later: { readonly step: Step; readonly dy: Tensor }[] = [];
+  /** Steps whose backward of parameters is still to come, with the gradients of their outputs, where they have one. */
+  readonly #later: { readonly step: Step; readonly dy: Tensor | undefined }[] = [];
   /** Auxiliary losses. */
   readonly #losses: { readonly name: string; readonly sum: Tensor }[] = [];
   /** Tensors that some trained parameter, or the stage before, wants the gradient of. */
@@ -222,12 +222,13 @@ export class GradTape implements Tape {
     x: Tensor,
     { half = "whole" as Half, seed = 1 } = {},
   ): Promise<Tensor | undefined> {
-    const grads = new Map<Tensor, Tensor>([[y, dy], ...this.#losses.map(({ sum }) => [sum, tf.scalar(seed)] as const)]);
+    const grads = new Map<Tensor, Tensor>([[y, dy]]);
+    for (const { sum } of this.#losses) accumulate(grads, sum, tf.fill(sum.shape, seed));
     for (let step = this.#steps.pop(); step; step = this.#steps.pop()) {
       const g = grads.get(step.y);
       grads.delete(step.y);
       for (const [input, dx] of g ? await step.back(g, half) : []) accumulate(grads, input, dx);
-      if (half === "inputs") this.#later.push({ step, dy: g ?? tf.scalar(0) });
+      if (half === "inputs") this.#later.push({ step, dy: g });
       else g?.dispose();
       if (!g) step.drop();
       if (half === "whole") this.#dispose(step.y);
@@ -240,6 +241,7 @@ export class GradTape implements Tape {
   /** The gradients of parameters that `backward` left out, in the same order. Frees the tape. */
   async backwardWeights(): Promise<void> {
     for (const { step, dy } of this.#later) {
+      if (!dy) continue;
       await step.weights?.(dy);
       dy.dispose();
     }
