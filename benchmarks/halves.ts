@@ -1,7 +1,7 @@
 // `npm run bench -- halves`: for every segment with parameters, the gradients of its inputs and then of its parameters, against
 // both at once, at the sizes of the cpu benchmark's GPT (an embedding has no first half: indices carry no gradient). Sides take
 // turns, and each is known by its fastest run.
-import { rebind, type Segment, useDevice } from "@orthant/core";
+import { type Everywhere, rebind, type Segment, useDevice } from "@orthant/core";
 import { segments } from "@orthant/nn";
 import * as tf from "@tensorflow/tfjs";
 import { batch, sizes } from "./cpu-model.ts";
@@ -42,18 +42,22 @@ function timed(run: () => (tf.Tensor | undefined)[]): number {
   return (user + system) / 1000;
 }
 
-function forward({ run, params }: Segment<"I", "I">, all: readonly tf.Tensor[]) {
+function forward({ run, params }: Segment<Everywhere, Everywhere>, all: readonly tf.Tensor[]) {
   const linearized = rebind((...given) => run(given.slice(0, params.length), ...given.slice(params.length)), all);
   linearized.y.dispose();
   return linearized;
 }
 
-function atOnce(segment: Segment<"I", "I">, all: readonly tf.Tensor[], dy: tf.Tensor): number {
+function atOnce(segment: Segment<Everywhere, Everywhere>, all: readonly tf.Tensor[], dy: tf.Tensor): number {
   const linearized = forward(segment, all);
   return timed(() => linearized.pullback(dy, all));
 }
 
-function inHalves(segment: Segment<"I", "I">, all: readonly tf.Tensor[], dy: tf.Tensor): [number, number] {
+function inHalves(
+  segment: Segment<Everywhere, Everywhere>,
+  all: readonly tf.Tensor[],
+  dy: tf.Tensor,
+): [number, number] {
   const linearized = forward(segment, all);
   const isInput = all.map((_, i) => i >= segment.params.length);
   const half = (inputs: boolean) =>
@@ -70,14 +74,19 @@ function inHalves(segment: Segment<"I", "I">, all: readonly tf.Tensor[], dy: tf.
 }
 
 /** One backward at once and one in halves, each first in every other turn. */
-function turn(segment: Segment<"I", "I">, all: readonly tf.Tensor[], dy: tf.Tensor, count: number): Times {
+function turn(
+  segment: Segment<Everywhere, Everywhere>,
+  all: readonly tf.Tensor[],
+  dy: tf.Tensor,
+  count: number,
+): Times {
   if (count % 2) return [atOnce(segment, all, dy), ...inHalves(segment, all, dy)];
   const [inputs, weights] = inHalves(segment, all, dy);
   return [atOnce(segment, all, dy), inputs, weights];
 }
 
 function fastest(name: string, [params, xs]: Shapes, turns: number): Times {
-  const segment = (segments as unknown as Record<string, Segment<"I", "I">>)[name]!;
+  const segment = (segments as unknown as Record<string, Segment<Everywhere, Everywhere>>)[name]!;
   const all = [...params, ...xs].map((shape) => tf.randomUniform(shape, -0.1, 0.1, "float32", 1));
   const dy = tf.randomUniform([...segment.shape(params, ...xs).shape], -1, 1, "float32", 2);
   const times = Array.from({ length: turns }, (_, count) => turn(segment, all, dy, count));
