@@ -14,8 +14,8 @@ import {
   useDevice,
 } from "../src/index.ts";
 
-const scaled = segment<"I", "I">({ name: "scaled", params: ["gain"], run: ([gain], x) => x!.mul(gain!) });
-const summed = segment<"I", "I">({ name: "summed", params: [], run: (_, y, t) => y!.sub(t!).square().sum() });
+const scaled = segment({ name: "scaled", params: ["gain"], run: ([gain], x) => x!.mul(gain!) });
+const summed = segment({ name: "summed", params: [], run: (_, y, t) => y!.sub(t!).square().sum() });
 const model: Model = {
   name: "scale",
   layers: [

@@ -5,7 +5,8 @@ import { directGroup, type Held, Meter, type ParamSpec, rebind, recompute, segme
 import { Gradients } from "../src/params/gradients.ts";
 import { localStore } from "../src/params/store.ts";
 import { momentOf } from "../src/rank/moment.ts";
-import { GradTape, type Half } from "../src/rank/tape.ts";
+import type { Half } from "../src/rank/segment-step.ts";
+import { GradTape } from "../src/rank/tape.ts";
 import { memoryEndpoints as memory } from "../src/transports/memory.ts";
 
 beforeEach(() => useDevice("cpu"));

@@ -1,14 +1,22 @@
 // The backward of every segment in halves: first its inputs' gradients, then its parameters', and the other way round. The bits
 // are those of one part, no product runs twice, and nothing is left behind.
 
-import { type DeviceChoice, rebind, recompute, type Segment, useDevice, type Vjp } from "@orthant/core";
+import {
+  type DeviceChoice,
+  type Everywhere,
+  rebind,
+  recompute,
+  type Segment,
+  useDevice,
+  type Vjp,
+} from "@orthant/core";
 import * as tf from "@tensorflow/tfjs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import * as segments from "../src/segments/index.ts";
 import { type Case, cases } from "./cases.ts";
 import { tensors } from "./compare.ts";
 
-const segmentOf = (name: string) => (segments as unknown as Record<string, Segment<"I", "I">>)[name]!;
+const segmentOf = (name: string) => (segments as unknown as Record<string, Segment<Everywhere, Everywhere>>)[name]!;
 const title = ({ name, params, inputs }: Case): string => `${name} ${JSON.stringify([...params, ...inputs])}`;
 
 let before = 0;
