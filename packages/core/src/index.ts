@@ -27,9 +27,18 @@ export { cutAlong, elements, onAxis, type Segment, type SegmentShape, type Shape
 
 export { type HeldBytes, Meter } from "./meter.ts";
 export { adamw, constant, cosine, type LearningRate, type Optimizer, sgd } from "./params/optimizer.ts";
-export { chunk, type Init, keptRange, keptSize, localShape, type ParamSpec, type Use } from "./params/params.ts";
+export {
+  chunk,
+  type Init,
+  keptRange,
+  keptSize,
+  localShape,
+  type ParamSpec,
+  pieceOf,
+  type Use,
+} from "./params/params.ts";
 export { fillUniform, normal, randomKey, uniformInt } from "./params/random.ts";
-export type { Moment, Owned, ParamStore, StoreLayer } from "./params/store.ts";
+export type { Moment, ParamStore, StoreLayer } from "./params/store.ts";
 
 // Strategies, and the plan that they make.
 
@@ -37,9 +46,11 @@ export { type Plan, plan } from "./plan/plan.ts";
 export { type RankPlan, showRank } from "./plan/ranks.ts";
 export type { Roles } from "./plan/roles.ts";
 export type {
+  Acquire,
   Cost,
   CostInput,
   Divides,
+  HeldInput,
   LayerShape,
   ModelShape,
   Move,

@@ -50,10 +50,11 @@ function member(endpoint: ReturnType<typeof memory>[number], { vjp = rebind }: W
   const ranks = Array.from({ length: endpoint.size }, (_, i) => i);
   const group = directGroup("tp", endpoint, ranks);
   const gradients = new Gradients({
-    trained: [{ name: "a.w", shape: [3, 3], uses: ["a.w"], additions: 1 }],
+    trained: [{ name: "a.w", shape: [3, 3], uses: ["a.w"], additions: 1, piece: 9 }],
     meter,
     combine: async (_, sums) => sums.flat(),
     reductions: [],
+    bucketBytes: 0,
   });
   const uniform = (_: string, { shape }: tf.Tensor) => tf.fill(shape, 0.5);
   const at = { step: 0, micro: 0, paramOf: (use: string) => use, group: () => group, uniform };

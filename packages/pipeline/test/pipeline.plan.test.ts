@@ -36,8 +36,9 @@ const plan = (options: PipelineOptions, model: ModelShape) => {
   const strategy = pipeline(options);
   const stages = strategy.stages!(model);
   const schedule = strategy.schedule!(accumulate(model.micros), model);
-  const localShape = (spec: ParamSpec) => spec.shape;
-  return { stages, schedule, cost: strategy.cost!({ model, stages, schedule, reductions: [], localShape }) };
+  const shape = (spec: ParamSpec) => spec.shape;
+  const input = { model, stages, schedule, reductions: [], acquires: [], gradShape: shape, valueShape: shape };
+  return { stages, schedule, cost: strategy.cost!(input) };
 };
 
 /** Bytes that the members of one group send in a step. */

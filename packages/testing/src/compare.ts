@@ -1,5 +1,5 @@
 // Two observed runs of the same training, side by side: how far apart, and what must be equal. Pure arithmetic.
-import { axisSize, type Mesh, type Plan } from "@orthant/core";
+import { axisSize, type Mesh, type Plan, pieceOf } from "@orthant/core";
 import { eachKept } from "@orthant/core/internal";
 import type { Observed, Pieces } from "./observe.ts";
 
@@ -32,9 +32,9 @@ function tensorErrors({ ranks, mesh }: Plan, pieces: readonly Pieces[], whole: P
       const mine = pieces[rank]!.get(spec.name)!;
       const all = whole.get(spec.name)!;
       const sum = sums.get(spec.name)!;
-      eachKept(spec, mesh, coords, (i, g) => {
-        sum.off += (mine[i]! - all[g]!) ** 2;
-        sum.size += all[g]! ** 2;
+      eachKept(pieceOf(spec), mesh, coords, (i, g) => {
+        sum.off += ((mine[i] ?? 0) - (all[g] ?? 0)) ** 2; // frozen parameters have no gradient
+        sum.size += (all[g] ?? 0) ** 2;
       });
     }
   return [...sums].map(([at, { off, size }]) => ({ at, error: off === 0 ? 0 : Math.sqrt(off / size) }));

@@ -11,23 +11,33 @@ export interface MeshCase {
   readonly tp: number;
   readonly schedule: ScheduleName;
   readonly stage: ZeroOptions["stage"];
-  readonly gather?: "segment" | "step";
+  readonly gather?: "segment" | "micro" | "step";
+  /** Small, so that there are several buckets; one for all by default. */
+  readonly bucketBytes?: number;
   readonly recompute?: boolean;
   /** Place where the ranks live: this thread by default. */
   readonly host?: "threads";
 }
 
 /** Shows a case as `pp 2 dp 2 tp 2 1f1b  zero 3 step`. */
-export function showCase({ pp, dp, tp, schedule, stage, gather, recompute, host }: MeshCase): string {
-  const more = [gather === "step" && gather, recompute && "recompute", host].filter((word) => !!word);
+export function showCase({ pp, dp, tp, schedule, stage, gather, bucketBytes, recompute, host }: MeshCase): string {
+  const more = [
+    gather !== "segment" && gather,
+    bucketBytes !== undefined && `bucket ${bucketBytes}`,
+    recompute && "recompute",
+    host,
+  ].filter((word) => !!word);
   return [`pp ${pp} dp ${dp} tp ${tp} ${schedule.padEnd(5)} zero ${stage}`, ...more].join(" ");
 }
 
 /** Lists the strategies of a case: tensor parallelism, pipeline, ZeRO, in this order. */
-export const strategiesOf = ({ schedule, stage, gather = "segment" }: MeshCase, micros: number): Strategy[] => [
+export const strategiesOf = (
+  { schedule, stage, gather = "segment", bucketBytes }: MeshCase,
+  micros: number,
+): Strategy[] => [
   tensorParallel(),
   pipeline({ schedule, micros }),
-  zero({ stage, gather }),
+  zero({ stage, gather, ...(bucketBytes !== undefined && { bucketBytes }) }),
 ];
 
 const meshes = [1, 2, 4].flatMap((pp) => [1, 2, 3].flatMap((dp) => [1, 2].map((tp) => ({ pp, dp, tp }))));
@@ -59,6 +69,12 @@ export const extras: readonly MeshCase[] = [
   { ...mesh(1, 2, 1), schedule: "1f1b", stage: 3, gather: "step" },
   { ...mesh(2, 2, 2), schedule: "gpipe", stage: 3, gather: "step" },
   { ...mesh(4, 3, 1), schedule: "1f1b", stage: 3, gather: "step" },
+  { ...mesh(2, 2, 2), schedule: "1f1b", stage: 3, gather: "micro", bucketBytes: 1000 },
+  { ...mesh(1, 3, 1), schedule: "gpipe", stage: 3, bucketBytes: 0 },
+  { ...mesh(1, 2, 2), schedule: "1f1b", stage: 1 },
+  { ...mesh(2, 3, 1), schedule: "gpipe", stage: 2, bucketBytes: 500 },
+  { ...mesh(2, 2, 2), schedule: "1f1b", stage: 2 },
+  { ...mesh(1, 3, 2), schedule: "1f1b", stage: 1, bucketBytes: 0 },
   { ...mesh(2, 1, 2), schedule: "1f1b", stage: 0, recompute: true },
   { ...mesh(2, 2, 2), schedule: "1f1b", stage: 3, recompute: true },
 ];

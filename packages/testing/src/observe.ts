@@ -76,9 +76,9 @@ function watch(ranks: number) {
 }
 
 async function copy(owned: readonly OwnedGradient[]): Promise<Pieces> {
-  const read = async ({ spec, grad, value }: OwnedGradient): Promise<[string, Float32Array]> => [
+  const read = async ({ spec, grad }: OwnedGradient): Promise<[string, Float32Array]> => [
     spec.name,
-    grad ? Float32Array.from(await grad.data()) : new Float32Array(value.size),
+    grad ? Float32Array.from(await grad.data()) : new Float32Array(0),
   ];
   return new Map(await Promise.all(owned.map(read)));
 }

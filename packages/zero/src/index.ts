@@ -1,3 +1,5 @@
 // Data parallelism with optional sharding: see README.md.
+
+export type { ZeroOptions } from "./options.ts";
 export { withUnshard } from "./passes.ts";
-export { type ZeroOptions, zero } from "./zero.ts";
+export { zero } from "./zero.ts";

@@ -29,8 +29,21 @@ describe.each([1, 2, 4])("dp %i", (dp) => {
     expect(sent.dp).toBe(4 * 2 * psi * part);
   });
 
+  test.each([1, 2] as const)("stage %i holds the table's bytes and sends 2 Psi (N-1)/N elements", async (stage) => {
+    const { ranks, sent } = await on(dp, { stage, bucketBytes: 0 });
+    const grads = stage === 1 || dp === 1 ? psi : psi / dp + (widest * (dp - 1)) / dp;
+    for (const { bytes } of ranks) expect([bytes.params, bytes.optimizer]).toEqual([4 * psi, (8 * psi) / dp]);
+    for (const { bytes } of ranks) expect(bytes.grads).toBeLessThanOrEqual(4 * grads);
+    expect(sent.dp).toBe(4 * 2 * psi * part);
+  });
+
+  test("stage 3 with one gather a micro sends what stage 2 does", async () => {
+    const { sent } = await on(dp, { stage: 3, gather: "micro" });
+    expect(sent.dp).toBe(4 * 2 * psi * part);
+  });
+
   test("stage 3 keeps 1/N of parameters and optimizer state, and gathers again only what a backward reads", async () => {
-    const { ranks, sent, model } = await on(dp, { stage: 3 });
+    const { ranks, sent, model } = await on(dp, { stage: 3, bucketBytes: 0, prefetch: 0 });
     const again = model.layers.flatMap(({ segments }) => segments.flatMap((segment) => segment.reread));
     const reread = again.reduce((sum, { shape }) => sum + elements(shape), 0);
     expect(reread).toBeLessThan(psi);
@@ -65,8 +78,10 @@ describe("passes", () => {
 });
 
 test.each([
-  [{ stage: 4 }, "the stages there are: 0, 3"],
-  [{ stage: 3, gather: "layer" }, 'give "segment" (least memory) or "step" (fewest bytes sent)'],
+  [{ stage: 4 }, "the stages there are: 0, 1, 2, 3"],
+  [{ stage: 3, gather: "layer" }, 'give "segment" (least memory), "micro" or "step" (fewest bytes sent)'],
+  [{ stage: 3, prefetch: -1 }, "give a whole number of buckets, from 0"],
+  [{ stage: 2, bucketBytes: -1 }, "give a number from 0"],
 ])("refuses %j", (options, message) => {
   expect(() => zero(options as ZeroOptions)).toThrow(message);
 });

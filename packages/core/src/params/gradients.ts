@@ -3,7 +3,7 @@
 import type { Tensor } from "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs";
 import type { Meter } from "../meter.ts";
-import type { Shape } from "../model/segment.ts";
+import { elements, type Shape } from "../model/segment.ts";
 import type { Moment, StoreLayer } from "./store.ts";
 
 /** A parameter that is trained on this rank. */
@@ -15,6 +15,8 @@ export interface Trained {
   readonly uses: readonly string[];
   /** How often a step adds to its gradient on this rank. */
   readonly additions: number;
+  /** Elements of the piece that is left of the gradient when it is reduced. */
+  readonly piece: number;
 }
 
 export interface GradientsOptions {
@@ -24,6 +26,8 @@ export interface GradientsOptions {
   combine(names: readonly string[], sums: readonly (readonly Tensor[])[], at: Moment): Promise<Tensor[]>;
   /** The strategies' reductions, in the order of the list. */
   readonly reductions: readonly NonNullable<StoreLayer["reduce"]>[];
+  /** Complete gradients wait until they are this many bytes together; 0 for none to wait. */
+  readonly bucketBytes: number;
 }
 
 const bytes = (t: Tensor): number => t.size * 4;
@@ -52,6 +56,8 @@ export class Gradients {
   readonly #left = new Map<string, number>();
   /** Sums over micros, by use: uses are added up last, in the model's order, so that the bits are the same on every stage. */
   readonly #sums = new Map<string, Tensor>();
+  /** Complete gradients that are not being reduced yet. */
+  #bucket: string[] = [];
   readonly #running = new Map<string, Promise<void>>();
   readonly #reduced = new Map<string, Tensor>();
   #disposed = false;
@@ -66,11 +72,19 @@ export class Gradients {
   /** Whether a use is trained: frozen ones take no gradient. */
   trains = (use: string): boolean => this.#owner.has(use);
 
-  /** Adds the gradients of one segment; where these were the last of a step, their reduction starts. Takes ownership. */
+  /** Adds the gradients of one segment; where these fill a bucket, its reduction starts. Takes ownership. */
   add(uses: readonly string[], grads: readonly Tensor[], at: Moment): void {
     for (const [i, use] of uses.entries()) this.#add(use, grads[i]!);
     const done = [...new Set(uses.map((use) => this.#owner.get(use)!))].filter((name) => this.#left.get(name) === 0);
-    if (done.length) this.#start(done, at);
+    this.#bucket.push(...done);
+    const filled = this.#bucket.reduce((sum, name) => sum + 4 * elements(this.#trained.get(name)!.shape), 0);
+    if (done.length && filled >= this.#options.bucketBytes) this.#flush(at);
+  }
+
+  #flush(at: Moment): void {
+    const names = this.#bucket;
+    this.#bucket = [];
+    if (names.length) this.#start(names, at);
   }
 
   #add(use: string, grad: Tensor): void {
@@ -84,6 +98,7 @@ export class Gradients {
 
   #start(names: readonly string[], at: Moment): void {
     const sums = names.map((name) => this.#take(name));
+    for (const name of names) this.#options.meter.add("grads", 4 * this.#trained.get(name)!.piece);
     const reduced = this.#reduce(names, sums, at).then((grads) => this.#keep(names, grads));
     reduced.catch(() => {}); // reported by `finish`
     for (const name of names) this.#running.set(name, reduced);
@@ -120,14 +135,14 @@ export class Gradients {
   #keep(names: readonly string[], grads: readonly Tensor[]): void {
     if (this.#disposed) tf.dispose([...grads]);
     else
-      for (const [i, name] of names.entries()) {
+      names.forEach((name, i) => {
         this.#reduced.set(name, grads[i]!);
-        this.#options.meter.add("grads", bytes(grads[i]!));
-      }
+      });
   }
 
   /** Waits for the reductions of these parameters; starts those of parameters that no loss depends on. */
   async finish(names: readonly string[], at: Moment): Promise<void> {
+    this.#flush(at);
     const late = names.filter((name) => this.#trained.has(name) && !this.#running.has(name));
     if (late.length) this.#start(late, at);
     await Promise.all(names.map((name) => this.#running.get(name)));
@@ -144,7 +159,7 @@ export class Gradients {
   drop(name: string): void {
     const grad = this.#reduced.get(name);
     if (!grad) return;
-    this.#options.meter.add("grads", -bytes(grad));
+    this.#options.meter.add("grads", -4 * this.#trained.get(name)!.piece);
     grad.dispose();
     this.#reduced.delete(name);
   }

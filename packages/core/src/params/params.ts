@@ -31,7 +31,18 @@ export interface ParamSpec {
    * Several flat cuts are chunks of chunks, in the order of the axes here.
    */
   readonly split: Readonly<Record<string, number | "flat">>;
+  /**
+   * Axes along which only the gradient and the optimizer state are cut flat, after the cuts of `split`: the parameter itself
+   * is whole on every member (ZeRO stages 1 and 2).
+   */
+  readonly shard?: readonly string[];
 }
+
+/** The piece of a parameter that a rank updates, as a spec: cut along the axes of `shard` too. */
+export const pieceOf = (spec: ParamSpec): ParamSpec => ({
+  ...spec,
+  split: { ...spec.split, ...Object.fromEntries((spec.shard ?? []).map((axis) => [axis, "flat" as const])) },
+});
 
 /** Half-open range of the chunk that member `at` of `members` holds of `size` elements; the last ones may be shorter. */
 export function chunk(size: number, members: number, at: number): [from: number, to: number] {

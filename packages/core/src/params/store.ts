@@ -18,25 +18,20 @@ export interface Moment {
   readonly last?: boolean;
 }
 
-/** A piece of a parameter that this rank updates. */
-export interface Owned {
-  readonly spec: ParamSpec;
-  /** The whole local parameter, or a flat chunk of it. */
-  readonly value: Tensor;
-}
-
 /** The parameters of one rank. */
 export interface ParamStore {
   /** Lends the parameters as segments see them, until `release`. */
   acquire(names: readonly string[], at: Moment): Promise<Tensor[]>;
   release(names: readonly string[]): void;
-  /** What the optimizer updates here. */
-  owned(): readonly Owned[];
-  /** Replaces an owned value. Takes ownership. */
-  update(name: string, value: Tensor): void;
-  /** Hands over the optimizer state of an owned value, the caller's to dispose or to keep again; undefined where none was kept. */
+  /** What the optimizer updates a piece of here. */
+  owned(): readonly ParamSpec[];
+  /** The piece that this rank updates: the local parameter, or a flat chunk of it. The caller's to dispose. */
+  piece(name: string): Promise<Tensor>;
+  /** Replaces a piece. Takes ownership. */
+  update(name: string, value: Tensor): Promise<void>;
+  /** Hands over the optimizer state of a piece, the caller's to dispose or to keep again; undefined where none was kept. */
   slots(name: string): Promise<Tensor[] | undefined>;
-  /** Keeps the optimizer state of an owned value. Takes ownership. */
+  /** Keeps the optimizer state of a piece. Takes ownership. */
   keepSlots(name: string, slots: readonly Tensor[]): Promise<void>;
 }
 
@@ -97,9 +92,10 @@ class LocalStore implements ParamStore {
 
   acquire = async (names: readonly string[]): Promise<Tensor[]> => names.map((name) => this.#cell(name).value);
   release(): void {}
-  owned = (): Owned[] => [...this.#cells.values()].map(({ spec, value }) => ({ spec, value }));
+  owned = (): ParamSpec[] => [...this.#cells.values()].map(({ spec }) => spec);
+  piece = async (name: string): Promise<Tensor> => this.#cell(name).value.clone();
 
-  update(name: string, value: Tensor): void {
+  async update(name: string, value: Tensor): Promise<void> {
     const cell = this.#cell(name);
     cell.value.dispose();
     cell.value = value;
@@ -141,6 +137,7 @@ export function layered(inner: ParamStore, layer: StoreLayer): ParamStore {
     acquire: (names, at) => (layer.acquire ? layer.acquire(names, at) : inner.acquire(names, at)),
     release: (names) => (layer.release ? layer.release(names) : inner.release(names)),
     owned: () => (layer.owned ? layer.owned() : inner.owned()),
+    piece: (name) => (layer.piece ? layer.piece(name) : inner.piece(name)),
     update: (name, value) => (layer.update ? layer.update(name, value) : inner.update(name, value)),
     slots: (name) => (layer.slots ? layer.slots(name) : inner.slots(name)),
     keepSlots: (name, slots) => (layer.keepSlots ? layer.keepSlots(name, slots) : inner.keepSlots(name, slots)),

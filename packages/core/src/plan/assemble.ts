@@ -1,7 +1,7 @@
 // Whole parameters from the pieces that ranks own. The inverse of dealing them.
 
 import { elements } from "../model/segment.ts";
-import { eachKept } from "../params/params.ts";
+import { eachKept, pieceOf } from "../params/params.ts";
 import type { Plan } from "./plan.ts";
 
 /** `pieces[rank]`: the values that rank keeps, by parameter name. Copies of one element are the same: the last wins. */
@@ -14,7 +14,7 @@ export function assemble(
     for (const spec of params) {
       const from = pieces[rank]!.get(spec.name)!;
       const to = whole.get(spec.name)!;
-      eachKept(spec, mesh, coords, (i, g) => {
+      eachKept(pieceOf(spec), mesh, coords, (i, g) => {
         to[g] = from[i]!;
       });
     }

@@ -2,13 +2,14 @@
 import { type Coords, coordsOf, type Mesh, meshSize, showCoords } from "../mesh.ts";
 import type { HeldBytes } from "../meter.ts";
 import { elements } from "../model/segment.ts";
-import { keptSize, localShape, type ParamSpec } from "../params/params.ts";
-import { rankOfStage, type Schedule } from "../schedule/schedule.ts";
+import { keptSize, localShape, type ParamSpec, pieceOf } from "../params/params.ts";
+import { type Action, rankOfStage, type Schedule } from "../schedule/schedule.ts";
 import type { Simulation } from "../schedule/simulate.ts";
+import { acquiresOf, bucketBytesOf, gradientEvents, peakOfGradients } from "./backward.ts";
 import type { JobOptions } from "./options.ts";
 import { type Roles, stageAxis } from "./roles.ts";
-import { usedBy, usesIn } from "./specs.ts";
-import type { Cost, ModelShape } from "./strategy.ts";
+import { specsByUse, usedBy } from "./specs.ts";
+import type { Cost, HeldInput, ModelShape } from "./strategy.ts";
 
 /** What one rank does and holds. */
 export interface RankPlan {
@@ -45,17 +46,22 @@ export const dealRanks = (plan: Decided, options: JobOptions, costs: readonly (C
   Array.from({ length: meshSize(plan.mesh) }, (_, rank) => dealRank(plan, rank, options, costs));
 
 function dealRank(plan: Decided, rank: number, options: JobOptions, costs: readonly (Cost | undefined)[]): RankPlan {
-  const { mesh, stages, schedule, specs, model, roles } = plan;
+  const { mesh, stages, schedule, specs, model, roles, simulation } = plan;
   const coords = coordsOf(mesh, rank);
   const place = stageAxis(roles, coords);
   const mine = stages.map((_, s) => s).filter((s) => rankOfStage(schedule, s) === place);
   const layers = mine.flatMap((s) => stages[s]!);
   const params = usedBy(specs, layers);
-  const base = bytesOfRank(plan, { coords, params, layers, mine, slots: options.optimizer.slots });
-  const bytes = costs.reduce<HeldBytes>(
-    (sum, cost) => added(sum, cost?.held?.({ params, kept: (spec) => keptSize(spec, mesh, coords) }) ?? {}),
-    base,
-  );
+  const actions = schedule[place]!;
+  const held: HeldInput = {
+    params,
+    acquires: acquiresOf(plan, actions),
+    kept: (spec) => keptSize(spec, mesh, coords),
+    piece: (spec) => keptSize(pieceOf(spec), mesh, coords),
+    slots: options.optimizer.slots,
+  };
+  const base = bytesOfRank(plan, held, { actions, mine, peak: simulation.peak[place]!, options });
+  const bytes = costs.reduce<HeldBytes>((sum, cost) => added(sum, cost?.held?.(held) ?? {}), base);
   const flops = plan.micros * sum(layers, (i) => model.layers[i]!.flops);
   return { rank, coords, stages: mine, params, bytes, flops };
 }
@@ -68,28 +74,25 @@ const added = (a: HeldBytes, b: Partial<HeldBytes>): HeldBytes => ({
 });
 
 interface Share {
-  readonly coords: Coords;
-  readonly params: readonly ParamSpec[];
-  readonly layers: readonly number[];
+  readonly actions: readonly Action[];
   readonly mine: readonly number[];
-  readonly slots: number;
+  /** Most micros that are live at once. */
+  readonly peak: number;
+  readonly options: JobOptions;
 }
 
-function bytesOfRank(plan: Decided, { coords, params, layers, mine, slots }: Share): HeldBytes {
-  const { mesh, model, schedule, simulation, roles } = plan;
+/** What every rank holds, whatever the strategies add. */
+function bytesOfRank(plan: Decided, held: HeldInput, { actions, mine, peak, options }: Share): HeldBytes {
+  const { mesh, specs } = plan;
+  const { params, kept, piece, slots } = held;
   const trained = params.filter(({ frozen }) => !frozen);
-  const keptOf = (list: readonly ParamSpec[]) => sum(list, (spec) => keptSize(spec, mesh, coords));
-  const size = (spec: ParamSpec) => elements(localShape(spec, mesh));
-  const [kept, whole] = [keptOf(params), sum(params, size)];
-  const segment = kept === whole ? 0 : Math.max(...layers.map((i) => model.layers[i]!.widest));
-  const gathered = segment && unshards(schedule) ? whole : segment;
-  const summed = sum(trained, (spec) => size(spec) * usesIn(spec, layers).length);
-  const live = sum(mine, (s) => heldByStage(plan, s, simulation.peak[stageAxis(roles, coords)]!));
+  const sumBytes = (spec: ParamSpec) => 4 * elements(localShape(spec, mesh));
+  const events = gradientEvents(plan, actions, bucketBytesOf(options.strategies ?? []), sumBytes);
   return {
-    params: 4 * (kept + gathered),
-    grads: 4 * (plan.micros === 1 ? Math.min(summed, keptOf(trained) + segment) : summed),
-    optimizer: 4 * slots * keptOf(trained),
-    activations: 4 * live,
+    params: 4 * sum(params, kept),
+    grads: peakOfGradients(events, { sum: sumBytes, piece: (spec) => 4 * piece(spec) }, specsByUse(specs)),
+    optimizer: 4 * slots * sum(trained, piece),
+    activations: 4 * sum(mine, (s) => heldByStage(plan, s, peak)),
   };
 }
 
@@ -105,9 +108,6 @@ function heldByStage({ model, stages }: Decided, stage: number, micros: number):
   }
   return (micros - 1) * soFar + Math.max(peak, soFar);
 }
-
-/** Whether stages stay whole for a step; else a sharded rank gathers one segment at a time. */
-const unshards = (schedule: Schedule): boolean => schedule.flat().some(({ op }) => op === "UNSHARD");
 
 const sum = <T>(items: readonly T[], of: (item: T) => number): number =>
   items.reduce((total, item) => total + of(item), 0);

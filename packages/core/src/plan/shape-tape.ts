@@ -80,7 +80,8 @@ export class ShapeTape implements Tape {
     const reads = (i: number) => recompute || (segment.reads?.[i] ?? true);
     this.flops += flops;
     const wanted = params.some(({ frozen }) => !frozen) || inputs.some((x) => x.wanted);
-    this.segments.push({ name: segment.name, params, reread: wanted ? params.filter((_, i) => reads(i)) : [] });
+    const uses = segment.params.map((name) => `${at}.${name}`);
+    this.segments.push({ name: segment.name, uses, params, reread: wanted ? params.filter((_, i) => reads(i)) : [] });
     if (wanted && !recompute) this.#kept += kept;
     for (const [i, { buffer }] of inputs.entries()) if (wanted && reads(params.length + i)) buffer.needed = true;
     return this.#output(handle(shape, segment.to, wanted)) as unknown as Held<Out>;

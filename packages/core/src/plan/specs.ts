@@ -17,10 +17,23 @@ export function dealSpecs(layers: readonly AnyLayer[], strategies: readonly Stra
   if (twice) throw new Error(`two parameters are named ${twice.name}: give each layer its own name`);
   const groups = Map.groupBy(declared, ({ name, param }) => (param.tie === undefined ? name : `tie ${param.tie}`));
   return [...groups.values()].map((uses) => {
-    const dealt = strategies.reduce((spec, strategy) => strategy.split?.(spec) ?? spec, toSpec(uses));
+    const dealt = strategies.reduce((spec, strategy) => cutBy(strategy, spec), toSpec(uses));
     checkSplit(dealt, mesh);
     return dealt;
   });
+}
+
+const flatAxes = ({ split }: ParamSpec): string[] => Object.keys(split).filter((axis) => split[axis] === "flat");
+
+/** Chunks of chunks are cut in the order of the list: what cuts parameters comes before what cuts only their gradients. */
+function cutBy({ name, split }: Strategy, spec: ParamSpec): ParamSpec {
+  const cut = split?.(spec) ?? spec;
+  const [before = []] = [spec.shard];
+  const flat = flatAxes(cut).length > flatAxes(spec).length;
+  if (!before.length || (!flat && (cut.shard?.length ?? 0) === before.length)) return cut;
+  const seen = `${spec.name} has its gradient cut along ${before.join(", ")} already`;
+  if (flat) throw new Error(`${name}() cuts parameters, and ${seen}: list ${name}() before the strategy that did`);
+  throw new Error(`${name}() cuts gradients, and ${seen}: keep one of the two, or cut parameters with one (stage 3)`);
 }
 
 function toSpec(declared: readonly Declared[]): ParamSpec {

@@ -27,8 +27,18 @@ export interface Move {
 /** The parameters that one run of a segment takes, and those that its backward takes again. */
 export interface SegmentUse {
   readonly name: string;
+  /** The names under which it uses its parameters. */
+  readonly uses: readonly string[];
   readonly params: readonly ParamSpec[];
   readonly reread: readonly ParamSpec[];
+}
+
+/** One call of `acquire`: the parameters of a segment in its forward, those its backward reads, or half of it. */
+export interface Acquire {
+  readonly stage: number;
+  readonly micro: number;
+  readonly op: "F" | "B" | "W";
+  readonly params: readonly ParamSpec[];
 }
 
 /** One layer as one rank sees it, for one microbatch; measured by a dry run that allocates nothing. */
@@ -67,11 +77,23 @@ export interface PlannedCall extends Call {
   readonly every?: number;
 }
 
+/** What a rank holds, for the bytes that a strategy adds to it. */
+export interface HeldInput {
+  readonly params: readonly ParamSpec[];
+  /** Every `acquire` of its step. */
+  readonly acquires: readonly Acquire[];
+  /** Elements that it keeps of a parameter, and of the piece that it updates. */
+  kept(spec: ParamSpec): number;
+  piece(spec: ParamSpec): number;
+  /** Tensors of optimizer state per parameter. */
+  readonly slots: number;
+}
+
 export interface Cost {
   /** What goes over the strategy's axis in one step. */
   readonly calls: readonly PlannedCall[];
   /** Bytes that a rank holds on the strategy's account, by kind, beside what every rank holds; negative where it saves some. */
-  held?(rank: { readonly params: readonly ParamSpec[]; kept(spec: ParamSpec): number }): Partial<HeldBytes>;
+  held?(rank: HeldInput): Partial<HeldBytes>;
 }
 
 /** What `cost` may look at. */
@@ -81,11 +103,12 @@ export interface CostInput {
   readonly schedule: Schedule;
   /** The parameters of each call of `reduce` in a step, over all stages. */
   readonly reductions: readonly (readonly ParamSpec[])[];
-  /**
-   * Shape of what the strategy gets of a parameter and of its gradient: the local parameter, or a vector where strategies
-   * before it in the list keep a flat chunk.
-   */
-  localShape(spec: ParamSpec): Shape;
+  /** Every `acquire` of a step, by position on the axis that divides the layers, in order. */
+  readonly acquires: readonly (readonly Acquire[])[];
+  /** Shape of what `reduce` is handed: the local parameter's, or a vector where strategies before it in the list cut it flat. */
+  gradShape(spec: ParamSpec): Shape;
+  /** Shape of what `acquire` is to lend, likewise: a gradient may be cut where the parameter is whole. */
+  valueShape(spec: ParamSpec): Shape;
 }
 
 /** How the bytes of one axis travel: compression under any strategy. */
@@ -105,7 +128,10 @@ export interface RankView {
   /** Every owner of tensors reports to it. */
   readonly meter: Meter;
   /** As in `CostInput`, on this rank. */
-  localShape(spec: ParamSpec): Shape;
+  gradShape(spec: ParamSpec): Shape;
+  valueShape(spec: ParamSpec): Shape;
+  /** Every `acquire` that a step of this rank will make, in order, but for those of no parameter. */
+  readonly acquires: readonly Acquire[];
 }
 
 export interface Strategy {
@@ -125,6 +151,11 @@ export interface Strategy {
   stages?(model: ModelShape): readonly (readonly number[])[];
   /** When does each action run? Pure. States what the strategy adds; core adds REDUCE_GRAD. */
   schedule?(schedule: Schedule, model: ModelShape): Schedule;
+  /**
+   * Gradients are handed to `reduce` in buckets of at least this many bytes, of what the strategies' `reduce` is first handed;
+   * the largest of the list counts. A segment at a time where absent; Infinity for all at once, when the backward is done.
+   */
+  readonly bucketBytes?: number;
   /** How do bytes travel along `axis`? */
   readonly wire?: Wire;
   /** Who holds a parameter now? The only hook that communicates. The first strategy of the list is the outermost layer. */

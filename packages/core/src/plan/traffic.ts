@@ -2,8 +2,9 @@
 import { bytesOf, type Call, refuseSum } from "../group/price.ts";
 import { axisSize, type Coords, coordsOf, type Mesh, meshSize } from "../mesh.ts";
 import { elements } from "../model/segment.ts";
-import { localShape, type ParamSpec, shapeAfter } from "../params/params.ts";
+import { localShape, type ParamSpec, pieceOf, shapeAfter } from "../params/params.ts";
 import { type Action, rankOfStage, type Schedule } from "../schedule/schedule.ts";
+import { acquiresOf, bucketBytesOf, gradientEvents } from "./backward.ts";
 import type { Roles } from "./roles.ts";
 import { usesIn } from "./specs.ts";
 import type { Cost, ModelShape, PlannedCall, Strategy, Wire } from "./strategy.ts";
@@ -14,39 +15,6 @@ interface Parts {
   readonly stages: readonly (readonly number[])[];
   readonly schedule: Schedule;
   readonly roles: Roles;
-}
-
-/** How often one step adds to the gradient of each trained parameter, on a rank that performs `actions`. */
-export function additionsOf(
-  { model, stages }: Omit<Parts, "specs" | "roles" | "schedule">,
-  actions: readonly Action[],
-) {
-  const additions = new Map<string, number>();
-  for (const { stage } of actions.filter(({ op }) => op === "F"))
-    for (const layer of stages[stage]!)
-      for (const { params } of model.layers[layer]!.segments)
-        for (const { name, frozen } of params) if (!frozen) additions.set(name, (additions.get(name) ?? 0) + 1);
-  return additions;
-}
-
-/** The parameters whose gradients become complete together, in the order of the backward of a rank that performs `actions`. */
-export function reductionsOf(
-  parts: Omit<Parts, "specs" | "roles" | "schedule">,
-  actions: readonly Action[],
-): ParamSpec[][] {
-  const { model, stages } = parts;
-  const left = additionsOf(parts, actions);
-  const halves = new Set(actions.filter(({ op }) => op === "W").map(({ stage }) => stage));
-  const backwards = actions.filter(({ op, stage }) => op === (halves.has(stage) ? "W" : "B"));
-  const segments = backwards.flatMap(({ stage }) =>
-    stages[stage]!.flatMap((layer) => model.layers[layer]!.segments).toReversed(),
-  );
-  const calls = segments.map(({ params }) => {
-    const trained = params.filter(({ frozen }) => !frozen);
-    for (const { name } of trained) left.set(name, left.get(name)! - 1);
-    return [...new Set(trained)].filter(({ name }) => left.get(name) === 0);
-  });
-  return calls.filter((params) => params.length > 0);
 }
 
 /** What one member asks of its group to bring the gradients of tied parameters to every stage that holds them. */
@@ -88,13 +56,20 @@ export function costOf(
   coords: Coords = {},
 ): Cost | undefined {
   const { model, stages, schedule } = parts;
+  const { mesh } = model;
   const before = axesBefore(strategies, i);
+  const bytes = (spec: ParamSpec) => 4 * elements(localShape(spec, mesh));
+  const eventsOf = (actions: readonly Action[]) => gradientEvents(parts, actions, bucketBytesOf(strategies), bytes);
   return strategies[i]!.cost?.({
     model,
     stages,
     schedule,
-    reductions: schedule.flatMap((actions) => reductionsOf(parts, actions)),
-    localShape: (spec) => shapeAfter(spec, model.mesh, coords, before),
+    reductions: schedule.flatMap((actions) =>
+      eventsOf(actions).flatMap((event) => (event.kind === "reduce" ? [event.params] : [])),
+    ),
+    acquires: schedule.map((actions) => acquiresOf(parts, actions)),
+    gradShape: (spec) => shapeAfter(pieceOf(spec), mesh, coords, before),
+    valueShape: (spec) => shapeAfter(spec, mesh, coords, before),
   });
 }
 
@@ -104,7 +79,7 @@ export const axesBefore = (strategies: readonly Strategy[], i: number): string[]
 
 /** Positions on the axes whose flat chunks strategy `i` is handed: these may differ in size. */
 function chunkPlaces({ specs, model: { mesh } }: Parts, strategies: readonly Strategy[], i: number): Coords[] {
-  const flat = axesBefore(strategies, i).filter((axis) => specs.some(({ split }) => split[axis] === "flat"));
+  const flat = axesBefore(strategies, i).filter((axis) => specs.some((spec) => pieceOf(spec).split[axis] === "flat"));
   const part = Object.fromEntries([...new Set(flat)].map((axis) => [axis, axisSize(mesh, axis)]));
   return Array.from({ length: meshSize(part) }, (_, place) => coordsOf(part, place));
 }

@@ -2,7 +2,7 @@
 
 import type { Tensor } from "@tensorflow/tfjs";
 import type { HeldBytes } from "../meter.ts";
-import type { Owned } from "../params/store.ts";
+import type { ParamSpec } from "../params/params.ts";
 import type { Verdict } from "./agree.ts";
 
 /** One action done; times in milliseconds since the epoch. */
@@ -20,8 +20,9 @@ export interface StepReport extends Verdict {
   readonly ms: number;
 }
 
-/** A piece that a rank owns, with the reduced gradient; undefined where the parameter is frozen. */
-export interface OwnedGradient extends Owned {
+/** The reduced gradient of the piece that a rank updates; undefined where the parameter is frozen. */
+export interface OwnedGradient {
+  readonly spec: ParamSpec;
   readonly grad: Tensor | undefined;
 }
 

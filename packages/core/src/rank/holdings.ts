@@ -2,15 +2,16 @@
 import type { Group } from "../group/group.ts";
 import type { Meter } from "../meter.ts";
 import { Gradients, type Trained } from "../params/gradients.ts";
-import { initialValues, localShape, shapeAfter } from "../params/params.ts";
+import { initialValues, keptSize, localShape, pieceOf, shapeAfter } from "../params/params.ts";
 import { layered, localStore, type Moment, type ParamStore, type StoreLayer } from "../params/store.ts";
+import { acquiresOf, additionsOf, bucketBytesOf } from "../plan/backward.ts";
 import type { JobOptions } from "../plan/options.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { RankPlan } from "../plan/ranks.ts";
 import { stageAxis } from "../plan/roles.ts";
 import { usesIn } from "../plan/specs.ts";
 import type { RankView } from "../plan/strategy.ts";
-import { additionsOf, axesBefore } from "../plan/traffic.ts";
+import { axesBefore } from "../plan/traffic.ts";
 import { combineUses } from "./ties.ts";
 
 export interface HoldingsOptions {
@@ -42,9 +43,18 @@ export function hold(given: HoldingsOptions): Holdings {
     values: initialValues(spec, seed, mesh, coords),
   }));
   const local = localStore(dealt, meter);
+  const acquires = acquiresOf(plan, plan.schedule[stageAxis(plan.roles, coords)]!);
   const viewOf = (i: number): RankView => {
     const before = axesBefore(strategies, i);
-    return { rank, mesh, group, meter, localShape: (spec) => shapeAfter(spec, mesh, coords, before) };
+    return {
+      rank,
+      mesh,
+      group,
+      meter,
+      acquires,
+      gradShape: (spec) => shapeAfter(pieceOf(spec), mesh, coords, before),
+      valueShape: (spec) => shapeAfter(spec, mesh, coords, before),
+    };
   };
   const layers: StoreLayer[] = [];
   const store = strategies.reduceRight<ParamStore>((inner, strategy, i) => {
@@ -59,6 +69,7 @@ export function hold(given: HoldingsOptions): Holdings {
     meter,
     combine: combineUses(plan, pipe),
     reductions,
+    bucketBytes: bucketBytesOf(strategies),
   });
   return {
     store,
@@ -85,5 +96,6 @@ function trainedBy(plan: Plan, { coords, params, stages: mine }: RankPlan): Trai
       shape: localShape(spec, plan.mesh),
       uses: usesIn(spec, layers).map(({ name }) => name),
       additions: additions.get(spec.name) ?? 0,
+      piece: keptSize(pieceOf(spec), plan.mesh, coords),
     }));
 }

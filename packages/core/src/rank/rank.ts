@@ -4,8 +4,7 @@ import type { Tensor } from "@tensorflow/tfjs";
 import { RankError } from "../errors.ts";
 import type { Group } from "../group/group.ts";
 import { Meter } from "../meter.ts";
-import { keptSize, type ParamSpec } from "../params/params.ts";
-import type { Owned } from "../params/store.ts";
+import { keptSize, type ParamSpec, pieceOf } from "../params/params.ts";
 import type { JobOptions } from "../plan/options.ts";
 import type { Plan } from "../plan/plan.ts";
 import { type RankPlan, showRank } from "../plan/ranks.ts";
@@ -120,7 +119,7 @@ class Rank {
   }
 
   #gradients = () =>
-    this.#holdings.store.owned().map((owned) => ({ ...owned, grad: this.#holdings.gradients.get(owned.spec.name) }));
+    this.#holdings.store.owned().map((spec) => ({ spec, grad: this.#holdings.gradients.get(spec.name) }));
 
   get #schedule(): readonly Action[] {
     return this.#job.plan.schedule[stageAxis(this.#job.plan.roles, this.#self.coords)]!;
@@ -185,13 +184,20 @@ class Rank {
   #counted(spec: ParamSpec): readonly [number, number] {
     const { plan } = this.#job;
     const { coords } = this.#self;
-    const kept = keptSize(spec, plan.mesh, coords);
-    return countedRange(spec, plan.roles, plan.mesh, coords, { kept, holder: Math.min(...placesOf(spec, plan)) });
+    const piece = pieceOf(spec);
+    const kept = keptSize(piece, plan.mesh, coords);
+    return countedRange(piece, plan.roles, plan.mesh, coords, { kept, holder: Math.min(...placesOf(spec, plan)) });
   }
 
   async pieces(): Promise<Map<string, Float32Array>> {
-    const read = async ({ spec, value }: Owned) => [spec.name, (await value.data()) as Float32Array] as const;
-    return new Map(await Promise.all(this.#holdings.store.owned().map(read)));
+    const { store } = this.#holdings;
+    const pieces = new Map<string, Float32Array>();
+    for (const { name } of store.owned()) {
+      const piece = await store.piece(name);
+      pieces.set(name, (await piece.data()) as Float32Array);
+      piece.dispose();
+    }
+    return pieces;
   }
 
   dispose(): void {

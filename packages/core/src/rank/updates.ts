@@ -1,10 +1,11 @@
 // The end of a step on one rank: its part of the gradient norm, then the optimizer on the pieces it owns.
+import type { Tensor } from "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs";
 import { readSquares } from "../devices/read.ts";
 import type { Gradients } from "../params/gradients.ts";
 import type { Optimizer } from "../params/optimizer.ts";
 import type { ParamSpec } from "../params/params.ts";
-import type { Owned, ParamStore } from "../params/store.ts";
+import type { ParamStore } from "../params/store.ts";
 
 /** Sum of squares of the gradient elements that this rank counts, by parameter; `counted` gives the flat range of each. */
 export const gradientSquares = (
@@ -28,21 +29,22 @@ export interface Update {
   readonly scale: number;
 }
 
-/** Updates every owned value that has a gradient, and drops the gradient. */
+/** Updates every piece that has a gradient, and drops the gradient. */
 export async function update(store: ParamStore, gradients: Gradients, how: Update): Promise<void> {
-  for (const owned of store.owned()) {
-    if (owned.value.size) await updateOne(store, gradients, owned, how);
-    gradients.drop(owned.spec.name);
+  for (const spec of store.owned()) {
+    const grad = gradients.get(spec.name);
+    if (grad) await updateOne(store, spec, grad, how);
+    gradients.drop(spec.name);
   }
 }
 
-async function updateOne(store: ParamStore, gradients: Gradients, { spec, value }: Owned, how: Update): Promise<void> {
+async function updateOne(store: ParamStore, spec: ParamSpec, grad: Tensor, how: Update): Promise<void> {
   const { optimizer, step, scale } = how;
-  const grad = gradients.get(spec.name);
-  if (!grad) return;
+  const value = await store.piece(spec.name);
+  if (!value.size) return store.update(spec.name, value); // an empty chunk: others have the elements
   const slots = (await store.slots(spec.name)) ?? Array.from({ length: optimizer.slots }, () => tf.zerosLike(value));
   const [next, ...rest] = tf.tidy(() => optimizer.update(value, grad, slots, { spec, step, scale }));
-  tf.dispose(slots);
-  store.update(spec.name, next!);
+  tf.dispose([value, ...slots]);
+  await store.update(spec.name, next!);
   await store.keepSlots(spec.name, rest);
 }

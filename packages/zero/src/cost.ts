@@ -1,0 +1,105 @@
+// What the stages send and hold: one entry a message. Pure; tested against counted bytes.
+import {
+  type Cost,
+  type CostInput,
+  elements,
+  type HeldInput,
+  type ParamSpec,
+  type PlannedCall,
+  type Shape,
+} from "@orthant/core";
+import { type GatherOptions, planGathers } from "./gather-plan.ts";
+import type { ZeroOptions } from "./options.ts";
+import { isSharded } from "./reduce.ts";
+
+type Settings = Required<ZeroOptions>;
+
+/** How stage 3 gathers, given the shapes of whole parameters. */
+export const gatherOptions = (
+  { axis, bucketBytes, gather, prefetch }: Settings,
+  { valueShape }: { valueShape(spec: ParamSpec): Shape },
+): GatherOptions => ({
+  keep: gather === "micro" ? "micro" : "segment",
+  bucketBytes,
+  prefetch,
+  size: (spec) => (isSharded(spec, axis) ? elements(valueShape(spec)) : 0),
+});
+
+/** Prices every message of a step, and what stage 3 holds of gathered parameters. */
+export function cost(input: CostInput, settings: Settings): Cost {
+  const { stage, gather } = settings;
+  const reduced = input.reductions.flatMap((params) => reduceCalls(input, params, settings));
+  if (stage === 0) return { calls: reduced };
+  if (stage < 3) return { calls: [...reduced, ...updateCalls(input, settings)] };
+  return {
+    calls: [...reduced, ...(gather === "step" ? stageCalls(input, settings) : planCalls(input, settings))],
+    held: (rank) => ({ params: 4 * gatheredElements(input, rank, settings) }),
+  };
+}
+
+const gradSizes = ({ gradShape }: CostInput, params: readonly ParamSpec[]): number[] =>
+  params.map((spec) => elements(gradShape(spec)));
+
+const valueSizes = ({ valueShape }: CostInput, params: readonly ParamSpec[]): number[] =>
+  params.map((spec) => elements(valueShape(spec)));
+
+function reduceCalls(input: CostInput, params: readonly ParamSpec[], { axis }: Settings): PlannedCall[] {
+  const of = (op: PlannedCall["op"], wanted: boolean): PlannedCall[] => {
+    const some = params.filter((spec) => isSharded(spec, axis) === wanted);
+    return some.length ? [{ op, sizes: gradSizes(input, some) }] : [];
+  };
+  return [...of("reduceScatter", true), ...of("allReduce", false)];
+}
+
+const allGather = (input: CostInput, params: readonly ParamSpec[]): PlannedCall[] =>
+  params.length ? [{ op: "allGather", sizes: valueSizes(input, params) }] : [];
+
+/** Stages 1 and 2: each stage of the pipeline gathers what it updated, in the order of the model. */
+function updateCalls(input: CostInput, { axis, bucketBytes }: Settings): PlannedCall[] {
+  return input.acquires.flatMap((acquires) => {
+    const used = new Set(acquires.flatMap(({ params }) => params));
+    const specs = [...new Set(input.model.layers.flatMap(({ params }) => params))];
+    const updated = specs.filter((spec) => used.has(spec) && !spec.frozen && isSharded(spec, axis));
+    return bucketsOf(updated, bucketBytes, (spec) => 4 * elements(input.valueShape(spec))).flatMap((bucket) =>
+      allGather(input, bucket),
+    );
+  });
+}
+
+/** Neighbours, together until they have `bytes`. */
+export function bucketsOf<T>(items: readonly T[], bytes: number, bytesOf: (item: T) => number): T[][] {
+  const buckets: T[][] = [];
+  let filled = Number.POSITIVE_INFINITY;
+  for (const item of items) {
+    if (filled >= bytes) [filled] = [0, buckets.push([])];
+    buckets.at(-1)!.push(item);
+    filled += bytesOf(item);
+  }
+  return buckets;
+}
+
+const planCalls = (input: CostInput, settings: Settings): PlannedCall[] =>
+  input.acquires.flatMap((acquires) =>
+    planGathers(acquires, gatherOptions(settings, input)).steps.flatMap(({ start }) =>
+      start.flatMap((params) => allGather(input, params)),
+    ),
+  );
+
+/** The sharded parameters of each stage, once a step. */
+const stageCalls = (input: CostInput, { axis }: Settings): PlannedCall[] =>
+  input.stages.flatMap((layers) => {
+    const params = [...new Set(layers.flatMap((i) => input.model.layers[i]!.params))];
+    return allGather(
+      input,
+      params.filter((spec) => isSharded(spec, axis)),
+    );
+  });
+
+/** The most elements that a rank has gathered at once; none where it is alone on the axis. */
+function gatheredElements(input: CostInput, rank: HeldInput, settings: Settings): number {
+  const { axis, gather } = settings;
+  if ((input.model.mesh[axis] ?? 1) === 1) return 0;
+  const options = gatherOptions(settings, input);
+  if (gather !== "step") return planGathers(rank.acquires, options).peak;
+  return rank.params.reduce((sum, spec) => sum + options.size(spec), 0);
+}

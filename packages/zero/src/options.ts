@@ -1,0 +1,44 @@
+// What `zero` is told, and what it refuses.
+
+export interface ZeroOptions {
+  /** What is sharded: 0 nothing, 1 optimizer state, 2 gradients too, 3 parameters too. */
+  readonly stage: 0 | 1 | 2 | 3;
+  /** The mesh axis whose members train on different samples; "dp" by default. */
+  readonly axis?: string;
+  /**
+   * Bytes of gradients that are reduced in one message, of parameters that are gathered in one; the last of them may be
+   * less. 4 MiB by default. 0 for a message a segment.
+   */
+  readonly bucketBytes?: number;
+  /**
+   * Stage 3: how long gathered parameters stay. "segment" frees them after use: least memory, two gathers a micro. "micro"
+   * keeps those of a forward until its backward is done: one gather a micro. "step" keeps a stage's from its first action to
+   * its last: one gather a step. "segment" by default.
+   */
+  readonly gather?: "segment" | "micro" | "step";
+  /** Stage 3: buckets gathered ahead of the one in use; 1 by default. */
+  readonly prefetch?: number;
+  /** Parameters of at most this many elements stay whole on every member; 0 by default. */
+  readonly persist?: number;
+}
+
+/** The options with their defaults. Throws on what cannot be. */
+export function checked({
+  stage,
+  axis = "dp",
+  bucketBytes = 4 * 2 ** 20,
+  gather = "segment",
+  prefetch = 1,
+  persist = 0,
+}: ZeroOptions): Required<ZeroOptions> {
+  if (![0, 1, 2, 3].includes(stage)) throw new Error(`zero({ stage: ${stage} }): the stages there are: 0, 1, 2, 3`);
+  if (!["segment", "micro", "step"].includes(gather))
+    throw new Error(
+      `zero({ gather: "${gather}" }): give "segment" (least memory), "micro" or "step" (fewest bytes sent)`,
+    );
+  for (const [name, value] of Object.entries({ bucketBytes, persist }))
+    if (!(value >= 0)) throw new Error(`zero({ ${name}: ${value} }): give a number from 0`);
+  if (!Number.isInteger(prefetch) || prefetch < 0)
+    throw new Error(`zero({ prefetch: ${prefetch} }): give a whole number of buckets, from 0`);
+  return { stage, axis, bucketBytes, gather, prefetch, persist };
+}
