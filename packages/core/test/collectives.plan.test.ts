@@ -140,7 +140,7 @@ test.each([2, 3])("vectors of many slices, among %i: each value in its place", a
   const wholes = sizes.map((n, v) => Float32Array.from({ length: n }, (_, i) => (i + v) % 8191));
   const sums = wholes.map((whole) => whole.map((x) => size * x));
   const chunks = (at: number) => wholes.map((whole) => whole.subarray(...chunk(whole.length, size, at)));
-  const same = (found: Float32Array[], expected: Float32Array[]) =>
+  const same = (found: readonly Float32Array[], expected: Float32Array[]) =>
     found.map((x, v) => Buffer.from(x.buffer).equals(Buffer.from(expected[v]!.buffer)));
   const gathered = await together(size, (members) => allGather(members, chunks(members.at), sizes, "x.gather"));
   for (const found of gathered.all) expect(same(found, wholes)).toEqual([true, true, true, true]);

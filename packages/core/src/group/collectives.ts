@@ -12,38 +12,35 @@ const wayFor = ({ ranks }: Members, xs: readonly Vector[], elements: number) =>
   tree.usesTree(ranks.length, elements * (xs[0]?.BYTES_PER_ELEMENT ?? 0)) ? tree : direct;
 
 /** Sums, of each vector, my chunk over the members, in the memory of `totals`. */
-export async function reduceScatter<V extends Vector>(
+export function reduceScatter<V extends Vector>(
   members: Members,
   xs: readonly V[],
   key: string,
   totals: readonly V[] = room(chunksOf(xs, members.ranks.length, members.at)),
-): Promise<V[]> {
-  await wayFor(members, xs, lengthOf(xs)).reduceScatter(members, xs, key, totals);
-  return [...totals];
+): Promise<readonly V[]> {
+  return wayFor(members, xs, lengthOf(xs)).reduceScatter(members, xs, key, totals);
 }
 
 /**
  * Joins everyone's chunk of each vector to whole vectors of `sizes` elements, in the memory of `wholes`, whose first touch is
  * the larger part of the cost where it is fresh.
  */
-export async function allGather<V extends Vector>(
+export function allGather<V extends Vector>(
   members: Members,
   chunks: readonly V[],
   sizes: readonly number[],
   key: string,
   wholes: readonly V[] = sizes.map((size) => blank(chunks[0]!, size)),
-): Promise<V[]> {
-  await wayFor(members, chunks, lengthOf(wholes)).allGather(members, chunks, key, wholes);
-  return [...wholes];
+): Promise<readonly V[]> {
+  return wayFor(members, chunks, lengthOf(wholes)).allGather(members, chunks, key, wholes);
 }
 
 /** Sums each vector over the members, in the memory of `totals`. */
-export async function allReduce<V extends Vector>(
+export function allReduce<V extends Vector>(
   members: Members,
   xs: readonly V[],
   key: string,
   totals: readonly V[] = room(xs),
-): Promise<V[]> {
-  await wayFor(members, xs, lengthOf(xs)).allReduce(members, xs, key, totals);
-  return [...totals];
+): Promise<readonly V[]> {
+  return wayFor(members, xs, lengthOf(xs)).allReduce(members, xs, key, totals);
 }

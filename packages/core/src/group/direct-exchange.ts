@@ -69,8 +69,9 @@ export async function reduceScatter<V extends Vector>(
   xs: readonly V[],
   key: string,
   totals: readonly V[],
-): Promise<void> {
+): Promise<readonly V[]> {
   await reduce(members, partsOf(xs, members.ranks.length), key, (total, { from }) => place(totals, total, from));
+  return totals;
 }
 
 /** Writes the whole vectors into `wholes`, from everyone's chunk of each. Sends (N-1)/N of the elements. */
@@ -79,7 +80,7 @@ export async function allGather<V extends Vector>(
   chunks: readonly V[],
   key: string,
   wholes: readonly V[],
-): Promise<void> {
+): Promise<readonly V[]> {
   const { endpoint, ranks, at } = members;
   const mine = concat(chunks);
   const own = chunksOf(wholes, ranks.length, at);
@@ -91,6 +92,7 @@ export async function allGather<V extends Vector>(
     }
   };
   await Promise.all([send(), receive(members, wholes, key)]);
+  return wholes;
 }
 
 /**
@@ -102,11 +104,12 @@ export async function allReduce<V extends Vector>(
   xs: readonly V[],
   key: string,
   totals: readonly V[],
-): Promise<void> {
+): Promise<readonly V[]> {
   const { endpoint, ranks, at } = members;
   if (ranks.length === 2) {
     const mine = concat(xs);
-    return reduce(members, [mine, mine], key, (total, { from }) => place(totals, total, from));
+    await reduce(members, [mine, mine], key, (total, { from }) => place(totals, total, from));
+    return totals;
   }
   const own = chunksOf(totals, ranks.length, at);
   const reduced = reduce(members, partsOf(xs, ranks.length), `${key} scatter`, async (total, { from, suffix }) => {
@@ -115,4 +118,5 @@ export async function allReduce<V extends Vector>(
     await sent;
   });
   await Promise.all([reduced, receive(members, totals, `${key} gather`)]);
+  return totals;
 }

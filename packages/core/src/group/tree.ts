@@ -39,7 +39,8 @@ const parentOf = ({ ranks, at }: Members): number => ranks[at & (at - 1)]!;
  */
 export async function gatherToFirst<V extends Vector>(members: Members, mine: V, key: string): Promise<V | undefined> {
   const { endpoint, ranks, at } = members;
-  const frames = await Promise.all(childrenOf(at, ranks.length).map((i) => endpoint.recv(ranks[i]!, key)));
+  const children = childrenOf(at, ranks.length);
+  const frames = await Promise.all(children.map((i) => endpoint.recv(ranks[i]!, key)));
   const all = concat([mine, ...frames.map((frame) => toVector(frame) as V)]);
   for (const { data } of frames) endpoint.recycle?.(data);
   if (at === 0) return all;
@@ -47,7 +48,10 @@ export async function gatherToFirst<V extends Vector>(members: Members, mine: V,
   return undefined;
 }
 
-/** Brings the first member's vector to all; the others give undefined. Same key as `gatherToFirst`: this goes the other way. */
+/**
+ * Brings the first member's vector to all; the others give undefined. `key` may be that of the `gatherToFirst` before it:
+ * between two members that went the other way.
+ */
 export async function broadcast<V extends Vector>(members: Members, vector: V | undefined, key: string): Promise<V> {
   const { endpoint, ranks, at } = members;
   const found = vector ?? (toVector(await endpoint.recv(parentOf(members), key)) as V);
@@ -81,11 +85,9 @@ async function scatterFromFirst<V extends Vector>(
 
 /** The sum of `members` vectors that stand one after the other, in their order, written over the first. */
 function sum<V extends Vector>(all: V, members: number): V {
-  const [total, ...rest] = cut<Vector>(
-    all,
-    Array.from({ length: members }, () => all.length / members),
-  ) as [Vector, ...Vector[]];
-  for (const vector of rest) for (let i = 0; i < total.length; i++) total[i]! += vector[i]!;
+  const total: Vector = all.subarray(0, all.length / members);
+  for (let at = total.length; at < all.length; at += total.length)
+    for (let i = 0; i < total.length; i++) total[i]! += all[at + i]!;
   return total as V;
 }
 
@@ -95,11 +97,12 @@ export async function allReduce<V extends Vector>(
   xs: readonly V[],
   key: string,
   totals: readonly V[],
-): Promise<void> {
+): Promise<readonly V[]> {
   const all = await gatherToFirst(members, concat(xs), key);
   const total = await broadcast(members, all && sum(all, members.ranks.length), key);
   place(totals, total, 0);
   members.endpoint.recycle?.(toBytes(total));
+  return totals;
 }
 
 /** Writes, of each vector, the sum over members of my chunk into `totals`. */
@@ -108,13 +111,14 @@ export async function reduceScatter<V extends Vector>(
   xs: readonly V[],
   key: string,
   totals: readonly V[],
-): Promise<void> {
+): Promise<readonly V[]> {
   const count = members.ranks.length;
   const sizes = xs.map(({ length }) => length);
   const all = await gatherToFirst(members, concat(xs), key);
   const parts = all && concat(partsOf(cut(sum(all, count), sizes), count));
   const mine = await scatterFromFirst(members, parts, (i) => chunkSize(sizes, count, i), key);
   place(totals, mine, 0);
+  return totals;
 }
 
 /** Writes the whole vectors into `wholes`, from everyone's chunk of each. */
@@ -123,13 +127,14 @@ export async function allGather<V extends Vector>(
   chunks: readonly V[],
   key: string,
   wholes: readonly V[],
-): Promise<void> {
+): Promise<readonly V[]> {
   const parts = await gatherToFirst(members, concat(chunks), key);
   if (parts) joinParts(parts, wholes, members.ranks.length);
   const all = await broadcast(members, parts && concat(wholes), key);
-  if (parts) return;
+  if (parts) return wholes;
   place(wholes, all, 0);
   members.endpoint.recycle?.(toBytes(all));
+  return wholes;
 }
 
 /** Writes everyone's chunks, one member's after the other's, where they belong in `wholes`. */
