@@ -152,7 +152,9 @@ export class Gradients {
   /** Frees everything; what a reduction under way still brings is freed when it comes. */
   dispose(): void {
     this.#disposed = true;
-    tf.dispose([...this.#sums.values(), ...this.#reduced.values()]);
+    const left = [...this.#sums.values(), ...this.#reduced.values()];
+    for (const grad of left) this.#options.meter.add("grads", -bytes(grad));
+    tf.dispose(left);
     this.#sums.clear();
     this.#reduced.clear();
   }
