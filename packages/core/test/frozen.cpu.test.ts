@@ -64,13 +64,13 @@ test("the trained ones move as they would if all were trained: what is frozen on
 
 const schedules = { gpipe: "gpipe", "1f1b": "1f1b", "zb-h1": zbH1 } as const;
 
-describe.each(Object.entries(schedules))("%s", (name, schedule) => {
+describe.each(Object.entries(schedules))("%s", (_, schedule) => {
   test.each([2, 3, 6])("pp %i, the first stages frozen: the bits of one rank", async (pp) => {
     const strategies = [pipeline({ schedule, micros: 4 })];
     const found = await ran({ model: freezing(early), mesh: { pp }, strategies, optimizer: optimizer() });
     expect(bits(found)).toEqual(bits(await ran({ model: freezing(early), optimizer: optimizer() })));
     checkFrozen(found);
-    if (name !== "zb-h1") checkBytes(found);
+    checkBytes(found);
   });
 });
 
