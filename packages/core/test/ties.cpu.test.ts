@@ -1,10 +1,10 @@
 // Tied parameters: one value on every stage that reads it, its gradients summed, whatever the schedule and the stages.
-import { pipeline } from "@orthant/pipeline";
+import { pipeline, withSendRecv } from "@orthant/pipeline";
 import { zero } from "@orthant/zero";
 import * as tf from "@tensorflow/tfjs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { zbH1 } from "../../testing/schedules/zb-h1.ts";
-import { adamw, useDevice } from "../src/index.ts";
+import { adamw, parseSchedule, type Strategy, useDevice } from "../src/index.ts";
 import { bits, ran, small } from "./small.ts";
 
 beforeEach(() => useDevice("cpu"));
@@ -80,6 +80,20 @@ test.each([1, 2, 4])("pp %i: bytes sent and held are those of the plan", async (
   const sent = outcomes.reduce((sum, outcome) => sum + (outcome.sent.pp ?? 0), 0);
   expect(sent).toBe(4 * (plan.sent.pp ?? 0));
   for (const { rank, bytes } of plan.ranks) expect(outcomes[rank]!.peak).toEqual(bytes);
+});
+
+/** Two stages a rank: the last stage's gradients are complete while the first one still waits for its own. */
+const interleaved: Strategy = {
+  name: "interleaved",
+  axis: "pp",
+  divides: "layers",
+  stages: () => [[0], [1, 2], [3, 4], [5]],
+  schedule: () => withSendRecv(parseSchedule("0F0 2F0 0F1 2F1 2B0 0B0 2B1 0B1\n1F0 3F0 3B0 1F1 3F1 3B1 1B0 1B1")),
+};
+
+test("several stages a rank: nobody waits for a use whose stage waits for this rank", async () => {
+  const found = await ran({ model: tied(), mesh: { pp: 2 }, micros: 2, strategies: [interleaved] });
+  expect(bits(found)).toEqual(bits(await ran({ model: tied(), micros: 2 })));
 });
 
 describe("with data parallelism", () => {
