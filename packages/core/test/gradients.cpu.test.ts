@@ -138,6 +138,20 @@ test("a step after the first starts anew, even where the first did not add all",
   gradients.dispose();
 });
 
+test("more additions than planned are refused: the reduction has begun without them", async () => {
+  const gradients = open([trained("a", 2)]);
+  const [one, two, three] = [pair(1), pair(2), pair(3)];
+  gradients.add(["a"], [one], now);
+  gradients.add(["a"], [two], now);
+  expect(() => gradients.add(["a"], [three], now)).toThrow(
+    "a segment adds to the gradient of a more than the 2 times a step that plan counted: a layer must run the same " +
+      "segments on every rank and in every micro",
+  );
+  three.dispose();
+  await gradients.finish(["a"], now);
+  gradients.dispose();
+});
+
 test("bytes are those of sums, then of what was reduced", async () => {
   const meter = new Meter();
   const halved = computed((grad) => grad.slice([0], [1]));

@@ -75,7 +75,14 @@ export class Gradients {
 
   #add(use: string, grad: Tensor): void {
     const name = this.#owner.get(use)!;
-    this.#left.set(name, (this.#left.get(name) ?? this.#trained.get(name)!.additions) - 1);
+    const { additions } = this.#trained.get(name)!;
+    const left = this.#left.get(name) ?? additions;
+    if (left === 0)
+      throw new Error(
+        `a segment adds to the gradient of ${name} more than the ${additions} times a step that plan counted: ` +
+          "a layer must run the same segments on every rank and in every micro",
+      );
+    this.#left.set(name, left - 1);
     const seen = this.#sums.get(use);
     this.#sums.set(use, seen ? tf.add(seen, grad) : grad);
     if (seen) tf.dispose([seen, grad]);
