@@ -89,7 +89,14 @@ export class Gradients {
 
   #add(use: string, grad: Tensor): void {
     const name = this.#owner.get(use)!;
-    this.#left.set(name, (this.#left.get(name) ?? this.#trained.get(name)!.additions) - 1);
+    const { additions } = this.#trained.get(name)!;
+    const left = this.#left.get(name) ?? additions;
+    if (left === 0)
+      throw new Error(
+        `a segment adds to the gradient of ${name} more than the ${additions} times a step that plan counted: ` +
+          "a layer must run the same segments on every rank and in every micro",
+      );
+    this.#left.set(name, left - 1);
     const seen = this.#sums.get(use);
     this.#sums.set(use, seen ? tf.add(seen, grad) : grad);
     if (seen) tf.dispose([seen, grad]);
@@ -167,7 +174,9 @@ export class Gradients {
   /** Frees everything; what a reduction under way still brings is freed when it comes. */
   dispose(): void {
     this.#disposed = true;
-    tf.dispose([...this.#sums.values(), ...this.#reduced.values()]);
+    const left = [...this.#sums.values(), ...this.#reduced.values()];
+    for (const grad of left) this.#options.meter.add("grads", -bytes(grad));
+    tf.dispose(left);
     this.#sums.clear();
     this.#reduced.clear();
   }

@@ -15,8 +15,8 @@ export interface StageContext {
   readonly layers: readonly AnyLayer[];
   /** Parameters that its UNSHARD gathers. */
   readonly params: readonly string[];
-  /** Parameters whose gradients are complete once this stage's are: those that no later REDUCE_GRAD of this rank waits for. */
-  readonly complete: readonly string[];
+  /** Parameters whose reductions its REDUCE_GRAD waits for: all of this rank's at the last one, none at those before. */
+  readonly awaited: readonly string[];
   /** Whether its backward comes in halves: B and W. */
   readonly halves: boolean;
 }
@@ -94,7 +94,7 @@ class Step {
     W: (a) => this.#backwardWeights(a),
     UNSHARD: (a) => this.#context.store.acquire(this.#stage(a).params, this.#moment(a)),
     RESHARD: (a) => this.#context.store.release(this.#stage(a).params),
-    REDUCE_GRAD: (a) => this.#context.gradients.finish(this.#stage(a).complete, this.#moment(a)),
+    REDUCE_GRAD: (a) => this.#context.gradients.finish(this.#stage(a).awaited, this.#moment(a)),
   };
 
   async run(actions: readonly Action[]): Promise<ReadonlyMap<number, MicroLoss>> {

@@ -15,15 +15,14 @@ import { firstSample, type MicroAt } from "./samples.ts";
 export function stagesOfRank(model: AnyModel, plan: Plan, actions: readonly Action[]): StageContext[] {
   const paramsOf = (stage: number) => usedBy(plan.specs, plan.stages[stage]!).map(({ name }) => name);
   const reduced = actions.filter(({ op }) => op === "REDUCE_GRAD").map(({ stage }) => stage);
-  return plan.stages.map((layers, stage) => {
-    const later = new Set(reduced.slice(reduced.indexOf(stage) + 1).flatMap(paramsOf));
-    return {
-      layers: layers.map((i) => model.layers[i]!),
-      params: paramsOf(stage),
-      complete: paramsOf(stage).filter((name) => !later.has(name)),
-      halves: actions.some((action) => action.op === "W" && action.stage === stage),
-    };
-  });
+  const mine = [...new Set(reduced.flatMap(paramsOf))];
+  return plan.stages.map((layers, stage) => ({
+    layers: layers.map((i) => model.layers[i]!),
+    params: paramsOf(stage),
+    // A tied gradient comes from a rank that may wait for what this one sends after an earlier REDUCE_GRAD.
+    awaited: stage === reduced.at(-1) ? mine : [],
+    halves: actions.some((action) => action.op === "W" && action.stage === stage),
+  }));
 }
 
 /** The random numbers of one micro, as its tape asks for them. */
