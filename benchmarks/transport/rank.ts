@@ -21,7 +21,7 @@ export interface RankJob {
 /** Answered with the ms of each of `count` times. */
 export interface Command {
   readonly operation: Operation;
-  /** Of the tensor. */
+  /** Length of the tensor. */
   readonly bytes: number;
   /** Operations timed together, and how often. */
   readonly repeats: number;

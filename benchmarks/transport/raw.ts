@@ -42,7 +42,7 @@ export class Raw {
   readonly #prefix: string;
   readonly #message: number;
   readonly #window: number;
-  /** By other rank: bytes received, of those confirmed, bytes it confirmed, bytes sent, bytes asked for, signals. */
+  /** Counts by other rank: bytes received, of those confirmed, bytes it confirmed, bytes sent, bytes asked for, signals. */
   readonly #got: Counter[];
   readonly #said: number[];
   readonly #confirmed: Counter[];
@@ -88,7 +88,7 @@ export class Raw {
     }
   }
 
-  /** Until `bytes` more came from `rank`. */
+  /** Waits until `bytes` more came from `rank`. */
   recv(rank: number, bytes: number): Promise<void> {
     this.#asked[rank]! += bytes;
     return this.#got[rank]!.reach(this.#asked[rank]!);

@@ -82,7 +82,7 @@ function launchNodes(scene: Scene, job: Job, server: string): [Program, Program]
   return [launch(scene, job, [...run, "--node-rank", "0"]), launch(scene, job, [...run, "--node-rank", "1"])];
 }
 
-/** Of two machines one is lost with all its processes: only their silence tells, after 30 s. */
+/** One of two machines is lost with all its processes: only their silence tells, after 30 s. */
 export async function machineLost(scene: Scene): Promise<string> {
   const server = await scene.server();
   const [here, lost] = launchNodes(scene, { ...four, steps: 100_000 }, server.url);

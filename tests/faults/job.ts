@@ -12,7 +12,7 @@ export type Moment = Op | "world.control" | "update" | "meeting";
 export interface Job {
   /** "three-d" is that of the example. */
   readonly model: "three-d" | "tiny";
-  /** Of the tiny model. */
+  /** Mesh of the tiny model. */
   readonly mesh?: Mesh;
   readonly steps: number;
   /** How this process reaches the others; the launcher's way, or all ranks in this process, where absent. */

@@ -41,8 +41,8 @@ async function exchangeOverTls(): Promise<void> {
 export async function natsSuite(): Promise<Case[]> {
   const { url: servers } = await TestServer.start();
   const open = (credit?: number) => async (size: number) => {
-    const transports = await openAll(size, credit ? { servers, credit } : { servers });
-    return { transports, close: async () => {} };
+    const endpoints = await openAll(size, credit ? { servers, credit } : { servers });
+    return { endpoints, close: async () => {} };
   };
   const overTls = { name: "over TLS, with a token", run: exchangeOverTls };
   return [...testTransport(open()), ...sliceCases(open(2 ** 21)), overTls];

@@ -10,15 +10,15 @@ import { type OpenTransport, testTransport } from "../../packages/testing/src/tr
 const named = (name: string, cases: readonly Case[]): Case[] =>
   cases.map((each) => ({ ...each, name: `${name}: ${each.name}` }));
 
-const onMemory: OpenTransport = async (size) => ({ transports: memory(size), close: async () => {} });
+const onMemory: OpenTransport = async (size) => ({ endpoints: memory(size), close: async () => {} });
 
 /** Every rank has rings of its own, though one real thread holds them all. */
 const onThreads =
   (options: WiringOptions = {}): OpenTransport =>
   async (size) => {
     const wiring = wireThreads([...Array(size).keys()], options);
-    const transports = wiring.home.flatMap((thread) => [...joinThreads(wiring, thread).values()]);
-    return { transports, close: async () => {} };
+    const endpoints = wiring.home.flatMap((thread) => [...joinThreads(wiring, thread).values()]);
+    return { endpoints, close: async () => {} };
   };
 
 export const transportSuite: Case[] = [

@@ -47,13 +47,13 @@ export const sliceCases = (open: OpenTransport): Case[] =>
   [2, 3].map((size) => ({
     name: `collectives of many slices, among ${size}`,
     async run() {
-      const { transports, close } = await open(size);
-      const ranks = [...transports.keys()];
+      const { endpoints, close } = await open(size);
+      const ranks = [...endpoints.keys()];
       try {
         const expected = sums(size);
-        await Promise.all(transports.map((endpoint, at) => check({ endpoint, ranks, at }, expected)));
+        await Promise.all(endpoints.map((endpoint, at) => check({ endpoint, ranks, at }, expected)));
       } finally {
-        await Promise.all(transports.map((transport) => transport.close()));
+        await Promise.all(endpoints.map((transport) => transport.close()));
         await close();
       }
     },

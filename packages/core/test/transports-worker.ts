@@ -65,9 +65,9 @@ async function stall({ rank, recv }: Endpoint): Promise<void> {
 }
 
 const { wiring, thread, program } = workerData as Task;
-const transports = [...joinThreads(wiring, thread, { stall: program === "stall" ? 200 : 20_000 }).values()];
+const endpoints = [...joinThreads(wiring, thread, { stall: program === "stall" ? 200 : 20_000 }).values()];
 const run = { exchange, echo, leave, stall }[program];
-const results = await Promise.allSettled(transports.map(run));
+const results = await Promise.allSettled(endpoints.map(run));
 parentPort?.postMessage(results.flatMap((result) => (result.status === "rejected" ? [String(result.reason)] : [])));
 await once(parentPort as MessagePort, "message"); // all have reported
-await Promise.all(transports.map(({ close }) => close()));
+await Promise.all(endpoints.map(({ close }) => close()));

@@ -2,6 +2,7 @@
 import { setTimeout } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import { testTransport } from "../../testing/src/transport.ts";
+import { ClosedError, StallError } from "../src/errors.ts";
 import type { Endpoint, Frame } from "../src/transports/endpoint.ts";
 import { memoryEndpoints as memory } from "../src/transports/memory.ts";
 import { type JoinOptions, joinThreads } from "../src/transports/threads/threads.ts";
@@ -28,7 +29,7 @@ const opens = {
 };
 
 describe.each(Object.entries(opens))("%s", (_, open) => {
-  it.each(testTransport(async (size) => ({ transports: open(size), close: async () => {} })))("$name", ({ run }) =>
+  it.each(testTransport(async (size) => ({ endpoints: open(size), close: async () => {} })))("$name", ({ run }) =>
     run(),
   );
 
@@ -38,6 +39,8 @@ describe.each(Object.entries(opens))("%s", (_, open) => {
     const waits = [b.recv(0, "tp.all-reduce step 3"), a.recv(1, "pp.f2 step 3")];
     const [first] = (await Promise.allSettled(waits)) as [PromiseRejectedResult];
     expect(first.reason.message).toMatch(/^stalled: rank 1 waits for rank 0: "tp.all-reduce step 3"/);
+    expect(first.reason).toBeInstanceOf(StallError);
+    expect(first.reason.waits[0]).toEqual({ rank: 1, from: 0, key: "tp.all-reduce step 3" });
     await Promise.all([a.close(), b.close()]);
   });
 
@@ -51,7 +54,8 @@ describe.each(Object.entries(opens))("%s", (_, open) => {
     await told;
     expect((await c.recv(0, "before")).data.length).toBe(8);
     await expect(c.recv(0, "after")).rejects.toThrow("rank 0, which is closed");
-    await expect(c.send([0], "after", frame(8))).rejects.toThrow("rank 0 is closed");
+    await expect(c.recv(0, "after")).rejects.toMatchObject({ name: "ClosedError", rank: 0 });
+    await expect(c.send([0], "after", frame(8))).rejects.toThrow(new ClosedError(0));
     await Promise.all([b.close(), c.close()]);
   });
 });
@@ -110,9 +114,9 @@ describe.each([
   it("names a sender that waits for credit", async () => {
     const [a, b] = threads(home, { credit, stall: 80 }) as [Endpoint, Endpoint];
     await a.send([1], "all", frame(credit));
-    await expect(a.send([1], "more", frame(8))).rejects.toThrow(
-      /rank 0 waits for rank 1 to receive, so that "more" \(8 bytes\)/,
-    );
+    const more = a.send([1], "more", frame(8));
+    await expect(more).rejects.toThrow(/rank 0 waits for rank 1 to receive, so that "more" \(8 bytes\)/);
+    await expect(more).rejects.toMatchObject({ waits: [{ rank: 0, to: 1, key: "more" }] });
     await Promise.all([a.close(), b.close()]);
   });
 });

@@ -32,13 +32,17 @@ export function same(found: Frame, expected: Frame, what = "frame"): void {
     if (found.data[i] !== expected.data[i]) equal(found.data[i], expected.data[i], `${what}: byte ${i}`);
 }
 
-/** Throws unless `promise` rejects with such a message. */
-export async function refused(promise: Promise<unknown>, message: RegExp): Promise<void> {
+type ErrorClass = new (...args: never[]) => Error;
+
+/** Throws unless `promise` rejects with such a message, or with an error of such a class. */
+export async function refused(promise: Promise<unknown>, expected: RegExp | ErrorClass): Promise<void> {
   const error = await promise.then(
     () => new Error("not refused"),
     (reason: unknown) => reason as Error,
   );
-  if (!message.test(error.message)) throw new Error(`expected a refusal that says ${message}, found: ${error.message}`);
+  const holds = expected instanceof RegExp ? expected.test(error.message) : error instanceof expected;
+  const what = expected instanceof RegExp ? `a refusal that says ${expected}` : `a ${expected.name}`;
+  if (!holds) throw new Error(`expected ${what}, found: ${error}`);
 }
 
 /** Throws where `done` takes longer than `patience` ms. */

@@ -1,14 +1,16 @@
 // What every transport must do, as plain cases for any test runner. Not a benchmark.
-// `testTransport(async (size) => ({ transports: memory(size), close: async () => {} }))`
-import type { Endpoint, Frame } from "@orthant/core";
+
+// `testTransport(async (size) => ({ endpoints: memoryEndpoints(size), close: async () => {} }))`
+import { ClosedError, type Endpoint, type Frame } from "@orthant/core";
 import { type DTypeName, elementBytes } from "@orthant/core/transport-kit";
+
 import type { Case } from "./case.ts";
 import { bytes, equal, hash, refused, same, shuffled, within } from "./transport-checks.ts";
 
-/** Connects `size` endpoints, `transports[rank].rank === rank`; `close` ends what the endpoints' own `close` leaves. */
+/** Connects `size` endpoints, `endpoints[rank].rank === rank`; `close` ends what the endpoints' own `close` leaves. */
 export type OpenTransport = (
   size: number,
-) => Promise<{ readonly transports: readonly Endpoint[]; close(): Promise<void> }>;
+) => Promise<{ readonly endpoints: readonly Endpoint[]; close(): Promise<void> }>;
 
 type Check = (ranks: readonly Endpoint[]) => Promise<void>;
 
@@ -28,11 +30,11 @@ export const testTransport = (open: OpenTransport): Case[] => [
 const toCase = (open: OpenTransport, size: number, name: string, check: Check): Case => ({
   name,
   async run() {
-    const { transports, close } = await open(size);
+    const { endpoints, close } = await open(size);
     try {
-      await within(check(transports), patience, name);
+      await within(check(endpoints), patience, name);
     } finally {
-      await Promise.all(transports.map((transport) => transport.close()));
+      await Promise.all(endpoints.map((endpoint) => endpoint.close()));
       await close();
     }
   },
@@ -136,11 +138,11 @@ const twoRanks: Record<string, Check> = {
     const received = a!.recv(1, "never");
     const sends = [0, 1, 2].map((i) => a!.send([1], `much ${i}`, frame));
     const settled = Promise.allSettled([...sends, b!.recv(0, "nothing")]);
-    await Promise.all([refused(received, /closed/), a!.close(), b!.close()]);
+    await Promise.all([refused(received, ClosedError), a!.close(), b!.close()]);
     await settled;
     await a!.close();
-    await refused(a!.send([1], "late", bytes(0, 8)), /closed/);
-    await refused(a!.recv(1, "late"), /closed/);
+    await refused(a!.send([1], "late", bytes(0, 8)), ClosedError);
+    await refused(a!.recv(1, "late"), ClosedError);
   },
 };
 

@@ -29,12 +29,12 @@ export interface ClientJob extends LinkOptions {
 export type ClientReport =
   | { readonly kind: "ready" }
   | { readonly kind: "failed"; readonly error: PlainError }
-  /** For others to meet. */
+  /** Waits for ranks to meet. */
   | { readonly kind: "waits"; readonly ranks: readonly number[] }
-  /** The connection, and after `ms` without one. */
+  /** The connection is lost; it is there again after `ms` without. */
   | { readonly kind: "down" }
   | { readonly kind: "up"; readonly ms: number }
-  /** So far; told at a heartbeat, where there are more. */
+  /** Messages refused so far; told at a heartbeat, where there are more. */
   | { readonly kind: "refused"; readonly count: number; readonly why: string }
   | { readonly kind: "done" };
 

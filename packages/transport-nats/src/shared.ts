@@ -142,13 +142,15 @@ export class Shared {
   }
 }
 
+const lengthAt = ({ buffer, byteOffset }: Uint8Array, at: number): Uint16Array =>
+  new Uint16Array(buffer, byteOffset + at, 1);
+
 function writeText(memory: Uint8Array, at: number, text: string, room: number): void {
   const { written } = new TextEncoder().encodeInto(text, memory.subarray(at + 2, at + room));
-  memory[at] = written & 255;
-  memory[at + 1] = written >> 8;
+  Atomics.store(lengthAt(memory, at), 0, written); // last: who reads meanwhile sees no half of a first text
 }
 
 function readText(memory: Uint8Array, at: number): string {
-  const length = (memory[at] as number) | ((memory[at + 1] as number) << 8);
+  const length = Atomics.load(lengthAt(memory, at), 0);
   return new TextDecoder().decode(memory.slice(at + 2, at + 2 + length));
 }

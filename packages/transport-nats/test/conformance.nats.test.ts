@@ -8,7 +8,7 @@ const server = await TestServer.start();
 afterAll(() => server.stop());
 
 const open = async (size: number) => ({
-  transports: await openAll(size, { servers: server.url }),
+  endpoints: await openAll(size, { servers: server.url }),
   close: async () => {},
 });
 

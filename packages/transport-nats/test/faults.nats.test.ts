@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { connect } from "@nats-io/transport-node";
-import type { Frame } from "@orthant/core";
+import { type Frame, LostRankError, RankError, StallError } from "@orthant/core";
 import { TestServer } from "@orthant/testing/nats-server";
 import { afterAll, expect, it } from "vitest";
 import { type NatsEndpoint, openNats } from "../src/index.ts";
@@ -121,11 +121,33 @@ it("names a rank that is killed, and what it did last", async () => {
   await setTimeout(300);
   child.kill("SIGKILL");
   const from = performance.now();
-  await expect(a.recv(1, "dp.all-gather step 2")).rejects.toThrow(
+  const lost = a.recv(1, "dp.all-gather step 2");
+  await expect(lost).rejects.toThrow(
     /^rank 1 gave no sign of life for \d+ ms, silence allows 1500 \(last seen: never\); rank 0 waits for rank 1/,
   );
+  await expect(lost).rejects.toThrow(LostRankError);
+  await expect(lost).rejects.toMatchObject({ rank: 1, cause: { name: "ClosedError" } });
   expect(performance.now() - from).toBeLessThan(5000);
   await a.close();
+});
+
+it("tells the others what a rank failed with, by class and fields", async () => {
+  const ranks = await openAll(3, { servers });
+  const [a, b, c] = ranks as [NatsEndpoint, NatsEndpoint, NatsEndpoint];
+  const waits = [a.recv(1, "dp.all-gather step 2"), a.recv(2, "dp.all-gather step 2")];
+  const told = Promise.allSettled(waits);
+  await b.close(new RankError({ rank: 1, step: 2, action: "0F1" }, new TypeError("no such dim")));
+  for (const [i, { reason }] of ((await told) as PromiseRejectedResult[]).entries()) {
+    expect(reason).toBeInstanceOf(LostRankError);
+    expect(reason).toMatchObject({
+      rank: 1,
+      reason: expect.stringMatching(/^rank 1 failed at step 2, action 0F1: no such/),
+    });
+    expect(reason.message).toContain(`rank 0 waits for rank ${i + 1}`);
+    expect(reason.cause).toBeInstanceOf(RankError);
+    expect(reason.cause).toMatchObject({ rank: 1, step: 2, action: "0F1", cause: { name: "TypeError" } });
+  }
+  await Promise.all([a.close(), c.close()]);
 });
 
 it("tells the others when a rank's process ends in mid-run, whatever its code", async () => {
@@ -163,7 +185,9 @@ it("says which rank never entered a collective, and where it was last", async ()
   const ranks = await openAll(2, { servers, heartbeat: 50, stall: 2000 });
   const [a, b] = ranks as [NatsEndpoint, NatsEndpoint];
   await b.send([0], "tp.all-reduce step 12", numbers(0, 1));
-  await expect(a.recv(1, "dp.all-gather step 12 layer 3")).rejects.toThrow(
+  const stalled = a.recv(1, "dp.all-gather step 12 layer 3");
+  await expect(stalled).rejects.toThrow(StallError);
+  await expect(stalled).rejects.toThrow(
     "rank 1 never entered dp.all-gather step 12 layer 3 (last seen: tp.all-reduce step 12)",
   );
   await closeAll(ranks);

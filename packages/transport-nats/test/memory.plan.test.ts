@@ -10,7 +10,7 @@ import { setOf, subjectsOf } from "../src/protocol/subjects.ts";
 
 const maxPayload = 2 ** 20;
 
-/** Of rank 0, to ranks 1 and 2, which live in clients of their own. Sends a frame, and says in which memory its parts went out. */
+/** An outflow of rank 0 to ranks 1 and 2, which live in clients of their own. Sends a frame, and says in which memory its parts went out. */
 function outflow() {
   const published: ArrayBufferLike[] = [];
   const publish = (_: string, bytes: Uint8Array): void => void published.push(bytes.buffer);

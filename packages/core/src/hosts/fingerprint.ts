@@ -20,7 +20,7 @@ export function fingerprint(options: JobOptions, plan: Plan): Record<string, str
     "@orthant/core": version(),
     mesh: `{ ${showMesh(plan.mesh)} }`,
     model: `${model.name} ${hash(plan.specs)}`,
-    strategies: strategies.map(({ name, axis }) => `${name}(${axis})`).join(", ") || "none",
+    strategies: strategies.map(({ name, axis = "" }) => `${name}(${axis})`).join(", ") || "none",
     schedule: hash([plan.stages, plan.schedule]),
     ...Object.fromEntries(Object.entries(whole).map(([name, value]) => [name, String(value)])),
     optimizer: `${optimizer.name} ${hash(learning)}`,

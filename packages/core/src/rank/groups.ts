@@ -1,22 +1,30 @@
-// The groups of one rank: a group a mesh axis, its bytes in the form that the axis's wire gives them.
+// The groups of one rank: one a mesh axis, the transport's own where it has one, its bytes in the form that the axis's wire
+// gives them.
 import { directGroup } from "../group/direct.ts";
 import type { Group } from "../group/group.ts";
+import { inOrder } from "../group/in-order.ts";
 import { ranksAlong } from "../mesh.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { Strategy } from "../plan/strategy.ts";
 import type { Endpoint } from "../transports/endpoint.ts";
 
-/** Finds the group of an axis; always the same object for the same axis. */
-export function groupsOf({ mesh }: Plan, strategies: readonly Strategy[], endpoint: Endpoint): (axis: string) => Group {
+/** Finds the group of an axis, always the same object; an axis that the mesh does not name has this rank alone. */
+export type Groups = (axis: string) => Group;
+
+/** Opens the groups of all axes, in the order of the mesh. */
+export async function openGroups({ mesh }: Plan, strategies: readonly Strategy[], endpoint: Endpoint): Promise<Groups> {
   const groups = new Map<string, Group>();
-  const open = (axis: string): Group => {
-    const plain = directGroup(axis, endpoint, ranksAlong(mesh, endpoint.rank, axis));
+  for (const axis of Object.keys(mesh)) {
+    const group = await openGroup(axis, ranksAlong(mesh, endpoint.rank, axis), endpoint);
     const wire = strategies.find((s) => s.axis === axis && s.wire)?.wire;
-    return wire && plain.size > 1 ? wire.wrap(plain) : plain;
-  };
-  return (axis) => {
-    const group = groups.get(axis) ?? open(axis);
-    groups.set(axis, group);
-    return group;
-  };
+    groups.set(axis, wire && group.size > 1 ? wire.wrap(group) : group);
+  }
+  return (axis) => groups.get(axis) ?? directGroup(axis, endpoint, [endpoint.rank]);
+}
+
+async function openGroup(axis: string, ranks: readonly number[], endpoint: Endpoint): Promise<Group> {
+  const host = directGroup(axis, endpoint, ranks);
+  if (!endpoint.group || ranks.length === 1) return host;
+  const own = await endpoint.group(axis, ranks, host);
+  return own === host ? host : inOrder(own);
 }

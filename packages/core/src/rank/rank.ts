@@ -16,7 +16,7 @@ import type { Endpoint } from "../transports/endpoint.ts";
 import { Agreement, type Report, type Verdict } from "./agree.ts";
 import type { ActionTime, Outcome, RankEvents } from "./events.ts";
 import { ActionError, execute, type MicroLoss, type StepContext } from "./execute.ts";
-import { groupsOf } from "./groups.ts";
+import { type Groups, openGroups } from "./groups.ts";
 import { type Holdings, hold } from "./holdings.ts";
 import { momentOf } from "./moment.ts";
 import { readSamples } from "./samples.ts";
@@ -42,7 +42,8 @@ export interface RankJob {
 export async function runRank(job: RankJob): Promise<Outcome> {
   const self = job.plan.ranks[job.endpoint.rank]!;
   const { endpoint, sent } = counted(job.endpoint);
-  const rank = new Rank({ ...job, endpoint }, self);
+  const groups = await openGroups(job.plan, job.options.strategies ?? [], endpoint);
+  const rank = new Rank({ ...job, endpoint }, self, groups);
   try {
     const losses = await rank.run();
     return { rank: self.rank, losses, pieces: await rank.pieces(), peak: rank.meter.peak, sent };
@@ -55,16 +56,16 @@ class Rank {
   readonly meter = new Meter();
   readonly #job: RankJob;
   readonly #self: RankPlan;
-  readonly #group: (axis: string) => Group;
+  readonly #group: Groups;
   readonly #pipe: Group;
   readonly #holdings: Holdings;
   readonly #agreement: Agreement;
 
-  constructor(job: RankJob, self: RankPlan) {
+  constructor(job: RankJob, self: RankPlan, groups: Groups) {
     const { options, plan, endpoint } = job;
     this.#job = job;
     this.#self = self;
-    this.#group = groupsOf(plan, options.strategies ?? [], endpoint);
+    this.#group = groups;
     this.#pipe = this.#group(plan.roles.layers ?? "no axis");
     this.#agreement = new Agreement(plan, endpoint);
     this.#holdings = hold({ options, plan, self, meter: this.meter, group: this.#group, pipe: this.#pipe });

@@ -11,7 +11,15 @@ import type { Segment } from "../model/segment.ts";
 import type { Gradients } from "../params/gradients.ts";
 import type { ParamStore } from "../params/store.ts";
 import { momentOf } from "./moment.ts";
-import type { Linearized, Vjp } from "./vjp.ts";
+import {
+  constantStep,
+  type Half,
+  type InputGradient,
+  type SegmentRun,
+  type Step,
+  segmentStep,
+} from "./segment-step.ts";
+import type { Vjp } from "./vjp.ts";
 
 export interface TapeContext {
   readonly vjp: Vjp;
@@ -29,35 +37,12 @@ export interface TapeContext {
   uniform(name: string, x: Tensor, cuts: Readonly<Record<string, number>>): Tensor;
 }
 
-/** The gradients of a backward: all of them, or those of activations now and those of parameters later (zero bubble). */
-export type Half = "whole" | "inputs";
-
-type InputGradient = readonly [x: Tensor, dx: Tensor];
-
-/** One entry of the tape. */
-interface Step {
-  readonly y: Tensor;
-  back(dy: Tensor, half: Half): Promise<readonly InputGradient[]>;
-  /** The gradients of parameters, after `back(dy, "inputs")`. */
-  readonly weights?: (dy: Tensor) => Promise<void>;
-  /** Frees what only a backward would have used. */
-  drop(): void;
-}
-
-/** One run of a segment, as its backward needs it. */
-interface Run {
-  readonly uses: readonly string[];
-  readonly params: readonly Tensor[];
-  readonly xs: readonly Tensor[];
-  readonly linear: Linearized;
-}
-
 const bytesOf = (t: Tensor): number => t.size * tf.util.bytesPerElement(t.dtype);
 
 export class GradTape implements Tape {
   readonly #steps: Step[] = [];
   /** Steps whose backward of parameters is still to come, with the gradients of their outputs. */
-  readonly #later: { readonly step: Step; readonly dy: Tensor }[] = [];
+  readonly #later: { readonly step: Step; readonly dy: Tensor | undefined }[] = [];
   /** Auxiliary losses. */
   readonly #losses: { readonly name: string; readonly sum: Tensor }[] = [];
   /** Tensors that some trained parameter, or the stage before, wants the gradient of. */
@@ -103,53 +88,20 @@ export class GradTape implements Tape {
     const { y } = linear;
     this.#hold(y.dataId, bytesOf(y));
     const trained = uses.some((use) => gradients?.trains(use)) || xs.some((x) => this.#wanted.has(x));
-    this.#steps.push(trained ? this.#differentiable({ uses, params, xs, linear }) : constant(linear));
+    this.#steps.push(trained ? this.#differentiable({ uses, names, params, xs, linear }) : constantStep(linear));
     return y as Held<Out>;
   }
 
-  #differentiable(run: Run): Step {
+  #differentiable(run: Omit<SegmentRun, "wanted" | "store" | "gradients" | "moment" | "freed">): Step {
     const { xs, uses, linear } = run;
+    const { store, gradients } = this.#context;
     const kept = {}; // stands for all that the pullback keeps
-    this.#wanted.add(linear.y);
     this.#hold(kept, linear.kept);
     for (const x of xs.filter((_, i) => linear.needs[uses.length + i])) this.#needed.add(x.dataId);
-    const trained = uses.map((use) => this.#context.gradients!.trains(use));
-    const inputs = xs.map((x) => x.dtype === "float32" && this.#wanted.has(x));
-    const none = <T>(list: readonly T[]) => list.map(() => false);
-    const drop = () => {
-      linear.drop();
-      this.#free(kept);
-    };
-    const back = async (dy: Tensor, half: Half) => {
-      const now = half === "whole" ? trained : none(uses);
-      const grads = await this.#pull(run, dy, [...now, ...inputs], half === "whole" ? "B" : "B inputs");
-      if (half === "whole") drop();
-      this.#addGradients(uses, now, grads);
-      return xs.flatMap((x, i) => (grads[uses.length + i] ? [[x, grads[uses.length + i]!] as const] : []));
-    };
-    const weights = async (dy: Tensor) => {
-      if (trained.includes(true))
-        this.#addGradients(uses, trained, await this.#pull(run, dy, [...trained, ...none(xs)], "W"));
-      drop();
-    };
-    return { y: linear.y, back, weights, drop };
-  }
-
-  /** Takes the parameters that the backward reads again, and the gradients wanted. */
-  async #pull({ uses, params, xs, linear }: Run, dy: Tensor, want: readonly boolean[], what: string) {
-    const { store, paramOf } = this.#context;
-    const reread = uses.filter((_, i) => linear.needs[i]).map((use) => paramOf(use));
-    const again = await store.acquire(reread, this.#moment(what));
-    const values = uses.map((use, i) => again[reread.indexOf(paramOf(use))] ?? params[i]!); // what is not read may be gone
-    const grads = linear.part(dy, [...values, ...xs], want);
-    store.release(reread);
-    return grads;
-  }
-
-  #addGradients(uses: readonly string[], now: readonly boolean[], grads: readonly (Tensor | undefined)[]): void {
-    const added = uses.filter((_, i) => now[i]);
-    if (!added.length) return;
-    this.#context.gradients!.add(added, grads.filter((_, i) => now[i]) as Tensor[], this.#moment("B"));
+    const wanted = xs.map((x) => x.dtype === "float32" && this.#wanted.has(x));
+    this.#wanted.add(linear.y);
+    const freed = () => this.#free(kept);
+    return segmentStep({ ...run, wanted, store, gradients: gradients!, moment: this.#moment, freed });
   }
 
   async move(axis: string, crossing: Crossing<Placement, Placement>, x: Tensor): Promise<never> {
@@ -222,12 +174,13 @@ export class GradTape implements Tape {
     x: Tensor,
     { half = "whole" as Half, seed = 1 } = {},
   ): Promise<Tensor | undefined> {
-    const grads = new Map<Tensor, Tensor>([[y, dy], ...this.#losses.map(({ sum }) => [sum, tf.scalar(seed)] as const)]);
+    const grads = new Map<Tensor, Tensor>([[y, dy]]);
+    for (const { sum } of this.#losses) accumulate(grads, sum, tf.fill(sum.shape, seed));
     for (let step = this.#steps.pop(); step; step = this.#steps.pop()) {
       const g = grads.get(step.y);
       grads.delete(step.y);
       for (const [input, dx] of g ? await step.back(g, half) : []) accumulate(grads, input, dx);
-      if (half === "inputs") this.#later.push({ step, dy: g ?? tf.scalar(0) });
+      if (half === "inputs") this.#later.push({ step, dy: g });
       else g?.dispose();
       if (!g) step.drop();
       if (half === "whole") this.#dispose(step.y);
@@ -240,8 +193,8 @@ export class GradTape implements Tape {
   /** The gradients of parameters that `backward` left out, in the same order. Frees the tape. */
   async backwardWeights(): Promise<void> {
     for (const { step, dy } of this.#later) {
-      await step.weights?.(dy);
-      dy.dispose();
+      if (dy) await step.weights?.(dy);
+      dy?.dispose();
     }
     for (const { step } of this.#later.splice(0)) this.#dispose(step.y);
   }
@@ -254,12 +207,6 @@ export class GradTape implements Tape {
     }
     if (y) this.#free(y.dataId);
   }
-}
-
-/** A step that nothing wants the gradient of: what its pullback kept is freed at once. */
-function constant({ y, drop }: Linearized): Step {
-  drop();
-  return { y, back: async () => [], drop: () => {} };
 }
 
 function accumulate(grads: Map<Tensor, Tensor>, input: Tensor, dx: Tensor): void {

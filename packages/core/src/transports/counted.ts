@@ -16,6 +16,7 @@ export function counted(inner: Endpoint): { endpoint: Endpoint; sent: Record<str
     recv: (from, key) => inner.recv(from, key),
     close: (failure) => inner.close(failure),
     recycle: (data) => inner.recycle?.(data),
+    ...(inner.group && { group: inner.group.bind(inner) }),
   };
   return { endpoint, sent };
 }

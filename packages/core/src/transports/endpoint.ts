@@ -1,4 +1,5 @@
 // One rank's end of a transport: three methods; everything else is built on them. Moves bytes by name, never tensors.
+import type { Group } from "../group/group.ts";
 import type { DTypeName } from "./dtypes.ts";
 
 export interface Frame {
@@ -21,7 +22,8 @@ export interface Endpoint {
   send(to: readonly number[], key: string, frame: Frame): Promise<void>;
   /**
    * Resolves to the frame that `from` sent under `key`, whenever it arrives; the caller owns its memory. Rejects with a
-   * ClosedError once this end, or `from`, is closed, with a StallError where it does not come in time.
+   * ClosedError once this end, or `from`, is closed (a LostRankError where it is known why), with a StallError where the
+   * frame does not come in time.
    */
   recv(from: number, key: string): Promise<Frame>;
   /**
@@ -29,6 +31,12 @@ export interface Endpoint {
    * saves the first touch of fresh pages, which costs several times the copy into them.
    */
   recycle?(data: Uint8Array): void;
+  /**
+   * Makes the group of `ranks` along a mesh axis, for a transport that does collectives itself, on device memory (NCCL).
+   * Called once an axis, by all of its ranks, in the order of the mesh; `host`, over `send` and `recv`, carries what they
+   * must tell each other to meet. Its calls are then made one after the other, in program order. Absent: `host` is used.
+   */
+  group?(axis: string, ranks: readonly number[], host: Group): Promise<Group>;
   /**
    * Ends this endpoint: what waits in `send` or `recv` here rejects. Calling it again does nothing. `failure` is what this
    * rank failed with: a transport between processes tells all others, whose waits then reject with a LostRankError.

@@ -77,6 +77,7 @@ function joined(endpoints: Readonly<Record<string, Endpoint>>): Endpoint {
       return frame;
     },
     recycle: (data) => owners.get(data.buffer)?.recycle?.(data),
+    group: async (axis, ranks, host) => endpoints[axis]?.group?.(axis, ranks, host) ?? host,
     close: async (failure) => void (await Promise.all(all.map((endpoint) => endpoint.close(failure)))),
   };
 }

@@ -36,7 +36,7 @@ export class Inflow {
     this.#source(from, set);
   }
 
-  /** Throws a FrameError where the part does not continue the frame before it. */
+  /** Takes a part that came to `set`. Throws a FrameError where it does not continue the frame before it. */
   accept(set: string, part: Part): Verdict {
     const source = this.#source(part.from, set);
     source.unsaid += part.data.length;
@@ -51,7 +51,7 @@ export class Inflow {
     return "taken";
   }
 
-  /** Of streams from the ranks in `ranks`: [from, set, parts received in order, 1 where the next is lost]. */
+  /** Acknowledges the streams from the ranks in `ranks`: [from, set, parts received in order, 1 where the next is lost]. */
   acks(ranks: ReadonlySet<number>): [number, string, number, number][] {
     const sources = [...this.#sources.values()].filter(({ from }) => ranks.has(from));
     return sources.map((source) => {
@@ -62,7 +62,7 @@ export class Inflow {
     });
   }
 
-  /** Bytes that came from `ranks` since the last acknowledgement. */
+  /** Counts the bytes that came from `ranks` since the last acknowledgement. */
   unsaid(ranks: ReadonlySet<number>): number {
     return this.#sources.values().reduce((sum, { from, unsaid }) => sum + (ranks.has(from) ? unsaid : 0), 0);
   }

@@ -15,24 +15,24 @@ export class Ledger {
     this.#ranks = ranks;
   }
 
-  /** Ranks that wait for something. */
+  /** Lists the ranks that wait for something. */
   waiting(): number[] {
     return this.#ranks.filter((rank) => this.#counters.waits(rank));
   }
 
-  /** A send to one of `others` is not resolved. */
+  /** Whether a send to one of `others` is not resolved. */
   sends(others: Iterable<number>): boolean {
     return [...others].some((rank) => this.#shared.sends(rank) > 0);
   }
 
-  /** Words of 8 bytes consumed of what each of `others` sent to each own rank. */
+  /** Lists the words of 8 bytes consumed of what each of `others` sent to each own rank. */
   consumed(others: Iterable<number>): [from: number, to: number, words: number][] {
     return [...others].flatMap((from) =>
       this.#ranks.map((to): [number, number, number] => [from, to, this.#shared.consumed(from, to)]),
     );
   }
 
-  /** The same, together. */
+  /** Sums the same. */
   words(others: Iterable<number>): number {
     return this.consumed(others).reduce((sum, [, , words]) => sum + words, 0);
   }

@@ -52,11 +52,12 @@ export class Outflow {
     return sent;
   }
 
+  /** Hears which parts of a stream `node` has. */
   acknowledge(node: number, from: number, set: string, parts: number, gap: boolean, now: number): void {
     this.#streams.get(`${from} ${set}`)?.acknowledge(node, parts, gap, now);
   }
 
-  /** Streams that `node` did not yet say it listens to. */
+  /** Lists the streams that `node` did not yet say it listens to. */
   unopened(node: number): [from: number, set: string][] {
     const streams = [...this.#streams.values()];
     return streams.filter((s) => s.nodes.has(node) && !s.listens(node)).map((s) => [s.from, s.set]);
@@ -67,16 +68,17 @@ export class Outflow {
     return [...this.#streams.values()].filter((stream) => stream.retry(now, patience)).length;
   }
 
-  /** After a lost connection: one's own, or that of `node`. */
+  /** Sends again after a lost connection: one's own, or that of `node`. */
   rewind(now: number, node?: number): void {
     for (const stream of this.#streams.values()) if (node === undefined || stream.nodes.has(node)) stream.rewind(now);
   }
 
+  /** Drops `node` as a receiver of all streams. */
   drop(node: number): void {
     for (const stream of this.#streams.values()) stream.drop(node);
   }
 
-  /** `rank` has something that is not yet with all its receivers. */
+  /** Whether `rank` has something that is not yet with all its receivers. */
   busy(rank: number): boolean {
     const streams = this.#streams.values();
     return this.#options.unread() || streams.some((stream) => stream.from === rank && stream.busy);

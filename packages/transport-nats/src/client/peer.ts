@@ -35,21 +35,22 @@ export class Peer {
     this.ranks = new Set(ranks);
   }
 
+  /** Whether all its ranks left. */
   get gone(): boolean {
     return this.left.size === this.ranks.size;
   }
 
-  /** It will not wait for `rank`, of mine. */
+  /** Whether it will not wait for `rank`, of mine. */
   knows(rank: number): boolean {
     return this.gone || this.#seen.has(rank);
   }
 
-  /** Sends here seem to wait for credit with its ranks. */
+  /** Whether sends here seem to wait for credit with its ranks. */
   get asking(): boolean {
     return this.stuck > 1;
   }
 
-  /** True where `state` is newer than any before. */
+  /** Hears a state; true where it is newer than any before. */
   hear({ count, asks, seen }: State): boolean {
     this.missed = 0;
     if (count <= this.#heard) return false;
@@ -59,14 +60,14 @@ export class Peer {
     return true;
   }
 
-  /** True where it has a new connection: what went to the one before may be lost. */
+  /** Whether it has a new connection: what went to the one before may be lost. */
   linked({ links }: State): boolean {
     const more = links > this.#links;
     this.#links = links;
     return more;
   }
 
-  /** The number of the next message to it. */
+  /** Remembers what it is told; returns the number of that message. */
   tell(words: number, waiting: readonly number[]): number {
     this.due = undefined;
     this.#toldWords = words;
@@ -74,7 +75,7 @@ export class Peer {
     return ++this.#told;
   }
 
-  /** It should hear how things stand: it asks and they changed, or much was consumed. */
+  /** Whether it should hear how things stand: it asks and they changed, or much was consumed. */
   lacks(words: number, waiting: readonly number[], much: number): boolean {
     const more = since(words, this.#toldWords);
     return more >= much || (this.asks && (more > 0 || waiting.join() !== this.#toldWaiting));

@@ -16,12 +16,12 @@ export class Rings {
   readonly #job: ClientJob;
   readonly #counters: Counters;
   readonly #own: ReadonlySet<number>;
-  /** By thread. */
+  /** Rings to the threads, by thread. */
   readonly #outboxes: readonly Outbox[];
   readonly #incoming: readonly Incoming[];
   /** Memory for pieces on their way into a ring. */
   readonly #pool = new Pool(poolBytes);
-  /** By sender: until all that came from it is in the rings. */
+  /** What settles once all that came from a sender is in the rings, by sender. */
   readonly #delivered = new Map<number, Promise<unknown>>();
 
   /** `place` has the memory for what the threads send. */
@@ -49,7 +49,7 @@ export class Rings {
     for (const outbox of this.#outboxes) outbox.flush();
   }
 
-  /** To the ranks of this process that are still there. */
+  /** Delivers to the ranks of this process that are still there. */
   deliver(envelope: Envelope): void {
     const { from, frame } = envelope;
     const here = envelope.to.filter((rank) => this.#own.has(rank) && !this.#counters.closed(rank));
@@ -66,7 +66,7 @@ export class Rings {
     this.#delivered.set(from, given);
   }
 
-  /** Until all that came from `rank` is in the rings. */
+  /** Resolves once all that came from `rank` is in the rings. */
   async delivered(rank: number): Promise<void> {
     await this.#delivered.get(rank);
   }

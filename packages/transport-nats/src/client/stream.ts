@@ -23,7 +23,7 @@ export class Stream {
   /** Clients that receive it and are still there. */
   readonly nodes: Set<number>;
   readonly #free: (bytes: Uint8Array) => void;
-  /** By client: parts received in order. None while it did not say that it listens. */
+  /** Parts received in order, by client. None while it did not say that it listens. */
   readonly #acked = new Map<number, number>();
   readonly #kept: Kept[] = [];
   /** Number of the first part kept, and bytes before it. */
@@ -46,16 +46,17 @@ export class Stream {
     this.#free = free;
   }
 
-  /** Every receiver listens. */
+  /** Whether every receiver listens. */
   get open(): boolean {
     return this.nodes.size === this.#acked.size;
   }
 
+  /** Whether `node` said that it listens. */
   listens(node: number): boolean {
     return this.#acked.has(node);
   }
 
-  /** Published or not, something is not yet with every receiver. */
+  /** Whether something, published or not, is not yet with every receiver. */
   get busy(): boolean {
     return this.#kept.length > 0;
   }
@@ -77,6 +78,7 @@ export class Stream {
     return this.#kept[this.#cursor];
   }
 
+  /** Says that the part of `next` was published. */
   published(now: number): void {
     this.#cursor += 1;
     this.#moved = now;
@@ -88,7 +90,7 @@ export class Stream {
     return this.nodes.has(node) ? Math.max(0, this.#endOf(this.#cursor) - this.#endOf(acked)) : 0;
   }
 
-  /** `node` has the first `parts` parts, and where `gap`, misses the next one but not all after it. */
+  /** Hears that `node` has the first `parts` parts, and where `gap`, misses the next one but not all after it. */
   acknowledge(node: number, parts: number, gap: boolean, now: number): void {
     if (!this.nodes.has(node) || parts > this.#first + this.#kept.length) return;
     const before = this.#acked.get(node);
@@ -115,7 +117,7 @@ export class Stream {
     return true;
   }
 
-  /** `node` is no longer a receiver. */
+  /** Drops `node` as a receiver. */
   drop(node: number): void {
     this.#doubt(); // nobody may ever say that these went out
     this.nodes.delete(node);

@@ -11,11 +11,11 @@ import {
   UserAuthenticationExpiredError,
 } from "@nats-io/transport-node";
 
-/** One of these ways. */
+/** One way to show who one is. */
 export type Credentials =
   | { readonly user: string; readonly password: string }
   | { readonly token: string }
-  /** The seed, `SU...`. */
+  /** The seed of an nkey, `SU...`. */
   | { readonly nkey: string }
   /** Path of a credentials file. */
   | { readonly file: string };
@@ -36,14 +36,14 @@ export interface LinkOptions {
   readonly connectTimeout?: number;
 }
 
-/** For messages: no user, password or token of an address. */
+/** Shows addresses in messages, without user, password or token. */
 export const showServers = (servers: string | readonly string[]): string =>
   [servers]
     .flat()
     .map((server) => server.replace(/\/\/[^@/]*@/, "//"))
     .join(", ");
 
-/** `nats://user:password@host` or `nats://token@host`. */
+/** Reads what an address holds: `nats://user:password@host` or `nats://token@host`. */
 function credentialsIn(servers: string | readonly string[]): Credentials | undefined {
   const found = [servers].flat().find((server) => URL.canParse(server) && new URL(server).username);
   const { username = "", password = "" } = found ? new URL(found) : {};
@@ -120,7 +120,7 @@ async function readable(paths: readonly string[]): Promise<void> {
 /** The NATS client's `connect`, or one like it. */
 export type Connect = (options: ConnectionOptions) => Promise<NatsConnection>;
 
-/** Within `connectTimeout`, whatever the servers do. */
+/** Connects within `connectTimeout`, whatever the servers do. */
 export async function dial(options: LinkOptions, connect: Connect): Promise<NatsConnection> {
   const { servers, connectTimeout: timeout = 5000 } = options;
   const { credentials = credentialsIn(servers), tls = securely(servers) } = options;

@@ -5,7 +5,7 @@
 const newline = 10;
 /** What a server says before a payload; the number is the payload's bytes. Anything else is a line. */
 const payloadLine = /^H?MSG .* (\d+)\r\n$/;
-/** Of a payload, by nats-server: what claims more is for the client to refuse. */
+/** Largest payload of a nats-server, bytes: what claims more is for the client to refuse. */
 const largest = 2 ** 26;
 
 /** Bytes of a page: a message or two, and what still fits the caches. */
@@ -41,14 +41,14 @@ export class Inlet {
   /** Bytes of what comes next, at least. */
   #need = 1;
 
-  /** Where to read next. */
+  /** Gives memory to read into next. */
   room(): Uint8Array {
     const { length } = this.#page.bytes;
     if (length - this.#from < this.#need || length - this.#end < leastRoom) this.#move();
     return this.#page.bytes.subarray(this.#end);
   }
 
-  /** `count` bytes were read to `room()`. Returns all that is whole; its memory is not used again before it is given back. */
+  /** Hears that `count` bytes were read to `room()`. Returns all that is whole; its memory is not used again before it is given back. */
   took(count: number): Uint8Array | undefined {
     const start = this.#from;
     this.#end += count;
@@ -64,7 +64,7 @@ export class Inlet {
     return this.#page.bytes.subarray(start, this.#from);
   }
 
-  /** A chunk, or anything: what is of other memory is nobody's. */
+  /** Takes back a chunk, or anything: what is of other memory is nobody's. */
   giveBack(chunk: Uint8Array): void {
     for (const page of [this.#page, this.#spare]) if (page.bytes.buffer === chunk.buffer) page.lent -= 1;
   }

@@ -18,8 +18,9 @@ export interface LinkEvents {
 const leastPayload = 8192;
 
 export class Link {
-  /** Bytes. */
+  /** Bytes of a message, at most. */
   readonly maxPayload: number;
+  /** Whether the server has JetStream. */
   readonly jetstream: boolean;
   #up = true;
   readonly #connection: NatsConnection;
@@ -32,7 +33,7 @@ export class Link {
     this.jetstream = connection.info?.jetstream ?? false;
   }
 
-  /** `refused` hears why it cannot go on: the server does not allow a subject, or takes only smaller messages. */
+  /** Connects; `refused` hears why it cannot go on: the server does not allow a subject, or takes only smaller messages. */
   static async open(
     options: LinkOptions,
     refused: (error: Error) => void,
@@ -46,11 +47,12 @@ export class Link {
     );
   }
 
+  /** Whether it is connected. */
   get up(): boolean {
     return this.#up;
   }
 
-  /** `bytes` must not change until all receivers acknowledged them. True where they went out. */
+  /** Publishes `bytes`, which must not change until all receivers acknowledged them. True where they went out. */
   publish(subject: string, bytes: Uint8Array): boolean {
     const most = this.#connection.info?.max_payload ?? bytes.length;
     if (bytes.length > most)
@@ -63,7 +65,7 @@ export class Link {
     return true;
   }
 
-  /** `hear` must not keep the bytes: their memory is used again. */
+  /** Calls `hear` with each message; it must not keep the bytes: their memory is used again. */
   subscribe(subject: string, hear: (bytes: Uint8Array) => void): void {
     this.#connection.subscribe(subject, {
       callback: (error, message) => {
@@ -98,7 +100,7 @@ export class Link {
     }
   }
 
-  /** Until the server has all that was published, or a second passed. */
+  /** Closes it once the server has all that was published, or a second passed. */
   async close(): Promise<void> {
     const late = Promise.withResolvers<void>();
     const timer = setTimeout(late.resolve, 1000);

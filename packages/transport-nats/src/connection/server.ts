@@ -10,7 +10,7 @@ import { setTimeout } from "node:timers/promises";
 export interface ServerOptions {
   /** More of the server's configuration, in its own format; the port is not for it to set. */
   readonly config?: string;
-  /** A free one by default, chosen by the server itself. */
+  /** Port to listen on; a free one by default, chosen by the server itself. */
   readonly port?: number;
   /** More of its arguments. */
   readonly args?: readonly string[];
@@ -44,28 +44,30 @@ export class NatsServer {
     this.#port = options.port ?? -1;
   }
 
-  /** Resolves when it answers. It listens to this machine only, and ends with this process, even where that is killed. */
+  /** Starts one; resolves when it answers. It listens to this machine only, and ends with this process, even where that is killed. */
   static async start(options: ServerOptions = {}): Promise<NatsServer> {
     const server = new NatsServer(options);
     await server.up();
     return server;
   }
 
-  /** Of the nats-server on the PATH, such as "2.9.10"; undefined where there is none. */
+  /** Tells the version of the nats-server on the PATH, such as "2.9.10"; undefined where there is none. */
   static version(): string | undefined {
     const { stdout } = spawnSync("nats-server", ["--version"], { env: serverEnv(), encoding: "utf8" });
     return /v([\d.]+\S*)/.exec(stdout ?? "")?.[1];
   }
 
+  /** The port it listens on. */
   get port(): number {
     return this.#port;
   }
 
+  /** The address for clients. */
   get url(): string {
     return `nats://127.0.0.1:${this.#port}`;
   }
 
-  /** Of the server's process; undefined while there is none. */
+  /** Process id of the server; undefined while there is none. */
   get pid(): number | undefined {
     return this.#process && !ended(this.#process) ? this.#pid : undefined;
   }
@@ -94,11 +96,12 @@ export class NatsServer {
     this.#process.stdin?.destroy();
   }
 
+  /** Ends it. */
   stop(): Promise<void> {
     return this.kill();
   }
 
-  /** In a process group of its own: the terminal's Ctrl-C is not for the server. */
+  /** Starts it in a process group of its own: the terminal's Ctrl-C is not for the server. */
   #spawn(folder: string): ChildProcess {
     const { config = "", args = [] } = this.#options;
     const file = join(folder, "server.conf");
@@ -113,7 +116,7 @@ export class NatsServer {
   }
 }
 
-/** Of a starting server: it writes down its port when it is ready. */
+/** Waits for a starting server: it writes down its port when it is ready. */
 async function answer(child: ChildProcess, folder: string): Promise<{ pid: number; port: number }> {
   for (const from = performance.now(); performance.now() - from < patience && !ended(child); await setTimeout(10)) {
     const file = readdirSync(folder).find((name) => name.endsWith(".ports")) ?? "";

@@ -17,7 +17,7 @@ interface Address {
   readonly port: number;
 }
 
-/** For threads of ours alone: every connection of the thread that is made or renewed later has a NatsSocket. */
+/** Connects, in threads of ours alone: every connection of the thread that is made or renewed later has a NatsSocket. */
 export function connectDirectly(options: ConnectionOptions): Promise<NatsConnection> {
   setTransportFactory({ factory: () => new NatsSocket(), dnsResolveFn: nodeResolveHost });
   return NatsConnectionImpl.connect(options);
@@ -46,7 +46,7 @@ export class NatsSocket extends NodeTransport {
     return this.#info ? Promise.resolve(this.#info) : super.peekInfo();
   }
 
-  /** Each chunk is used up when the next one is asked for. */
+  /** Yields what comes; each chunk is used up when the next one is asked for. */
   override async *iterate(): AsyncIterableIterator<Uint8Array> {
     for await (const chunk of super.iterate()) {
       yield chunk;
@@ -54,18 +54,18 @@ export class NatsSocket extends NodeTransport {
     }
   }
 
-  /** A connection that did not come about is given up: the client would leave it open where the server says nothing. */
+  /** Gives up a connection that did not come about: the client would leave it open where the server says nothing. */
   override close(error?: Error): Promise<void> {
     if (!this.connected) this.discard();
     return super.close(error);
   }
 
-  /** At once: the client would first wait for what is still to be written, and nobody reads that. */
+  /** Closes at once: the client would first wait for what is still to be written, and nobody reads that. */
   override disconnect(): void {
     void this.close();
   }
 
-  /** Without a copy: `bytes` must not change until all receivers acknowledged them. */
+  /** Publishes without a copy: `bytes` must not change until all receivers acknowledged them. */
   publish(subject: string, bytes: Uint8Array): void {
     const { socket } = this;
     if (this.isClosed || !socket) return;
@@ -76,7 +76,7 @@ export class NatsSocket extends NodeTransport {
     socket.uncork();
   }
 
-  /** Connects, until the first line came. */
+  /** Connects, and waits for the server's first line. */
   async #greeted({ hostname, port }: Address): Promise<Socket> {
     const inlet = new Inlet();
     const { promise, resolve, reject } = Promise.withResolvers<void>();

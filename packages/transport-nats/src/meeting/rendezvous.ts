@@ -19,7 +19,7 @@ function disagreement(own: Hello, other: Hello): string | undefined {
   return `${name} is ${there} with ${show(own.ranks)}, ${here} here: start every rank with the same script and version`;
 }
 
-/** Of two that cannot both be right. Everybody must see it alike, so it rests on what the two say. */
+/** Whether `a` stays, of two that cannot both be right. Everybody must see it alike, so it rests on what the two say. */
 const goesBefore = (a: Hello, b: Hello): boolean => (a.complete === b.complete ? a.id < b.id : a.complete);
 
 const claimed = (run: string, ranks: readonly number[], over: boolean): string =>
@@ -42,39 +42,41 @@ export class Rendezvous {
     this.#known.set(own.id, this.hello);
   }
 
+  /** What this client says of itself. */
   get hello(): Hello {
     return { ...this.#own, complete: this.missing().length === 0 };
   }
 
-  /** Ranks nobody said hello for. */
+  /** Lists the ranks that nobody said hello for. */
   missing(): number[] {
     const here = new Set([...this.#known.values()].flatMap(({ ranks }) => ranks));
     return Array.from({ length: this.#own.size }, (_, rank) => rank).filter((rank) => !here.has(rank));
   }
 
-  /** Nothing new is in `hello`, and nothing in it needs an answer. */
+  /** Whether nothing new is in `hello`, and nothing in it needs an answer. */
   knows({ id, complete }: Hello): boolean {
     return this.#known.has(id) && (complete || this.missing().length > 0);
   }
 
-  /** Every client knows every rank. */
+  /** Whether every client knows every rank. */
   get over(): boolean {
     const others = [...this.#known.values()].filter(({ id }) => id !== this.#own.id);
     return this.missing().length === 0 && others.every(({ complete }) => complete);
   }
 
-  /** The lowest rank of each rank's client. */
+  /** Tells the lowest rank of each rank's client. */
   nodeOf(): number[] {
     const nodes: number[] = [];
     for (const { ranks } of this.#known.values()) for (const rank of ranks) nodes[rank] = Math.min(...ranks);
     return nodes;
   }
 
+  /** Whether a word that a rank ended is of this run. */
   concerns(gone: Gone): boolean {
     return concerns(this.#known.values(), gone);
   }
 
-  /** Returns what to answer. Throws where this client itself is refused. */
+  /** Hears a message; returns what to answer. Throws where this client itself is refused. */
   hear(message: Heard): Refusal | undefined {
     if (message.id === this.#own.id) return this.#told(message);
     if (message.kind === "refusal") this.#known.delete(message.id); // it ends: its ranks are free again
@@ -112,7 +114,7 @@ export class Rendezvous {
     return known.id === this.#own.id ? this.hello : known;
   }
 
-  /** Of another epoch, the later one stays: the earlier is over. */
+  /** Whether this client stays and `other` goes; the later epoch stays: the earlier is over. */
   #stays(other: Hello): boolean {
     const own = this.hello;
     return own.epoch === other.epoch ? goesBefore(own, other) : own.epoch > other.epoch;

@@ -6,9 +6,9 @@ import { maxKey } from "../protocol/frame.ts";
 import type { Counts, Shared } from "../shared.ts";
 
 export interface NatsEndpoint extends Endpoint {
-  /** What this process's client counted so far: it counts on its own thread, so a frame may arrive first. Whole once closed. */
+  /** Tells what this process's client counted so far: it counts on its own thread, so a frame may arrive first. Whole once closed. */
   counts(): Counts;
-  /** The last actions that are known of a rank, the newest last; of other processes, one a heartbeat. */
+  /** Lists the last actions that are known of a rank, the newest last; of other processes, one a heartbeat. */
   recorded(rank: number): string[];
 }
 
@@ -37,7 +37,7 @@ async function held(error: Error, from: number, { shared, counters, grace }: Sur
   throw error;
 }
 
-/** The same error, with what is known of the ranks it names. */
+/** Tells the same error with what is known of the ranks it names. */
 function explained(error: Error, from: number | undefined, key: string, { shared, far }: Surroundings): Error {
   const gone = error instanceof ClosedError ? error.rank : from;
   const failure = gone !== undefined && far.has(gone) ? shared.failure(gone) : undefined;
@@ -59,7 +59,7 @@ function lostBy(failure: Error, gone: number, waited: Error): LostRankError {
 export function endpoint(inner: Endpoint, around: Surroundings): NatsEndpoint {
   const { rank, size } = inner;
   const { shared, counters, far, wake } = around;
-  /** To be called with what just began: others may let through what they hold back once they know that this rank waits. */
+  /** Wakes the client where what just began waits: others may let through what they hold back once they know that this rank waits. */
   const tellWaits = <T>(work: Promise<T>): Promise<T> => {
     if (shared.asked() && counters.waits(rank)) wake();
     return work;

@@ -11,10 +11,11 @@ import { startClient } from "./start.ts";
 export interface RunOptions extends LinkOptions {
   /** Ranks with the same run name meet; letters, digits, `_` and `-`. */
   readonly run: string;
+  /** Ranks of the run. */
   readonly size: number;
-  /** Of the run: frames and ranks of another are refused. Default 0. */
+  /** Number of this attempt at the run: frames and ranks of another are refused. Default 0. */
   readonly epoch?: number;
-  /** Of the launcher that started this process, as in its lobby: what that says of ranks then concerns this run. */
+  /** Name of the launcher that started this process, as in its lobby: what that says of ranks then concerns this run. */
   readonly launch?: string;
   /** What all ranks must agree on, by name: the mesh, the model, the version. */
   readonly fingerprint?: Readonly<Record<string, string>>;
@@ -51,7 +52,7 @@ export interface NatsTicket {
   readonly threads: readonly (readonly number[])[];
 }
 
-/** The home of every rank: its thread, or the client's. */
+/** Finds the home of every rank: its thread, or the client's. */
 function homes(size: number, threads: readonly (readonly number[])[]): number[] {
   const ranks = threads.flat();
   const wrong = ranks.find(
@@ -92,7 +93,7 @@ export async function startNats(options: RunOptions, threads: readonly (readonly
   return { wiring: job.wiring, shared: job.shared, threads };
 }
 
-/** The endpoints, by rank, of the ranks at home on `thread`. To be called once a thread. `stall` in ms. */
+/** Makes the endpoints, by rank, of the ranks at home on `thread`. To be called once a thread. `stall` in ms. */
 export function joinNats(
   ticket: NatsTicket,
   thread: number,
@@ -113,7 +114,7 @@ export function joinNats(
   return new Map([...inner].map(([rank, end]) => [rank, endpoint(end, around)]));
 }
 
-/** One rank's endpoint of a run over NATS, with a client of its own. */
+/** Opens one rank's endpoint of a run over NATS, with a client of its own. */
 export async function openNats(options: NatsEndpointOptions): Promise<NatsEndpoint> {
   const ticket = await startNats(options, [[options.rank]]);
   return joinNats(ticket, 0, options).get(options.rank) as NatsEndpoint;

@@ -125,7 +125,7 @@ export class ControlCodec {
     return new Uint8Array(this.#packr.pack([protocol, message.kind, ...names.map((name) => message[name])]));
   }
 
-  /** Throws a FrameError where the message is not one of these. */
+  /** Reads a message. Throws a FrameError where it is not one of these. */
   decode(bytes: Uint8Array): Control | Stranger {
     const value = unpack(this.#packr, bytes);
     if (!Array.isArray(value) || !isCount(value[0])) throw new FrameError("not a control message");

@@ -42,11 +42,11 @@ const maxDims = 16;
 const prefixBytes = 8;
 const maxHeader = 4096;
 
-/** Bytes to leave for the header before a part's data; a multiple of 8. */
+/** Counts the bytes to leave for the header before a part's data; a multiple of 8. */
 export const headerRoom = ({ key, shape }: Pick<PartHeader, "key" | "shape">): number =>
   (prefixBytes + 263 + 3 * key.length + 9 * shape.length) & ~7;
 
-/** Bytes of data that fit one message of `maxPayload` bytes beside the header; a multiple of 8. */
+/** Counts the bytes of data that fit one message of `maxPayload` bytes beside the header; a multiple of 8. */
 export function partBytes(head: Pick<PartHeader, "key" | "shape">, maxPayload: number): number {
   const bytes = (maxPayload - headerRoom(head)) & ~7;
   if (bytes >= 8) return bytes;
@@ -58,7 +58,7 @@ export function partBytes(head: Pick<PartHeader, "key" | "shape">, maxPayload: n
 export class FrameCodec {
   readonly #packr: Packr = newPackr();
 
-  /** The message of a part, ending with `memory`: the data are there from `at`, a multiple of 8, the header goes before. */
+  /** Seals the message of a part, ending with `memory`: the data are there from `at`, a multiple of 8, the header goes before. */
   seal(head: PartHeader, memory: Uint8Array, at: number): Uint8Array {
     const { run, epoch, seq, from, key, dtype, wire, shape, part, parts } = head;
     const sum = crc32(memory.subarray(at));
@@ -72,7 +72,7 @@ export class FrameCodec {
     return bytes;
   }
 
-  /** The same, in memory of its own. */
+  /** Seals the same in memory of its own. */
   encode(head: PartHeader, data: Uint8Array): Uint8Array {
     const at = headerRoom(head);
     const memory = new Uint8Array(at + data.length);
@@ -80,7 +80,7 @@ export class FrameCodec {
     return this.seal(head, memory, at);
   }
 
-  /** Throws a FrameError where anything is not as it must be, before memory is taken for it. */
+  /** Reads a part. Throws a FrameError where anything is not as it must be, before memory is taken for it. */
   decode(bytes: Uint8Array, limits: FrameLimits): Part {
     const header = headerOf(bytes);
     const fields = unpack(this.#packr, header);
@@ -117,7 +117,7 @@ function toPart(fields: unknown, data: Uint8Array): Part {
   return { run, epoch, seq, from, key, dtype, wire, shape, part, parts, data } as Part;
 }
 
-/** Bytes of the whole frame. */
+/** Counts the bytes of the whole frame. */
 export const frameBytes = ({ dtype, shape }: Pick<PartHeader, "dtype" | "shape">): number =>
   shape.reduce((n, dim) => n * dim, elementBytes[dtype]);
 

@@ -52,7 +52,7 @@ function skip(view: DataView, at: number, left: number): number {
   return stringLengths.has(type) ? at + bytes + length : skipItems(view, at + bytes, length, left);
 }
 
-/** The value, or undefined where the bytes are not exactly one such value. Never throws; allocates less than 32 x the bytes. */
+/** Unpacks the value; undefined where the bytes are not exactly one such value. Never throws; allocates less than 32 x the bytes. */
 export function unpack(packr: Packr, bytes: Uint8Array): unknown {
   if (skip(new DataView(bytes.buffer, bytes.byteOffset, bytes.length), 0, depth) !== bytes.length) return undefined;
   try {
@@ -62,5 +62,5 @@ export function unpack(packr: Packr, bytes: Uint8Array): unknown {
   }
 }
 
-/** One a user: it holds buffers. */
+/** Makes a packer, one a user: it holds buffers. */
 export const newPackr = (): Packr => new Packr({ useRecords: false, structuredClone: false, moreTypes: false });

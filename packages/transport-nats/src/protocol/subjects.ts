@@ -2,14 +2,15 @@
 // several ranks is published once, on the subject of that set of ranks, which their clients subscribe to.
 
 export interface Subjects {
+  /** What all clients and launchers of the run hear. */
   readonly lobby: string;
-  /** To the client whose lowest rank is `node`. */
+  /** What the client whose lowest rank is `node` hears of the others. */
   state(node: number): string;
-  /** From one rank to a set of ranks. */
+  /** Parts of frames from one rank to a set of ranks. */
   data(set: string, from: number | "*"): string;
 }
 
-/** Throws where `run` cannot be part of a subject. */
+/** Makes the subjects of a run. Throws where `run` cannot be part of a subject. */
 export function subjectsOf(run: string, epoch: number): Subjects {
   if (!/^[\w-]{1,64}$/.test(run)) throw new Error(`run "${run}": 1 to 64 letters, digits, _ and -`);
   const prefix = `orthant.${run}`;
@@ -20,11 +21,11 @@ export function subjectsOf(run: string, epoch: number): Subjects {
   };
 }
 
-/** A set of ranks as a hexadecimal bitmap: 256 ranks are 64 characters. */
+/** Names a set of ranks by a hexadecimal bitmap: 256 ranks are 64 characters. */
 export const setOf = (ranks: readonly number[]): string =>
   ranks.reduce((set, rank) => set | (1n << BigInt(rank)), 0n).toString(16);
 
-/** The ranks below `size` in a set; none where it is not a set. */
+/** Lists the ranks below `size` in a set; none where it is not a set. */
 export function ranksOf(set: string, size: number): number[] {
   if (!/^[\da-f]{1,1024}$/.test(set)) return [];
   const bits = BigInt(`0x${set}`);
