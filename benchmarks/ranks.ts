@@ -5,6 +5,7 @@
 import { execFileSync } from "node:child_process";
 import { argv, cpuUsage, execPath } from "node:process";
 import { type Endpoint, memory, plan, sgd, type TrainOptions } from "@orthant/core";
+import { runRanks } from "@orthant/core/internal";
 import { mlp } from "@orthant/nn";
 import { zero } from "@orthant/zero";
 import { callOfKey } from "../packages/core/src/transports/key.ts";
@@ -70,7 +71,7 @@ async function measure(ranks: number): Promise<Row> {
   const tally = new Tally();
   const job = { options, plan: await plan(options), stop: new AbortController().signal };
   const ends = [now()];
-  await memory({ wrap: tally.wrap }).run({ ...job, events: { onStep: () => void ends.push(now()) } });
+  await runRanks(memory({ wrap: tally.wrap }), { ...job, events: { onStep: () => void ends.push(now()) } });
   const [began, first] = ends as [number, number];
   const later = (ends.at(-1)! - first) / (steps - 1);
   return {

@@ -12,7 +12,13 @@ beforeEach(() => {
 afterEach(() => expect(tf.memory().numTensors).toBe(before));
 
 const now = momentOf(0);
-const trained = (name: string, additions: number, uses = [name]): Trained => ({ name, shape: [2], uses, additions });
+const trained = (name: string, additions: number, uses = [name]): Trained => ({
+  name,
+  shape: [2],
+  uses,
+  additions,
+  piece: 2,
+});
 const pair = (value: number) => tf.tensor1d([value, -value]);
 
 /** Adds up uses, as one rank alone does. */
@@ -24,7 +30,7 @@ const combine: GradientsOptions["combine"] = async (_, sums) =>
   });
 
 const open = (list: readonly Trained[], reductions: GradientsOptions["reductions"] = [], meter = new Meter()) =>
-  new Gradients({ trained: list, meter, combine, reductions });
+  new Gradients({ trained: list, meter, combine, reductions, bucketBytes: 0 });
 
 const read = (gradients: Gradients, name: string) => [...gradients.get(name)!.dataSync()];
 
@@ -155,7 +161,7 @@ test("more additions than planned are refused: the reduction has begun without t
 test("bytes are those of sums, then of what was reduced", async () => {
   const meter = new Meter();
   const halved = computed((grad) => grad.slice([0], [1]));
-  const gradients = open([trained("a", 2)], [halved], meter);
+  const gradients = open([{ ...trained("a", 2), piece: 1 }], [halved], meter);
   gradients.add(["a"], [pair(1)], now);
   expect(meter.now.grads).toBe(8);
   gradients.add(["a"], [pair(1)], now);

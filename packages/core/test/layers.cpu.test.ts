@@ -57,8 +57,9 @@ const watching = (seen: { at: Moment; value: number }[]): Strategy => ({
   name: "watching",
   store: (inner: ParamStore) => ({
     async endStep(at) {
-      const { value } = inner.owned().find(({ spec }) => spec.name === "in.weight")!;
+      const value = await inner.piece("in.weight");
       seen.push({ at, value: (await value.data())[0]! });
+      value.dispose();
     },
   }),
 });
@@ -96,7 +97,11 @@ test("what endStep publishes is what the next step computes with", async () => {
     name: "zeroing",
     store: (inner) => ({
       async endStep() {
-        for (const { spec, value } of inner.owned()) inner.update(spec.name, tf.zerosLike(value));
+        for (const { name } of inner.owned()) {
+          const value = await inner.piece(name);
+          await inner.update(name, tf.zerosLike(value));
+          value.dispose();
+        }
       },
     }),
   };
@@ -111,8 +116,8 @@ test("optimizer state may live elsewhere: the same bits, and none of it held her
     name: "elsewhere",
     store: (inner) => ({
       async slots(name) {
-        const { value } = inner.owned().find(({ spec }) => spec.name === name)!;
-        return shelf.get(name)?.map((values) => tf.tensor(values, value.shape));
+        const { shape } = inner.owned().find((spec) => spec.name === name)!;
+        return shelf.get(name)?.map((values) => tf.tensor(values, [...shape]));
       },
       async keepSlots(name, slots) {
         shelf.set(name, await Promise.all(slots.map((slot) => slot.data() as Promise<Float32Array>)));

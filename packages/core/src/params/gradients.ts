@@ -61,12 +61,19 @@ export class Gradients {
   readonly #running = new Map<string, Promise<void>>();
   readonly #reduced = new Map<string, Tensor>();
   #disposed = false;
+  /** Bytes that the meter has on this account: of sums, and of pieces from the moment their reduction starts. */
+  #held = 0;
 
   constructor(options: GradientsOptions) {
     this.#options = options;
     this.#trained = new Map(options.trained.map((t) => [t.name, t]));
     this.#owner = new Map(options.trained.flatMap((t) => t.uses.map((use) => [use, t.name] as const)));
     this.#turnstiles = options.reductions.map(() => new Turnstile());
+  }
+
+  #count(change: number): void {
+    this.#held += change;
+    this.#options.meter.add("grads", change);
   }
 
   /** Whether a use is trained: frozen ones take no gradient. */
@@ -100,12 +107,12 @@ export class Gradients {
     const seen = this.#sums.get(use);
     this.#sums.set(use, seen ? tf.add(seen, grad) : grad);
     if (seen) tf.dispose([seen, grad]);
-    else this.#options.meter.add("grads", bytes(grad));
+    else this.#count(bytes(grad));
   }
 
   #start(names: readonly string[], at: Moment): void {
     const sums = names.map((name) => this.#take(name));
-    for (const name of names) this.#options.meter.add("grads", 4 * this.#trained.get(name)!.piece);
+    for (const name of names) this.#count(4 * this.#trained.get(name)!.piece);
     const reduced = this.#reduce(names, sums, at).then((grads) => this.#keep(names, grads));
     reduced.catch(() => {}); // reported by `finish`
     for (const name of names) this.#running.set(name, reduced);
@@ -117,7 +124,7 @@ export class Gradients {
     return uses.map((use) => {
       const sum = this.#sums.get(use);
       this.#sums.delete(use);
-      if (sum) this.#options.meter.add("grads", -bytes(sum));
+      if (sum) this.#count(-bytes(sum));
       return sum ?? tf.zeros([...shape]);
     });
   }
@@ -166,7 +173,7 @@ export class Gradients {
   drop(name: string): void {
     const grad = this.#reduced.get(name);
     if (!grad) return;
-    this.#options.meter.add("grads", -4 * this.#trained.get(name)!.piece);
+    this.#count(-4 * this.#trained.get(name)!.piece);
     grad.dispose();
     this.#reduced.delete(name);
   }
@@ -174,9 +181,8 @@ export class Gradients {
   /** Frees everything; what a reduction under way still brings is freed when it comes. */
   dispose(): void {
     this.#disposed = true;
-    const left = [...this.#sums.values(), ...this.#reduced.values()];
-    for (const grad of left) this.#options.meter.add("grads", -bytes(grad));
-    tf.dispose(left);
+    tf.dispose([...this.#sums.values(), ...this.#reduced.values()]);
+    this.#count(-this.#held);
     this.#sums.clear();
     this.#reduced.clear();
   }
