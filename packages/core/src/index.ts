@@ -40,6 +40,7 @@ export type {
   Cost,
   CostInput,
   Divides,
+  HeldInput,
   LayerShape,
   ModelShape,
   Move,

@@ -1,8 +1,8 @@
 // What each rank does and holds: its stages, its parameters, its bytes at their peak. Pure.
-import { type Coords, coordsOf, type Mesh, meshSize, showCoords } from "../mesh.ts";
+import { axisSize, type Coords, coordsOf, type Mesh, meshSize, showCoords } from "../mesh.ts";
 import type { HeldBytes } from "../meter.ts";
 import { elements } from "../model/segment.ts";
-import { keptSize, localShape, type ParamSpec } from "../params/params.ts";
+import { keptSize, localShape, type ParamSpec, shapeAfter } from "../params/params.ts";
 import { rankOfStage, type Schedule } from "../schedule/schedule.ts";
 import type { Simulation } from "../schedule/simulate.ts";
 import type { JobOptions } from "./options.ts";
@@ -51,9 +51,10 @@ function dealRank(plan: Decided, rank: number, options: JobOptions, costs: reado
   const mine = stages.map((_, s) => s).filter((s) => rankOfStage(schedule, s) === place);
   const layers = mine.flatMap((s) => stages[s]!);
   const params = usedBy(specs, layers);
-  const base = bytesOfRank(plan, { coords, params, layers, mine, slots: options.optimizer.slots });
+  const { slots } = options.optimizer;
+  const base = bytesOfRank(plan, { coords, params, layers, mine, slots });
   const bytes = costs.reduce<HeldBytes>(
-    (sum, cost) => added(sum, cost?.held?.({ params, kept: (spec) => keptSize(spec, mesh, coords) }) ?? {}),
+    (sum, cost) => added(sum, cost?.held?.({ params, slots, kept: (spec) => keptSize(spec, mesh, coords) }) ?? {}),
     base,
   );
   const flops = plan.micros * sum(layers, (i) => model.layers[i]!.flops);
@@ -82,7 +83,9 @@ function bytesOfRank(plan: Decided, { coords, params, layers, mine, slots }: Sha
   const size = (spec: ParamSpec) => elements(localShape(spec, mesh));
   const [kept, whole] = [keptOf(params), sum(params, size)];
   const segment = kept === whole ? 0 : Math.max(...layers.map((i) => model.layers[i]!.widest));
-  const gathered = segment && unshards(schedule) ? whole : segment;
+  const gatheredOf = (list: readonly ParamSpec[]) => sum(list, (spec) => gatheredElements(spec, mesh, coords));
+  const segments = layers.flatMap((i) => model.layers[i]!.segments.map((use) => gatheredOf(use.params)));
+  const gathered = unshards(schedule) ? gatheredOf(params) : Math.max(0, ...segments);
   const summed = sum(trained, (spec) => size(spec) * usesIn(spec, layers).length);
   const live = sum(mine, (s) => heldByStage(plan, s, simulation.peak[stageAxis(roles, coords)]!));
   return {
@@ -91,6 +94,12 @@ function bytesOfRank(plan: Decided, { coords, params, layers, mine, slots }: Sha
     optimizer: 4 * slots * keptOf(trained),
     activations: 4 * live,
   };
+}
+
+/** Elements that a rank gathers to have a parameter whole, level by level: a flat cut of a flat cut is gathered first. */
+function gatheredElements(spec: ParamSpec, mesh: Mesh, coords: Coords): number {
+  const flat = Object.keys(spec.split).filter((axis) => spec.split[axis] === "flat" && axisSize(mesh, axis) > 1);
+  return sum(flat, (axis) => elements(shapeAfter(spec, mesh, coords, flat.slice(0, flat.indexOf(axis)))));
 }
 
 /** Elements of activations that a stage holds at its worst: in the forward of the last of `micros` live ones. */

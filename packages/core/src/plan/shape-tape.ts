@@ -74,6 +74,7 @@ export class ShapeTape implements Tape {
     for (const x of inputs)
       this.#checkPlaced(`segment ${segment.name}${at && ` at ${at}`}`, segment.from, x.placements);
     const params = segment.params.map((name) => this.#spec(`${at}.${name}`));
+    for (const spec of params) this.#checkCut(`segment ${segment.name} at ${at}`, spec, segment.to);
     const shapes = params.map((spec) => localShape(spec, mesh));
     const { shape, flops, kept } = segment.shape(shapes, ...inputs.map((x) => x.shape));
     const reads = (i: number) => recompute || (segment.reads?.[i] ?? true);
@@ -88,6 +89,19 @@ export class ShapeTape implements Tape {
   #output(y: Handle): Handle {
     this.#outputs.push(y);
     return y;
+  }
+
+  /** Throws where members read different parts of a parameter and the output is said to be the same on each. */
+  #checkCut(who: string, { name, split }: ParamSpec, to: Placements): void {
+    for (const [axis, cut] of Object.entries(split)) {
+      const placement = to[axis] ?? "I";
+      if (cut === "flat" || axisSize(this.#context.mesh, axis) === 1 || placement === "P" || placement === "V")
+        continue;
+      throw new Error(
+        `${axis} cuts dim ${cut} of ${name}, and ${who} says its output is ${placement} along ${axis}: ` +
+          "members that read different parts have it as P or V; use a model written for this axis",
+      );
+    }
   }
 
   /** Throws where what is handed over is held otherwise than asked, along an axis with more than one member. */

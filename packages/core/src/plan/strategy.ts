@@ -71,7 +71,16 @@ export interface Cost {
   /** What goes over the strategy's axis in one step. */
   readonly calls: readonly PlannedCall[];
   /** Bytes that a rank holds on the strategy's account, by kind, beside what every rank holds; negative where it saves some. */
-  held?(rank: { readonly params: readonly ParamSpec[]; kept(spec: ParamSpec): number }): Partial<HeldBytes>;
+  held?(rank: HeldInput): Partial<HeldBytes>;
+}
+
+/** One rank, as `Cost.held` sees it. */
+export interface HeldInput {
+  readonly params: readonly ParamSpec[];
+  /** Elements that the rank keeps of a parameter. */
+  kept(spec: ParamSpec): number;
+  /** Tensors of optimizer state a parameter. */
+  readonly slots: number;
 }
 
 /** What `cost` may look at. */
@@ -86,6 +95,8 @@ export interface CostInput {
    * before it in the list keep a flat chunk.
    */
   localShape(spec: ParamSpec): Shape;
+  /** Elements that the rank keeps of a parameter after all cuts, those of strategies later in the list too. */
+  kept(spec: ParamSpec): number;
 }
 
 /** How the bytes of one axis travel: compression under any strategy. */

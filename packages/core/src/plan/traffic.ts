@@ -2,7 +2,7 @@
 import { bytesOf, type Call, refuseSum } from "../group/price.ts";
 import { axisSize, type Coords, coordsOf, type Mesh, meshSize } from "../mesh.ts";
 import { elements } from "../model/segment.ts";
-import { localShape, type ParamSpec, shapeAfter } from "../params/params.ts";
+import { keptSize, localShape, type ParamSpec, shapeAfter } from "../params/params.ts";
 import { type Action, rankOfStage, type Schedule } from "../schedule/schedule.ts";
 import type { Roles } from "./roles.ts";
 import { usesIn } from "./specs.ts";
@@ -67,12 +67,12 @@ export function sentBytes(parts: Parts, strategies: readonly Strategy[]): Record
   const price = (axis: string, calls: readonly PlannedCall[]) =>
     calls.reduce((sum, call) => sum + priceOf(call, axisSize(model.mesh, axis), wireOf(axis)), 0);
   const sent: Record<string, number> = {};
+  const places = chunkPlaces(parts);
   const add = (axis: string, bytes: number) => {
     sent[axis] = (sent[axis] ?? 0) + bytes * groupsAlong(axis, roles, model.mesh);
   };
   for (const [i, { axis }] of strategies.entries()) {
     if (axis === undefined) continue;
-    const places = chunkPlaces(parts, strategies, i);
     const bytes = places.map((coords) => price(axis, costOf(parts, strategies, i, coords)?.calls ?? []));
     add(axis, bytes.reduce((a, b) => a + b, 0) / places.length);
   }
@@ -95,17 +95,18 @@ export function costOf(
     schedule,
     reductions: schedule.flatMap((actions) => reductionsOf(parts, actions)),
     localShape: (spec) => shapeAfter(spec, model.mesh, coords, before),
+    kept: (spec) => keptSize(spec, model.mesh, coords),
   });
 }
 
-/** The axes of the strategies before the one at `i`: they have cut what it gets. */
+/** The axes along which strategies before the one at `i` cut what it gets. */
 export const axesBefore = (strategies: readonly Strategy[], i: number): string[] =>
-  strategies.slice(0, i).flatMap(({ axis }) => axis ?? []);
+  strategies.slice(0, i).flatMap(({ axis, split }) => (axis !== undefined && split ? [axis] : []));
 
-/** Positions on the axes whose flat chunks strategy `i` is handed: these may differ in size. */
-function chunkPlaces({ specs, model: { mesh } }: Parts, strategies: readonly Strategy[], i: number): Coords[] {
-  const flat = axesBefore(strategies, i).filter((axis) => specs.some(({ split }) => split[axis] === "flat"));
-  const part = Object.fromEntries([...new Set(flat)].map((axis) => [axis, axisSize(mesh, axis)]));
+/** Positions on the axes along which ranks keep flat chunks: these may differ in size. */
+function chunkPlaces({ specs, model: { mesh } }: Parts): Coords[] {
+  const flat = Object.keys(mesh).filter((axis) => specs.some(({ split }) => split[axis] === "flat"));
+  const part = Object.fromEntries(flat.map((axis) => [axis, axisSize(mesh, axis)]));
   return Array.from({ length: meshSize(part) }, (_, place) => coordsOf(part, place));
 }
 
