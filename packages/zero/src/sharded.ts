@@ -61,14 +61,14 @@ class Sharded implements StoreLayer {
   }
 
   release(names: readonly string[]): void {
-    for (const name of names) {
-      const gathered = this.#gathered.get(name)!;
-      if (--gathered.users) continue;
+    const freed = names.filter((name) => --this.#gathered.get(name)!.users === 0);
+    for (const name of freed) {
+      const { bytes, whole } = this.#gathered.get(name)!;
       this.#gathered.delete(name);
-      this.#meter.add("params", -gathered.bytes);
-      void gathered.whole.then((whole) => whole.dispose());
+      this.#meter.add("params", -bytes);
+      void whole.then((tensor) => tensor.dispose());
     }
-    this.#inner.release(names);
+    this.#inner.release(freed); // acquired once, however many use it
   }
 
   reduce(names: readonly string[], grads: readonly Tensor[], at: Moment): Promise<Tensor[]> {

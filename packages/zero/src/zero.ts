@@ -45,7 +45,7 @@ const shards = (axis: string, gather: "segment" | "step"): Strategy => ({
   cost: (input) => ({
     calls: [
       ...reductions(input, "reduceScatter"),
-      ...(gather === "step" ? gatheredByStage(input) : gatheredBySegment(input)),
+      ...(unshards(input) ? gatheredByStage(input) : gatheredBySegment(input)),
     ],
   }),
 });
@@ -58,6 +58,9 @@ const gathers = (input: CostInput, params: readonly ParamSpec[], times = 1): Pla
 
 const reductions = (input: CostInput, op: "allReduce" | "reduceScatter"): PlannedCall[] =>
   input.reductions.map((params) => ({ op, sizes: sizesOf(input, params) }));
+
+/** Whether stages stay whole for a step, by this strategy's word or another's: UNSHARD is asked of every store. */
+const unshards = ({ schedule }: CostInput): boolean => schedule.flat().some(({ op }) => op === "UNSHARD");
 
 /** Each stage's parameters once a step. */
 const gatheredByStage = (input: CostInput): PlannedCall[] =>
