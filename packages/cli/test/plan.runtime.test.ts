@@ -67,7 +67,7 @@ test("the script sees its own arguments", () => {
 
 test("a plan that cannot work: the message alone", () => {
   const { status, stdout, stderr } = orthant("plan", script("refused.ts", training("{ pp: 2, tp: 2 }")));
-  expect(stderr).toMatch(/^the mesh has tp 2 and no strategy owns tp: .*\n$/);
+  expect(stderr).toMatch(/^the mesh has tp 2 and no strategy is about tp: .*\n$/);
   expect(stdout).not.toContain("mesh  ");
   expect(status).toBe(1);
 });

@@ -1,5 +1,6 @@
-// What a transport that reaches beyond this process builds on: the rings, the counters and the memory of the
-// threads transport, the shape of a key, the errors that waits end with. Loads no tfjs, so that a thread that only moves bytes starts fast. No promise of stability.
+// What a transport that reaches beyond this process builds on: the rings, the counters and the memory of the threads
+// transport, the shape of a key, the errors that waits end with. Loads no tfjs, so that a thread that only moves bytes
+// starts fast. No promise of stability.
 export {
   ClosedError,
   fromPlain,

@@ -5,7 +5,7 @@ import { sumOfSquares } from "../src/devices/kernels/squares.ts";
 import { readSquares } from "../src/devices/read.ts";
 import { adamw, constant, cosine, type Optimizer, type ParamSpec, sgd, useDevice } from "../src/index.ts";
 
-const matrix: ParamSpec = { name: "w", shape: [2, 2], layer: 0, init: { kind: "constant", value: 0 }, split: {} };
+const matrix: ParamSpec = { name: "w", shape: [2, 2], init: { kind: "constant", value: 0 }, uses: [], split: {} };
 const vector: ParamSpec = { ...matrix, shape: [4] };
 const start = [1, -2, 0.5, 3];
 const gradient = (step: number) => start.map((x, i) => Math.sin(step + i) * (1 + x));

@@ -48,17 +48,17 @@ describe("plan refuses", () => {
     [
       "a strategy given twice",
       { mesh: { dp: 2 }, strategies: [zero({ stage: 0 }), zero({ stage: 3 })] },
-      /axis dp has 2 strategies, zero\(\) and zero\(\): keep one/,
+      /zero\(\) and zero\(\) both divide the batch along dp: keep one, or give one an axis of its own/,
     ],
     [
       "a strategy for an axis that the mesh lacks",
       { mesh: { pp: 2 }, strategies: [piped(2), zero({ stage: 0 })] },
-      /zero\(\) owns axis dp, which the mesh \{ pp: 2 \} lacks: add dp: 1 or more, or drop it/,
+      /zero\(\) is about axis dp, which the mesh \{ pp: 2 \} lacks: add dp: 1 or more, or drop it/,
     ],
     [
       "an axis without a strategy",
       { mesh: { dp: 2 } },
-      /the mesh has dp 2 and no strategy owns dp: add one to strategies, or drop the axis/,
+      /the mesh has dp 2 and no strategy is about dp: add one to strategies, or drop the axis/,
     ],
     [
       "an axis of no size",
@@ -70,7 +70,7 @@ describe("plan refuses", () => {
     ["a clip that is no norm", { clip: 0 }, /clip is 0; it is a norm: give a number above 0, or leave it out/],
     [
       "a pipeline after what it would overwrite",
-      { mesh: { pp: 2, dp: 2 }, strategies: [zero({ stage: 0 }), piped(2)] },
+      { mesh: { pp: 2, dp: 2 }, strategies: [zero({ stage: 3, gather: "step" }), piped(2)] },
       /list pipeline\(\) before the others/,
     ],
     [

@@ -2,7 +2,7 @@
 
 import { pipeline } from "@orthant/pipeline";
 import { tensorParallel } from "@orthant/tensor-parallel";
-import { tinyGpt, tinySequences } from "@orthant/testing";
+import { tiny, tinyGpt, tinySequences } from "@orthant/testing";
 import { zero } from "@orthant/zero";
 import * as tf from "@tensorflow/tfjs";
 import { describe, expect, test } from "vitest";
@@ -54,6 +54,19 @@ describe("a mesh of 2 x 3 x 2", async () => {
 
   test("sends bytes on every axis", () => {
     for (const axis of ["pp", "dp", "tp"]) expect(sent[axis]).toBeGreaterThan(0);
+  });
+});
+
+describe.each([1, 2, 3, 4])("pp %i", (pp) => {
+  const sent = async (dp: number, tp: number) => {
+    const strategies = [tensorParallel(), pipeline({ schedule: "1f1b", micros: 2 }), zero({ stage: 0 })];
+    return (await plan(options({ batch: 4 * dp, mesh: { pp, dp, tp }, strategies }))).sent.pp!;
+  };
+
+  test("an activation and its gradient, a micro and a boundary, from every rank beside it", async () => {
+    const activation = 2 * tiny.context * tiny.width;
+    expect(await sent(1, 1)).toBe(2 * 2 * activation * (pp - 1) * 4);
+    expect([await sent(2, 1), await sent(3, 2)]).toEqual([2 * (await sent(1, 1)), 6 * (await sent(1, 1))]);
   });
 });
 

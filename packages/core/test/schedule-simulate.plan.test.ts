@@ -82,24 +82,28 @@ describe("simulate", () => {
 
 describe("grid", () => {
   test("a row a rank, a column a unit of time", () => {
-    expect(grid(twoStages)).toBe("pp 0 | F0 .  .  .  B0---\npp 1 | .  F0 B0--- .  .");
+    expect(grid(twoStages)).toBe("rank 0 | F0 .  .  .  B0---\nrank 1 | .  F0 B0--- .  .");
   });
 
   test("a backward in halves is two columns of their own", () => {
-    expect(grid(parseSchedule("0F0 0B0 0W0\n1F0 1B0 1W0"))).toBe("pp 0 | F0 .  .  B0 W0\npp 1 | .  F0 B0 W0 .");
+    expect(grid(parseSchedule("0F0 0B0 0W0\n1F0 1B0 1W0"))).toBe("rank 0 | F0 .  .  B0 W0\nrank 1 | .  F0 B0 W0 .");
   });
 
   test("where a rank runs several stages, each cell names its own", () => {
-    expect(grid(parseSchedule("0F0 1F0 1B0 0B0"))).toBe("pp 0 | 0F0 1F0 1B0---- 0B0----");
+    expect(grid(parseSchedule("0F0 1F0 1B0 0B0"))).toBe("rank 0 | 0F0 1F0 1B0---- 0B0----");
   });
 
   test("columns stay aligned with micros of two digits", () => {
     const [first, second] = grid(parseSchedule("0F10 0B10\n1F10 1B10")).split("\n");
-    expect([first, second]).toEqual(["pp 0 | F10 .   .   .   B10----", "pp 1 | .   F10 B10---- .   ."]);
+    expect([first, second]).toEqual(["rank 0 | F10 .   .   .   B10----", "rank 1 | .   F10 B10---- .   ."]);
   });
 
   test("a row wider than the terminal is cut", () => {
-    expect(grid(accumulate(9), 24)).toBe("pp 0 | F0 B0--- F1 B ...");
-    expect(grid(accumulate(1), 24)).toBe("pp 0 | F0 B0---");
+    expect(grid(accumulate(9), 24)).toBe("rank 0 | F0 B0--- F1 ...");
+    expect(grid(accumulate(1), 24)).toBe("rank 0 | F0 B0---");
+  });
+
+  test("the user's word for the axis may name the rows", () => {
+    expect(grid(twoStages, undefined, "pp")).toBe("pp 0 | F0 .  .  .  B0---\npp 1 | .  F0 B0--- .  .");
   });
 });

@@ -1,18 +1,12 @@
 // The tape: backward against tfjs's gradient of the same function, collectives between members, and who owns a tensor.
 import * as tf from "@tensorflow/tfjs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import {
-  directGroup,
-  GradTape,
-  type Held,
-  localStore,
-  Meter,
-  type ParamSpec,
-  rebind,
-  recompute,
-  segment,
-  useDevice,
-} from "../src/index.ts";
+import { directGroup, type Held, Meter, type ParamSpec, rebind, recompute, segment, useDevice } from "../src/index.ts";
+import { Gradients } from "../src/params/gradients.ts";
+import { localStore } from "../src/params/store.ts";
+import { momentOf } from "../src/rank/moment.ts";
+import type { Half } from "../src/rank/segment-step.ts";
+import { GradTape } from "../src/rank/tape.ts";
 import { memoryEndpoints as memory } from "../src/transports/memory.ts";
 
 beforeEach(() => useDevice("cpu"));
@@ -22,48 +16,72 @@ beforeEach(() => {
 });
 afterEach(() => expect(tf.memory().numTensors).toBe(before));
 
-const product = segment<"R", "P">({
+const product = segment({
   name: "product",
+  from: { tp: "R" },
+  to: { tp: "P" },
   params: ["w"],
   run: ([w], x) => tf.matMul(x as tf.Tensor2D, w as tf.Tensor2D),
 });
-const squares = segment<"I", "I">({ name: "squares", params: [], run: (_, x) => x!.square().sum() });
-const add = segment<"I", "I">({ name: "add", params: [], run: (_, x, y) => x!.add(y!) });
+const squares = segment({ name: "squares", params: [], run: (_, x) => x!.square().sum() });
+const add = segment({ name: "add", params: [], run: (_, x, y) => x!.add(y!) });
+const negative = segment({ name: "neg", params: [], run: (_, x) => x!.neg() });
 
-const spec: ParamSpec = { name: "a.w", shape: [3, 3], layer: 0, init: { kind: "constant", value: 0 }, split: {} };
+const spec: ParamSpec = {
+  name: "a.w",
+  shape: [3, 3],
+  uses: [{ name: "a.w", layer: 0 }],
+  init: { kind: "constant", value: 0 },
+  split: {},
+};
 /** Weights of member `at`. */
 const weights = (at: number) => Float32Array.from({ length: 9 }, (_, i) => Math.sin(1 + i + 5 * at));
 const input = () => tf.tensor2d([1, 2, 3, -1, 0, 2], [2, 3]);
 
-/** One member of a group of `size`, with its store, tape and meter. */
-function member(transport: ReturnType<typeof memory>[number], vjp = rebind) {
+interface Way {
+  readonly vjp?: typeof rebind;
+  readonly half?: Half;
+}
+
+/** One member of a group of all endpoints, with its store, gradients, tape and meter. */
+function member(endpoint: ReturnType<typeof memory>[number], { vjp = rebind }: Way = {}, x?: tf.Tensor) {
   const meter = new Meter();
-  const store = localStore([{ spec, shape: [3, 3], values: weights(transport.rank) }], meter);
-  const group = directGroup(
-    "tp",
-    transport,
-    Array.from({ length: transport.size }, (_, i) => i),
-  );
-  return { meter, store, tape: new GradTape({ vjp, store, group: () => group, meter, at: "test" }) };
+  const store = localStore([{ spec, shape: [3, 3], values: weights(endpoint.rank) }], meter);
+  const ranks = Array.from({ length: endpoint.size }, (_, i) => i);
+  const group = directGroup("tp", endpoint, ranks);
+  const gradients = new Gradients({
+    trained: [{ name: "a.w", shape: [3, 3], uses: ["a.w"], additions: 1 }],
+    meter,
+    combine: async (_, sums) => sums.flat(),
+    reductions: [],
+  });
+  const uniform = (_: string, { shape }: tf.Tensor) => tf.fill(shape, 0.5);
+  const at = { step: 0, micro: 0, paramOf: (use: string) => use, group: () => group, uniform };
+  const free = () => {
+    gradients.dispose();
+    store.dispose();
+  };
+  return { meter, store, gradients, tape: new GradTape({ vjp, store, gradients, meter, ...at }, x), free };
 }
 
 /** sum of squares of x + leave(enter(x) w); the loss, the gradient of x and of w on each member. */
-async function train(size: number, vjp = rebind) {
-  const transports = memory(size, { stall: 2000 });
+async function train(size: number, { vjp = rebind, half = "whole" }: Way = {}) {
   return Promise.all(
-    transports.map(async (transport) => {
-      const { tape, store, meter } = member(transport, vjp);
-      const x = input() as unknown as Held<"I">;
+    memory(size, { stall: 2000 }).map(async (endpoint) => {
+      const x = input() as unknown as Held;
+      const { tape, gradients, meter, free } = member(endpoint, { vjp }, x);
       const branch = await tape.leave("tp", await tape.local(product, "a", await tape.enter("tp", x)));
       const y = await tape.local(squares, "", await tape.local(add, "", x, branch));
       tape.seal(y);
       const loss = y.dataSync()[0]!;
       const held = meter.now.activations;
-      const dx = (await tape.backward(y, tf.scalar(1), x))!;
-      const [dw] = store.takeGrads(["a.w"]);
-      const answer = { loss, dx: [...dx.dataSync()], dw: [...dw!.dataSync()], held, left: meter.now.activations };
-      tf.dispose([x, dx, dw!]);
-      store.dispose();
+      const dx = (await tape.backward(y, tf.scalar(1), x, { half }))!;
+      if (half === "inputs") await tape.backwardWeights();
+      await gradients.finish(["a.w"], momentOf(0));
+      const dw = [...gradients.get("a.w")!.dataSync()];
+      const answer = { loss, dx: [...dx.dataSync()], dw, held, left: meter.now.activations };
+      tf.dispose([x, dx]);
+      free();
       return answer;
     }),
   );
@@ -96,41 +114,107 @@ describe.each([1, 2, 3, 4])("on %i members", (size) => {
     }
   });
 
-  test("recomputing gives the same bits", async () => {
+  test("recomputing gives the same bits, and so does a backward in halves", async () => {
     const values = (all: Awaited<ReturnType<typeof train>>) => all.map(({ loss, dx, dw }) => ({ loss, dx, dw }));
-    expect(values(await train(size, recompute))).toEqual(values(await train(size)));
+    const whole = values(await train(size));
+    expect(values(await train(size, { vjp: recompute }))).toEqual(whole);
+    expect(values(await train(size, { half: "inputs" }))).toEqual(whole);
+    expect(values(await train(size, { half: "inputs", vjp: recompute }))).toEqual(whole);
   });
 
   test("every activation that was counted is freed", async () => {
-    for (const { held, left } of await train(size)) {
-      expect(held).toBeGreaterThan(0);
-      expect(left).toBe(0);
-    }
+    for (const half of ["whole", "inputs"] as const)
+      for (const { held, left } of await train(size, { half })) {
+        expect(held).toBeGreaterThan(0);
+        expect(left).toBe(0);
+      }
   });
 });
 
 test("seal frees what no pullback reads, and keeps what one does", async () => {
-  const [transport] = memory(1);
-  const { tape, store } = member(transport!);
-  const x = input() as unknown as Held<"I">;
-  const doubled = await tape.local(segment<"I", "I">({ name: "neg", params: [], run: (_, x) => x!.neg() }), "", x);
-  const squared = await tape.local(squares, "", doubled);
-  const last = await tape.local(add, "", squared, squared);
+  const x = input() as unknown as Held;
+  const { tape, free } = member(memory(1)[0]!, {}, x);
+  const once = await tape.local(negative, "", x);
+  const twice = await tape.local(negative, "", once);
+  const last = await tape.local(squares, "", twice);
   tape.seal(last);
-  expect([doubled, last].map((t) => t.isDisposed)).toEqual([false, false]);
+  expect([once, twice, last].map((t) => t.isDisposed)).toEqual([true, false, false]);
   tape.drop();
-  expect([doubled, squared, last].map((t) => t.isDisposed)).toEqual([true, true, true]);
+  expect([twice, last].map((t) => t.isDisposed)).toEqual([true, true]);
   tf.dispose(x);
-  store.dispose();
+  free();
+});
+
+test("what nobody wants the gradient of keeps nothing", async () => {
+  const x = input() as unknown as Held;
+  const { tape, meter, free } = member(memory(1)[0]!);
+  const squared = await tape.local(squares, "", await tape.local(negative, "", x));
+  tape.seal(squared);
+  expect(meter.now.activations).toBe(4);
+  expect(await tape.backward(squared, tf.scalar(1), x)).toBe(undefined);
+  expect(meter.now.activations).toBe(0);
+  tf.dispose(x);
+  free();
 });
 
 test("dropping keeps the output alone", async () => {
-  const [transport] = memory(1);
-  const { tape, store, meter } = member(transport!);
-  const x = input() as unknown as Held<"R">;
+  const { tape, meter, free } = member(memory(1)[0]!);
+  const x = input() as unknown as Held<{ tp: "R" }>;
   const y = await tape.local(product, "a", x);
   tape.drop(y);
   expect([y.isDisposed, meter.now.activations]).toEqual([false, 0]);
   tf.dispose([x, y]);
-  store.dispose();
+  free();
+});
+
+describe("an auxiliary loss", () => {
+  test("adds its gradient, and its sum is told by name", async () => {
+    const x = input() as unknown as Held;
+    const { tape, free } = member(memory(1)[0]!, {}, x);
+    tape.addLoss("side", await tape.local(squares, "", x));
+    tape.addLoss("side", await tape.local(squares, "", x));
+    const y = await tape.local(squares, "", x);
+    tape.seal(y);
+    expect([...(await tape.losses())]).toEqual([["side", 2 * 19]]);
+    const dx = (await tape.backward(y, tf.scalar(1), x, { seed: 10 }))!;
+    expect([...dx.dataSync()]).toEqual([42, 84, 126, -42, 0, 84]);
+    tf.dispose([x, dx]);
+    free();
+  });
+
+  test("may be one tensor twice, or the tape's output", async () => {
+    const x = input() as unknown as Held;
+    const { tape, free } = member(memory(1)[0]!, {}, x);
+    const y = await tape.local(squares, "", x);
+    for (const name of ["once", "twice"]) tape.addLoss(name, y);
+    tape.seal(y);
+    const dx = (await tape.backward(y, tf.scalar(1), x, { seed: 10 }))!;
+    expect([...dx.dataSync()]).toEqual([42, 84, 126, -42, 0, 84]);
+    tf.dispose([x, dx]);
+    free();
+  });
+
+  test("is a scalar", () => {
+    const { tape, free } = member(memory(1)[0]!);
+    const x = input() as unknown as Held;
+    expect(() => tape.addLoss("side", x)).toThrow('addLoss("side"): give a scalar, the sum over samples, not [2, 3]');
+    x.dispose();
+    free();
+  });
+});
+
+test("in halves too, a segment that no loss depends on leaves its parameters without a gradient", async () => {
+  const x = input() as unknown as Held;
+  const { tape, gradients, meter, free } = member(memory(1)[0]!, {}, x);
+  await tape.local(product, "a", await tape.enter("tp", x));
+  const y = await tape.local(squares, "", x);
+  tape.seal(y);
+  const dx = (await tape.backward(y, tf.scalar(1), x, { half: "inputs" }))!;
+  await tape.backwardWeights();
+  await gradients.finish(["a.w"], momentOf(0));
+  expect([...dx.dataSync()]).toEqual([2, 4, 6, -2, 0, 4]);
+  expect([...gradients.get("a.w")!.dataSync()]).toEqual(Array(9).fill(0));
+  expect(meter.now.activations).toBe(0);
+  tf.dispose([x, dx]);
+  free();
 });

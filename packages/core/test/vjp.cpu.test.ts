@@ -1,7 +1,7 @@
 // Vector-Jacobian products of segments against tfjs's own, and what they keep in memory between forward and backward.
 import * as tf from "@tensorflow/tfjs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { forwardOnly, rebind, recompute, useDevice, type Vjp } from "../src/index.ts";
+import { forwardOnly, kernels, rebind, recompute, useDevice, type Vjp } from "../src/index.ts";
 import { functions, inputs, readAll, type Sample } from "./functions.ts";
 
 let before = 0;
@@ -66,6 +66,145 @@ describe.each(["cpu", "wasm"] as const)("on %s", (device) => {
     expect({ kept, needs }).toEqual({ kept: 3 * 4 * 4, needs: [false] });
     drop();
     tf.dispose([x, y]);
+  });
+});
+
+/** Gradients by one part for the inputs at `first`, and another for the rest; then all is dropped. */
+function inParts(vjp: Vjp, { f }: Sample, xs: tf.Tensor[], first: (i: number) => boolean): number[][] {
+  const { y, part, drop } = vjp(f, xs);
+  const [dy, want] = [seedOf(y), xs.map((_, i) => first(i))];
+  const now = part(dy, xs, want);
+  dy.dispose();
+  const later = part(
+    dy,
+    xs,
+    want.map((is) => !is),
+  );
+  drop();
+  expect([now, later].map((part) => part.map((g) => g !== undefined))).toEqual([want, want.map((is) => !is)]);
+  const grads = xs.map((_, i) => (now[i] ?? later[i])!);
+  const values = readAll(grads);
+  tf.dispose([y, ...xs, ...grads]);
+  return values;
+}
+
+/** Three operations in a row, each with a parameter, the middle one of several inputs. */
+const chain: Sample = {
+  name: "a chain",
+  f: (u, v, w, x) => tf.sigmoid(tf.matMul(tf.tanh(tf.matMul(x!, u!).mul(v!)), w!).add(x!)),
+  shapes: [[4, 4], [4], [4, 4], [3, 4]],
+};
+
+describe.each(["cpu", "wasm"] as const)("in parts on %s", (device) => {
+  beforeEach(() => useDevice(device));
+
+  describe.each([
+    ["rebind", rebind],
+    ["recompute", recompute],
+  ] as const)("%s", (_, vjp) => {
+    test.each([...functions, chain])("gives the bits of one part: $name", (sample) => {
+      const last = sample.shapes.length - 1;
+      for (const first of [(i: number) => i === last, (i: number) => i !== last, (i: number) => i % 2 === 0])
+        expect(inParts(vjp, sample, inputs(sample), first)).toEqual(found(vjp, sample, inputs(sample)));
+    });
+
+    test.each([...functions, chain])("one half and no other leaves nothing behind: $name", ({ f, shapes, name }) => {
+      const xs = inputs({ f, shapes, name });
+      const { y, part, drop } = vjp(f, xs);
+      const dy = seedOf(y);
+      const [dx] = part(
+        dy,
+        xs,
+        xs.map((_, i) => i === 0),
+      );
+      drop();
+      tf.dispose([y, dy, dx!, ...xs]);
+    });
+  });
+
+  test("recompute runs the forward once more, not once a part", () => {
+    let runs = 0;
+    const f = (...xs: tf.Tensor[]) => {
+      runs++;
+      return chain.f(...xs);
+    };
+    inParts(recompute, { ...chain, f }, inputs(chain), (i) => i === 3);
+    expect(runs).toBe(2);
+  });
+
+  test("between parts no input is held, and `kept` counts what is", () => {
+    const [w, x] = [tf.ones([64, 8]), tf.ones([16, 64])];
+    const linearized = rebind((w, x) => tf.matMul(tf.sigmoid(x!), w!), [w, x]);
+    expect(linearized.kept).toBe(4 * 16 * 64);
+    const dy = tf.onesLike(linearized.y);
+    const [, dx] = linearized.part(dy, [w, x], [false, true]);
+    expect(linearized.kept).toBe(4 * 16 * (64 + 8)); // the sigmoid, and the gradient that w's starts from
+    const buffers = tf.memory().numDataBuffers;
+    tf.dispose([w, x]);
+    expect(tf.memory().numDataBuffers).toBe(buffers - 2);
+    linearized.drop();
+    tf.dispose([dy, dx!, linearized.y]);
+  });
+});
+
+test("a gradient is given once", async () => {
+  await useDevice("cpu");
+  const x = tf.ones([2]);
+  const { y, part, drop } = rebind((x) => x!.square(), [x]);
+  const [dx] = part(y, [x], [true]);
+  expect(() => part(y, [x], [true])).toThrow("the gradient of input 0 was given already: ask for each once");
+  drop();
+  tf.dispose([x, y, dx!]);
+});
+
+test("one tensor at two places has a gradient for each", async () => {
+  await useDevice("cpu");
+  const x = tf.tensor1d([3]);
+  const { y, pullback } = rebind((a, b) => a!.mul(b!).mul(b!), [x, x]);
+  const dy = tf.ones([1]);
+  const grads = pullback(dy, [x, x]);
+  expect(readAll(grads)).toEqual([[9], [18]]);
+  tf.dispose([x, y, dy, ...(grads as tf.Tensor[])]);
+});
+
+test("an operation without a gradient is named, and a segment that throws leaves nothing behind", async () => {
+  await useDevice("cpu");
+  const x = tf.ones([2, 2]);
+  const { y, pullback } = rebind((x) => kernels.addRow({ x: x!, row: tf.ones([2]) }).square(), [x]);
+  tf.dispose(pullback(y, [x]) as tf.Tensor[]);
+  tf.registerKernel({
+    kernelName: "orthant.addRow",
+    backendName: "cpu",
+    kernelFunc: ({ inputs }) => (inputs.x as tf.Tensor).clone(),
+  });
+  const own = rebind((x) => kernels.addRow({ x: x!, row: tf.ones([2]) }).square(), [x]);
+  tf.unregisterKernel("orthant.addRow", "cpu");
+  expect(() => own.pullback(y, [x])).toThrow("operation orthant.addRow of this segment has no gradient in tfjs");
+  const broken = (x?: tf.Tensor) => tf.matMul(x!.square(), tf.ones([3, 3]));
+  expect(() => rebind(broken, [x])).toThrow("matMul");
+  tf.dispose([x, y, own.y]);
+});
+
+describe("random numbers under recompute", () => {
+  const drawn = (seed?: number) => (x?: tf.Tensor) => x!.mul(tf.randomUniform([8], 0, 1, "float32", seed)).square();
+
+  test("a draw without a seed is refused, with the segment's name and the way out", async () => {
+    await useDevice("cpu");
+    const [x, { random }] = [tf.ones([8]), Math];
+    for (const f of [drawn(), (x?: tf.Tensor) => tf.dropout(x!, 0.5)])
+      expect(() => recompute(f, [x], "noise")).toThrow(/segment noise draws random numbers.*tape\.random\(name\)/);
+    expect(Math.random).toBe(random);
+    x.dispose();
+  });
+
+  test("a draw with a seed is drawn again as it was", async () => {
+    await useDevice("cpu");
+    const x = tf.ones([8]);
+    const { y, pullback } = recompute(drawn(7), [x], "noise");
+    const dy = tf.onesLike(y);
+    const [dx] = pullback(dy, [x]);
+    expect(readAll([dx])[0]).toEqual(readAll([y])[0]!.map((v) => 2 * v)); // y = (x u)^2 at x = 1
+    tf.dispose([x, y, dy, dx!]);
   });
 });
 

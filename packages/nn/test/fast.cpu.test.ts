@@ -7,7 +7,16 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Case } from "./cases.ts";
 import { gradients, largest, type Run, worstError } from "./compare.ts";
 
-const kernelNames = [tf.Identity, tf.BatchMatMul, tf.Sum, tf.Transpose, tf.UnsortedSegmentSum];
+const kernelNames = [
+  tf.Identity,
+  tf.BatchMatMul,
+  tf._FusedMatMul,
+  tf.Sum,
+  tf.Transpose,
+  tf.UnsortedSegmentSum,
+  "orthant.layerNorm",
+  "orthant.adamw",
+];
 const kernels = (backend: string) => kernelNames.map((name) => tf.getKernel(name, backend));
 const stock = { wasm: kernels("wasm"), cpu: kernels("cpu") };
 const restore = useFastGradients();
@@ -98,6 +107,21 @@ const users: [Case, Run][] = [
     at("fused", [[5, 7], [7, 3], [3]]),
     ([a, b, bias]) => tf.fused.matMul({ a: a as tf.Tensor2D, b: b as tf.Tensor2D, bias: bias! }),
   ],
+  [
+    at("fused, one row, a bias made under another shape", [
+      [1, 7],
+      [7, 6],
+      [2, 3],
+    ]),
+    ([a, b, bias]) => tf.fused.matMul({ a: a as tf.Tensor2D, b: b as tf.Tensor2D, bias: bias!.reshape([6]) }),
+  ],
+  [
+    at("batched, one row each", [
+      [5, 1, 7],
+      [5, 7, 3],
+    ]),
+    product(false, false),
+  ],
   [at("bias", [[4, 6, 5], [5]]), ([x, bias]) => x!.add(bias!)],
   [at("sum, first dims, kept", [[4, 6, 5]]), ([x]) => x!.sum([0, 1], true).square()],
   [at("sum, last dim", [[4, 6]]), ([x]) => x!.square().sum(1)],
@@ -116,6 +140,17 @@ describe("wasm with fast gradients against the cpu backend", () => {
 });
 
 test("other backends keep their kernels", () => expect(kernels("cpu")).toEqual(stock.cpu));
+
+test.each([
+  [[2, 3, 4], [2, 5, 6], false],
+  [[3, 4], [3, 5], false],
+  [[3, 4], [3, 5], true],
+])("factors that do not fit are refused: %j %j", async (left, right, transposeB) => {
+  await tf.setBackend("wasm");
+  const [a, b] = [tf.ones(left), tf.ones(right)];
+  expect(() => tf.matMul(a, b, false, transposeB)).toThrow("inner shapes");
+  tf.dispose([a, b]);
+});
 
 test("a clone shares memory, and each owner frees it once", async () => {
   await tf.setBackend("wasm");

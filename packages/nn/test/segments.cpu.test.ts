@@ -2,7 +2,7 @@
 // segment keeps, that it repeats bit by bit, and that it leaves no tensor behind.
 import * as tf from "@tensorflow/tfjs";
 import "@tensorflow/tfjs-backend-wasm";
-import type { Segment } from "@orthant/core";
+import type { Everywhere, Segment } from "@orthant/core";
 import { useFastGradients } from "@orthant/core";
 import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
 import * as segments from "../src/segments/index.ts";
@@ -10,8 +10,8 @@ import { naive } from "../src/segments/naive.ts";
 import { type Case, cases } from "./cases.ts";
 import { gradients, keptElements, largest, worstError } from "./compare.ts";
 
-const segmentOf = (name: string): Segment<"I", "I"> =>
-  (segments as unknown as Record<string, Segment<"I", "I">>)[name] as Segment<"I", "I">;
+const segmentOf = (name: string): Segment<Everywhere, Everywhere> =>
+  (segments as unknown as Record<string, Segment<Everywhere, Everywhere>>)[name] as Segment<Everywhere, Everywhere>;
 const title = ({ name, params, inputs }: Case): string => `${name} ${JSON.stringify([...params, ...inputs])}`;
 
 const restore = useFastGradients();

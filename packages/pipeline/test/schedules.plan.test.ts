@@ -36,7 +36,7 @@ describe.each(names)("%s", (name) => {
 
   test.each([1, 2, 3, 4])("p %i, m 4: the plan is the one in fixtures", async (p) => {
     const schedule = build(name, p, 4);
-    const picture = grid(schedule).replaceAll(/^/gm, "# ");
+    const picture = grid(schedule, undefined, "pp").replaceAll(/^/gm, "# ");
     const text = `# ${name}, p ${p}, m 4\n${picture}\n${printSchedule(schedule)}\n`;
     expect(parseSchedule(text)).toEqual(schedule);
     await expect(text).toMatchFileSnapshot(`../fixtures/${name}-p${p}.txt`);

@@ -42,7 +42,7 @@ test("stage s holds the p - s micros of 1F1B until their B, s more until their W
 
 test.each([1, 2, 3, 4])("p %i, m 4: the plan is the one in fixtures", async (p) => {
   const schedule = build(p, 4);
-  const picture = grid(schedule).replaceAll(/^/gm, "# ");
+  const picture = grid(schedule, undefined, "pp").replaceAll(/^/gm, "# ");
   const text = `# zb-h1, p ${p}, m 4\n${picture}\n${printSchedule(schedule)}\n`;
   expect(parseSchedule(text)).toEqual(schedule);
   await expect(text).toMatchFileSnapshot(`../fixtures/zb-h1-p${p}.txt`);

@@ -35,3 +35,13 @@ export const deviceNames = ["auto", "wasm", "cpu", "webgpu"] as const;
 
 /** Where tensors are computed: a device by name, or one of your own. */
 export type DeviceChoice = (typeof deviceNames)[number] | Device;
+
+/** Refuses what is no device. */
+export function checkDevice(choice: DeviceChoice): void {
+  if (typeof choice === "string" && !deviceNames.includes(choice))
+    throw new Error(`no device "${choice}"; there are ${deviceNames.join(", ")}, and objects of your own`);
+  if (typeof choice === "object" && typeof choice.start !== "function")
+    throw new Error(
+      `device ${choice.name} has no start(): a device is { name, start(where) } (docs/write-a-device.md)`,
+    );
+}

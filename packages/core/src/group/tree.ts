@@ -2,7 +2,7 @@
 // 1 + log2 N messages instead of N - 1. The first member sums, in group order, so the bits are those of the direct exchange.
 // Its bytes are more: for what is small. Member i hangs under i without its lowest bit, so a subtree is a range of members.
 import { chunkSize, chunksOf, partsOf } from "./slices.ts";
-import { concat, cut, type Members, place, toBytes, toFrame, toVector, type Vector } from "./vectors.ts";
+import { concat, cut, lengthOf, type Members, place, toBytes, toFrame, toVector, type Vector } from "./vectors.ts";
 
 /** Members above which the number of messages matters. Up to here bytes are the formulas' 2 (N-1)/N. */
 const fewMembers = 8;
@@ -61,16 +61,18 @@ export async function broadcast<V extends Vector>(members: Members, vector: V | 
   return found;
 }
 
-/** Brings part i of the first member's vector, `sizes[i]` elements, to member i; the others give undefined. */
+/** Brings part i of the first member's vector, `sizeOf(i)` elements, to member i; the others give undefined. */
 async function scatterFromFirst<V extends Vector>(
   members: Members,
   vector: V | undefined,
-  sizes: readonly number[],
+  sizeOf: (member: number) => number,
   key: string,
 ): Promise<V> {
   const { endpoint, ranks, at } = members;
   const found = vector ?? (toVector(await endpoint.recv(parentOf(members), key)) as V);
-  const parts = cut(found, sizes.slice(at, at + subtree(at, ranks.length)));
+  const below = subtree(at, ranks.length);
+  const sizes = Array.from({ length: below }, (_, i) => sizeOf(at + i));
+  const parts = cut(found, sizes);
   const send = (i: number): Promise<void> =>
     endpoint.send([ranks[i]!], key, toFrame(concat(parts.slice(i - at, i - at + subtree(i, ranks.length)))));
   await Promise.all(childrenOf(at, ranks.length).reverse().map(send));
@@ -107,10 +109,12 @@ export async function reduceScatter<V extends Vector>(
   key: string,
   totals: readonly V[],
 ): Promise<void> {
-  const parts = partsOf(xs, members.ranks.length);
-  const all = await gatherToFirst(members, concat(parts), key);
-  const sizes = parts.map(({ length }) => length);
-  place(totals, await scatterFromFirst(members, all && sum(all, members.ranks.length), sizes, key), 0);
+  const count = members.ranks.length;
+  const sizes = xs.map(({ length }) => length);
+  const all = await gatherToFirst(members, concat(xs), key);
+  const parts = all && concat(partsOf(cut(sum(all, count), sizes), count));
+  const mine = await scatterFromFirst(members, parts, (i) => chunkSize(sizes, count, i), key);
+  place(totals, mine, 0);
 }
 
 /** Writes the whole vectors into `wholes`, from everyone's chunk of each. */
@@ -120,15 +124,23 @@ export async function allGather<V extends Vector>(
   key: string,
   wholes: readonly V[],
 ): Promise<void> {
-  const { ranks, endpoint } = members;
-  const all = await broadcast(members, await gatherToFirst(members, concat(chunks), key), key);
-  const sizes = wholes.map(({ length }) => length);
-  const parts = cut(
-    all,
-    ranks.map((_, i) => chunkSize(sizes, ranks.length, i)),
-  );
-  for (const [i, part] of parts.entries()) place(chunksOf(wholes, ranks.length, i), part, 0);
-  endpoint.recycle?.(toBytes(all));
+  const parts = await gatherToFirst(members, concat(chunks), key);
+  if (parts) joinParts(parts, wholes, members.ranks.length);
+  const all = await broadcast(members, parts && concat(wholes), key);
+  if (parts) return;
+  place(wholes, all, 0);
+  members.endpoint.recycle?.(toBytes(all));
+}
+
+/** Writes everyone's chunks, one member's after the other's, where they belong in `wholes`. */
+function joinParts<V extends Vector>(parts: V, wholes: readonly V[], members: number): void {
+  let at = 0;
+  for (let i = 0; i < members; i++) {
+    const chunks = chunksOf(wholes, members, i);
+    const length = lengthOf(chunks);
+    place(chunks, parts.subarray(at, at + length) as V, 0);
+    at += length;
+  }
 }
 
 /** Elements that all members send to bring `sizes[i]` elements of each member i to the first, or from it. */

@@ -125,6 +125,7 @@ class LocalStore implements ParamStore {
   dispose(): void {
     for (const { value, slots = [] } of this.#cells.values()) {
       this.#meter.add("params", -bytes(value));
+      this.#count(slots, -1);
       tf.dispose([value, ...slots]);
     }
   }

@@ -1,6 +1,6 @@
 // What a user decides about a training job, but for what carries it, and the checks that need no model: refused before
 // anything starts. `train.ts` adds the transport.
-import { type DeviceChoice, deviceNames } from "../devices/device.ts";
+import { checkDevice, type DeviceChoice } from "../devices/device.ts";
 import { axisSize, type Mesh } from "../mesh.ts";
 import type { AnyModel, Data } from "../model/model.ts";
 import type { Optimizer } from "../params/optimizer.ts";
@@ -61,8 +61,7 @@ export function checkOptions(options: JobOptions): void {
     if (options[name] === undefined) throw new Error(`train() needs the option ${name}`);
   for (const name of ["batch", "steps", "micros"] as const) checkCount(name, options[name] ?? 1);
   const { device = "auto", clip = 1 } = options;
-  if (typeof device === "string" && !(deviceNames as readonly string[]).includes(device))
-    throw new Error(`no device "${device}"; there are ${deviceNames.join(", ")}, or give an object`);
+  checkDevice(device);
   if (!(clip > 0))
     throw new Error(`clip is ${clip}; it is a norm: give a number above 0, or leave it out for no clipping`);
   checkMesh(options.mesh ?? {}, options.strategies ?? []);

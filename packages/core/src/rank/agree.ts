@@ -3,8 +3,8 @@
 // do not depend on pipeline, schedule or ZeRO stage.
 import { broadcast, gatherToFirst } from "../group/tree.ts";
 import { cut, type Members } from "../group/vectors.ts";
-import type { Plan } from "../plan/plan.ts";
-import type { RankPlan } from "../plan/ranks.ts";
+import type { Coords } from "../mesh.ts";
+import type { Roles } from "../plan/roles.ts";
 import type { Endpoint } from "../transports/endpoint.ts";
 import { messageKey, world } from "../transports/key.ts";
 
@@ -33,9 +33,24 @@ export interface Verdict {
   readonly auxiliary: Readonly<Record<string, number>>;
 }
 
+type Names = readonly { readonly name: string }[];
+
+/** What agreeing takes of a plan. */
+export interface Roll {
+  /** Microbatches per step. */
+  readonly micros: number;
+  /** Names of the auxiliary losses. */
+  readonly losses: readonly string[];
+  /** All parameters, in the order in which they are summed. */
+  readonly specs: Names;
+  readonly roles: Pick<Roles, "independent">;
+  /** Every rank, with the parameters that it reports on. */
+  readonly ranks: readonly { readonly rank: number; readonly coords: Coords; readonly params: Names }[];
+}
+
 /** A rank's report, read again by the first. */
 interface Heard {
-  readonly rank: RankPlan;
+  readonly params: Names;
   readonly squares: Float64Array;
   readonly losses: Float64Array;
   readonly auxiliary: Float64Array;
@@ -51,11 +66,11 @@ const sumOf = (lists: readonly Float64Array[]): number =>
 
 /** What one rank agrees with: those that share its loss, which are all, but where a strategy makes its axis independent. */
 export class Agreement {
-  readonly #plan: Plan;
+  readonly #plan: Roll;
   readonly #island: Members;
   readonly #world: Members;
 
-  constructor(plan: Plan, endpoint: Endpoint) {
+  constructor(plan: Roll, endpoint: Endpoint) {
     const all = plan.ranks.map(({ rank }) => rank);
     const apart = Object.keys(plan.roles.independent);
     const mine = plan.ranks[endpoint.rank]!.coords;
@@ -92,7 +107,7 @@ export class Agreement {
     return cut(all, sizes).map((numbers, i) => {
       const end = HEAD + members[i]!.params.length;
       return {
-        rank: members[i]!,
+        params: members[i]!.params,
         stop: numbers[0] === 1,
         held: numbers[1]!,
         squares: numbers.subarray(HEAD, end),
@@ -113,7 +128,7 @@ export class Agreement {
 }
 
 /** Flag, bytes, norm, loss, then the auxiliary losses. */
-function judge(plan: Plan, reports: readonly Heard[]): number[] {
+function judge(plan: Roll, reports: readonly Heard[]): number[] {
   const { micros, losses: names } = plan;
   const auxiliary = names.map((_, i) => sumOf(reports.map((r) => r.auxiliary.subarray(i * micros, (i + 1) * micros))));
   return [
@@ -125,8 +140,8 @@ function judge(plan: Plan, reports: readonly Heard[]): number[] {
   ];
 }
 
-function sumSquares(plan: Plan, reports: readonly Heard[]): number {
-  const places = reports.map(({ rank }) => new Map(rank.params.map(({ name }, i) => [name, i])));
+function sumSquares(plan: Roll, reports: readonly Heard[]): number {
+  const places = reports.map(({ params }) => new Map(params.map(({ name }, i) => [name, i])));
   let sum = 0;
   for (const { name } of plan.specs)
     for (const [i, { squares }] of reports.entries()) {

@@ -174,7 +174,8 @@ export class GradTape implements Tape {
     x: Tensor,
     { half = "whole" as Half, seed = 1 } = {},
   ): Promise<Tensor | undefined> {
-    const grads = new Map<Tensor, Tensor>([[y, dy], ...this.#losses.map(({ sum }) => [sum, tf.scalar(seed)] as const)]);
+    const grads = new Map<Tensor, Tensor>([[y, dy]]);
+    for (const { sum } of this.#losses) accumulate(grads, sum, tf.fill(sum.shape, seed));
     for (let step = this.#steps.pop(); step; step = this.#steps.pop()) {
       const g = grads.get(step.y);
       grads.delete(step.y);

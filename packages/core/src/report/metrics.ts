@@ -31,9 +31,10 @@ export function describeRun({ model, data, strategies = [], optimizer, steps, se
 }
 
 /** Makes the line of one step. `tokens` counts those of a step, over the whole mesh. */
-export const describeStep = ({ step, loss, norm, lr, ms, held }: StepReport, tokens: number) => ({
+export const describeStep = ({ step, loss, auxiliary, norm, lr, ms, held }: StepReport, tokens: number) => ({
   step,
   loss,
+  ...(Object.keys(auxiliary).length > 0 && { auxiliary }),
   norm,
   lr,
   ms,

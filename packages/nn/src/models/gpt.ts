@@ -1,6 +1,6 @@
 // A GPT (Radford et al.: Language models are unsupervised multitask learners, 2019): pre-norm blocks of causal
 // attention and a gelu MLP, learned positions, an output head of its own. Knows no rank and no wire.
-import type { Held, Init, Layer, LayerParam, Model, Tape } from "@orthant/core";
+import { type Held, type Init, type Layer, type LayerParam, type Model, onAxis, type Tape } from "@orthant/core";
 import {
   attentionWithoutBias,
   crossEntropy,
@@ -23,6 +23,8 @@ export interface GptOptions {
   readonly vocab: number;
   /** Hidden width of the MLP; 4 x width by default. */
   readonly hidden?: number;
+  /** The mesh axis over which heads and hidden units may be cut, in the user's word; "tp" by default. */
+  readonly axis?: string;
 }
 
 /** A model that continues sequences of tokens. */
@@ -62,18 +64,22 @@ function blockParams({ layers, width, heads, hidden = 4 * width }: GptOptions): 
   ];
 }
 
-const block = (name: string, options: GptOptions): Layer => ({
-  name,
-  params: blockParams(options),
-  async forward(tape: Tape, x: Held) {
-    const normed1 = await tape.enter("tp", await tape.local(layerNorm, `${name}.norm1`, x));
-    const mixed = await tape.leave("tp", await tape.local(attentionWithoutBias, `${name}.attn`, normed1));
-    const h = await tape.local(residual, `${name}.add1`, x, mixed);
-    const normed2 = await tape.enter("tp", await tape.local(layerNorm, `${name}.norm2`, h));
-    const fed = await tape.leave("tp", await tape.local(mlp, `${name}.mlp`, normed2));
-    return tape.local(residual, `${name}.add2`, h, fed);
-  },
-});
+function block(name: string, options: GptOptions): Layer {
+  const tp = (options.axis ?? "tp") as "tp"; // the compiler keeps the segments' own word
+  const [mix, feed] = [onAxis(attentionWithoutBias, tp), onAxis(mlp, tp)];
+  return {
+    name,
+    params: blockParams(options),
+    async forward(tape: Tape, x: Held) {
+      const normed1 = await tape.enter(tp, await tape.local(layerNorm, `${name}.norm1`, x));
+      const mixed = await tape.leave(tp, await tape.local(mix, `${name}.attn`, normed1));
+      const h = await tape.local(residual, `${name}.add1`, x, mixed);
+      const normed2 = await tape.enter(tp, await tape.local(layerNorm, `${name}.norm2`, h));
+      const fed = await tape.leave(tp, await tape.local(feed, `${name}.mlp`, normed2));
+      return tape.local(residual, `${name}.add2`, h, fed);
+    },
+  };
+}
 
 const embed = ({ width, context, vocab }: GptOptions): Layer => ({
   name: "embed",
@@ -95,8 +101,8 @@ const head = ({ width, vocab }: GptOptions): Layer => ({
  * `head`. Throws where `heads` does not divide `width`.
  */
 export function gpt(options: GptOptions): LanguageModel {
-  const { layers, width, heads, context, vocab } = options;
-  for (const [name, value] of Object.entries(options))
+  const { layers, width, heads, context, vocab, axis: _, ...rest } = options;
+  for (const [name, value] of Object.entries({ layers, width, heads, context, vocab, ...rest }))
     if (!Number.isInteger(value) || value < 1)
       throw new Error(`gpt({ ${name}: ${value} }): it must be a whole number from 1`);
   if (width % heads !== 0)

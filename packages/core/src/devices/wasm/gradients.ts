@@ -57,7 +57,8 @@ const batchMatMul: Replacement = ({ a, b }, attrs, stock) => {
   if (alone && rows > 1 && !transposeA && !transposeB) return stock();
   return tf.tidy(() => {
     const [x, y] = [matrices(left, transposeA), matrices(right, transposeB)];
-    return (alone && rows === 1 ? oneRow(x, y) : products(x, y)).reshape([...outer, rows, y.shape[2]!]);
+    const product = rows === 1 ? oneRow : tf.matMul;
+    return (alone ? product(x, y) : products(x, y)).reshape([...outer, rows, y.shape[2]!]);
   });
 };
 
