@@ -37,7 +37,11 @@ const plan = (options: PipelineOptions, model: ModelShape) => {
   const stages = strategy.stages!(model);
   const schedule = strategy.schedule!(accumulate(model.micros), model);
   const localShape = (spec: ParamSpec) => spec.shape;
-  return { stages, schedule, cost: strategy.cost!({ model, stages, schedule, reductions: [], localShape }) };
+  return {
+    stages,
+    schedule,
+    cost: strategy.cost!({ model, stages, schedule, reductions: [], kept: () => 0, localShape }),
+  };
 };
 
 /** Bytes that the members of one group send in a step. */

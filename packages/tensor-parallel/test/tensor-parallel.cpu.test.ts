@@ -3,4 +3,4 @@ import { testStrategy } from "@orthant/testing";
 import { test } from "vitest";
 import { tensorParallel } from "../src/index.ts";
 
-for (const { name, run } of testStrategy(() => tensorParallel())) test(name, run);
+for (const { name, run } of testStrategy(() => tensorParallel(), { refused: ["tensorParallel"] })) test(name, run);

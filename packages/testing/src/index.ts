@@ -10,7 +10,7 @@ export { extras, grid, type MeshCase, onThreads, pairwise, showCase, strategiesO
 export { type Observed, observe, type Pieces } from "./observe.ts";
 export { type Cell, featuresOf, pairRunner, pairTraining, placePair, referenceOf } from "./pairs.ts";
 export { underAdamw, underSgd } from "./standard.ts";
-export { type StrategyTest, testStrategy } from "./strategy.ts";
+export { type StrategyTest, testStrategy, type UnderTest } from "./strategy.ts";
 export { showRow, showTable, showWorst, tableHead } from "./table.ts";
 export { tiny, tinyGpt, tinySequences } from "./tiny.ts";
 export { type OpenTransport, testTransport } from "./transport.ts";
