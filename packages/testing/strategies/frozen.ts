@@ -1,5 +1,5 @@
 // Frozen parameters: a strategy about no axis. What is frozen has no gradient, no update, no optimizer state and no bytes for
-// them, and backward ends where nothing before it is trained. An example to copy.
+// them; what is trained before it still gets its gradient through it. An example to copy.
 import type { Strategy } from "@orthant/core";
 import { zero } from "@orthant/zero";
 import type { Fixture } from "../src/fixture.ts";
@@ -10,7 +10,7 @@ export const freeze = (names: readonly string[]): Strategy => ({
   split: (param) => (param.uses.some(({ name }) => names.includes(name)) ? { ...param, frozen: true } : param),
 });
 
-/** The embedding and the first norm: no gradient crosses the first `enter`. One more in the middle, beside what is trained. */
+/** Whole segments, so that nothing of them is trained, and one parameter beside others that are. */
 const names = ["embed.tokens", "embed.positions", "0.norm1.gain", "0.norm1.bias", "2.attn.key"];
 
 /** Frozen parameters under test, and data parallelism to spread them. */

@@ -53,6 +53,8 @@ const shards = (axis: string, gather: "segment" | "step"): Strategy => ({
 const sizesOf = ({ localShape }: CostInput, params: readonly ParamSpec[]): number[] =>
   params.map((spec) => elements(localShape(spec)));
 
+const isFrozen = ({ frozen }: ParamSpec): boolean => frozen === true;
+
 const gathers = (input: CostInput, params: readonly ParamSpec[], times = 1): PlannedCall[] =>
   params.length ? [{ op: "allGather", sizes: sizesOf(input, [...new Set(params)]), times }] : [];
 
@@ -71,7 +73,7 @@ const gatheredByStage = (input: CostInput): PlannedCall[] =>
     ),
   );
 
-/** Each segment's parameters in its forward; in its backward, or each half of it, those that it reads. */
+/** Each segment's parameters in its forward; in its backward, or each half of it that has gradients to give, those that it reads. */
 function gatheredBySegment(input: CostInput): PlannedCall[] {
   const times = (op: string, stage: number) =>
     input.schedule.flat().filter((action) => action.op === op && action.stage === stage).length;
@@ -80,7 +82,7 @@ function gatheredBySegment(input: CostInput): PlannedCall[] {
       .flatMap((i) => input.model.layers[i]!.segments)
       .flatMap(({ params, reread }) => [
         ...gathers(input, params, times("F", stage)),
-        ...gathers(input, reread, times("B", stage) + times("W", stage)),
+        ...gathers(input, reread, times("B", stage) + (params.every(isFrozen) ? 0 : times("W", stage))),
       ]),
   );
 }

@@ -127,7 +127,8 @@ export class ShapeTape implements Tape {
     const { [axis]: from, ...others } = placements;
     this.#checkPlaced(`${crossing.name} along ${axis}`, { ...others, [axis]: crossing.from }, placements);
     const moved = crossing.shape(shape, members);
-    const [forward, backward] = [crossing.calls(shape, members), crossing.back().calls(moved, members)];
+    const forward = crossing.calls(shape, members);
+    const backward = wanted ? crossing.back().calls(moved, members) : []; // else no gradient comes back
     this.moves.push({ axis, crossing: crossing.name, from: crossing.from, to: crossing.to, forward, backward });
     const y = handle(moved, { ...placements, [axis]: crossing.to }, wanted);
     // A crossing that asks nothing of its group hands the same memory on.
