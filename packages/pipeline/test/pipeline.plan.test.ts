@@ -37,7 +37,16 @@ const plan = (options: PipelineOptions, model: ModelShape) => {
   const stages = strategy.stages!(model);
   const schedule = strategy.schedule!(accumulate(model.micros), model);
   const shape = (spec: ParamSpec) => spec.shape;
-  const input = { model, stages, schedule, reductions: [], acquires: [], gradShape: shape, valueShape: shape };
+  const input = {
+    model,
+    stages,
+    schedule,
+    reductions: [],
+    acquires: [],
+    piece: () => 0,
+    gradShape: shape,
+    valueShape: shape,
+  };
   return { stages, schedule, cost: strategy.cost!(input) };
 };
 

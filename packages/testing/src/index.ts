@@ -1,11 +1,16 @@
 // The exports of @orthant/testing.
+
+export { builtIn, zero3Step } from "./built-in.ts";
 export { type Case, runCases } from "./case.ts";
-export { accountingFailures, type Errors, errorsBetween, lossError } from "./compare.ts";
+export { accountingFailures, type Errors, errorsBetween, heldFailures, lossError } from "./compare.ts";
 export { caseOptions, type DifferentialOptions, differential, differentialCases, type Row } from "./differential.ts";
+export type { Features, Fixture, Placed, Setting } from "./fixture.ts";
+export { fixtureData, fixtureModel } from "./fixture-model.ts";
 export { extras, grid, type MeshCase, onThreads, pairwise, showCase, strategiesOf } from "./grid.ts";
 export { type Observed, observe, type Pieces } from "./observe.ts";
+export { type Cell, featuresOf, pairRunner, pairTraining, placePair, referenceOf } from "./pairs.ts";
 export { underAdamw, underSgd } from "./standard.ts";
-export { type StrategyTest, testStrategy } from "./strategy.ts";
+export { type StrategyTest, testStrategy, type UnderTest } from "./strategy.ts";
 export { showRow, showTable, showWorst, tableHead } from "./table.ts";
 export { tiny, tinyGpt, tinySequences } from "./tiny.ts";
 export { type OpenTransport, testTransport } from "./transport.ts";

@@ -5,5 +5,6 @@ import { testStrategy } from "../src/index.ts";
 
 for (const schedule of ["gpipe", "1f1b"] as const)
   describe(schedule, () => {
-    for (const { name, run } of testStrategy(() => pipeline({ schedule, micros: 4 }))) test(name, run);
+    for (const { name, run } of testStrategy(() => pipeline({ schedule, micros: 4 }), { refused: ["pipeline"] }))
+      test(name, run);
   });

@@ -27,15 +27,18 @@ export const gatherOptions = (
 
 /** Prices every message of a step, and what stage 3 holds of gathered parameters. */
 export function cost(input: CostInput, settings: Settings): Cost {
-  const { stage, gather } = settings;
+  const { stage } = settings;
   const reduced = input.reductions.flatMap((params) => reduceCalls(input, params, settings));
   if (stage === 0) return { calls: reduced };
   if (stage < 3) return { calls: [...reduced, ...updateCalls(input, settings)] };
   return {
-    calls: [...reduced, ...(gather === "step" ? stageCalls(input, settings) : planCalls(input, settings))],
+    calls: [...reduced, ...(unshards(input) ? stageCalls(input, settings) : planCalls(input, settings))],
     held: (rank) => ({ params: 4 * gatheredElements(input, rank, settings) }),
   };
 }
+
+/** Whether stages stay whole for a step, by this strategy's word or another's: UNSHARD is asked of every store. */
+const unshards = ({ schedule }: CostInput): boolean => schedule.flat().some(({ op }) => op === "UNSHARD");
 
 const gradSizes = ({ gradShape }: CostInput, params: readonly ParamSpec[]): number[] =>
   params.map((spec) => elements(gradShape(spec)));
@@ -97,9 +100,9 @@ const stageCalls = (input: CostInput, { axis }: Settings): PlannedCall[] =>
 
 /** The most elements that a rank has gathered at once; none where it is alone on the axis. */
 function gatheredElements(input: CostInput, rank: HeldInput, settings: Settings): number {
-  const { axis, gather } = settings;
+  const { axis } = settings;
   if ((input.model.mesh[axis] ?? 1) === 1) return 0;
   const options = gatherOptions(settings, input);
-  if (gather !== "step") return planGathers(rank.acquires, options).peak;
+  if (!unshards(input)) return planGathers(rank.acquires, options).peak;
   return rank.params.reduce((sum, spec) => sum + options.size(spec), 0);
 }

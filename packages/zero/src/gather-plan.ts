@@ -24,6 +24,8 @@ export interface GatherStep {
 export interface GatherPlan {
   /** One entry an acquire, in order. */
   readonly steps: readonly GatherStep[];
+  /** What the store inside is asked for, in order: each gather's chunks, and parameters that are not sharded. */
+  readonly asks: readonly Acquire[];
   /** The most elements that are gathered at once. */
   readonly peak: number;
 }
@@ -109,8 +111,14 @@ export function planGathers(acquires: readonly Acquire[], options: GatherOptions
     const freed = [...holders.drop(`bucket ${i}`), ...(lastOf.get(micro) === i ? holders.drop(micro) : [])];
     steps[bucket.last] = { ...steps[bucket.last]!, free: freed };
   }
-  return {
-    steps: steps.map(({ start, free }) => ({ start: start.filter((params) => params.length), free })),
-    peak: holders.peak,
-  };
+  const done = steps.map(({ start, free }) => ({ start: start.filter((params) => params.length), free }));
+  return { steps: done, asks: asksOf(acquires, done, size), peak: holders.peak };
 }
+
+/** The gathers, and what is acquired as it is. */
+const asksOf = (acquires: readonly Acquire[], steps: readonly GatherStep[], size: GatherOptions["size"]): Acquire[] =>
+  acquires.flatMap(({ params, ...action }, i) =>
+    [...steps[i]!.start, params.filter((spec) => size(spec) === 0)].flatMap((list) =>
+      list.length ? [{ ...action, params: list }] : [],
+    ),
+  );

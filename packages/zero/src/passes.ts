@@ -4,13 +4,15 @@ import { type Action, afterBackward, type Schedule } from "@orthant/core";
 
 /**
  * UNSHARD before the first action of each stage, its RECV included, so that the gather overlaps the wait for the
- * neighbour; RESHARD after its last backward and that one's SEND. One gather a step.
+ * neighbour; RESHARD after its last backward and that one's SEND. One gather a step. Stages that have them stay as they are.
  */
-export const withUnshard = (schedule: Schedule): Schedule =>
-  afterBackward(schedule, "RESHARD").map((actions) =>
+export function withUnshard(schedule: Schedule): Schedule {
+  const whole = new Set(schedule.flat().flatMap(({ op, stage }) => (op === "UNSHARD" ? [stage] : [])));
+  return afterBackward(schedule, "RESHARD", (stage) => !whole.has(stage)).map((actions) =>
     actions.flatMap((action, at): Action[] => {
       const { stage } = action;
-      const first = actions.findIndex((other) => other.stage === stage) === at;
+      const first = !whole.has(stage) && actions.findIndex((other) => other.stage === stage) === at;
       return first ? [{ stage, op: "UNSHARD" }, action] : [action];
     }),
   );
+}

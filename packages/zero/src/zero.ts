@@ -33,6 +33,9 @@ export function zero(options: ZeroOptions): Strategy {
       const acquires = gather === "step" ? [] : rank.acquires;
       return gathered(layer, planGathers(acquires, gatherOptions(settings, rank)));
     },
+    ...(stage === 3 && {
+      asks: (acquires, view) => (gather === "step" ? [] : planGathers(acquires, gatherOptions(settings, view)).asks),
+    }),
     cost: (input) => cost(input, settings),
   };
 }

@@ -85,6 +85,15 @@ function checkMesh(mesh: Mesh, strategies: readonly Strategy[]): void {
         `the mesh has ${axis} ${mesh[axis]} and no strategy is about ${axis}: add one to strategies, or drop the axis`,
       );
   checkWires(strategies);
+  checkTwice(strategies);
+}
+
+/** One that divides something is refused with what it divides, by `rolesOf`. */
+function checkTwice(strategies: readonly Strategy[]): void {
+  const shared = strategies.filter(({ divides }) => divides === undefined);
+  for (const [i, { name, axis }] of shared.entries())
+    if (shared.slice(0, i).some((other) => other.name === name && other.axis === axis))
+      throw new Error(`${name}() is listed twice${axis === undefined ? "" : ` along ${axis}`}: keep one`);
 }
 
 function checkWires(strategies: readonly Strategy[]): void {

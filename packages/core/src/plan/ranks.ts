@@ -10,6 +10,7 @@ import type { JobOptions } from "./options.ts";
 import { type Roles, stageAxis } from "./roles.ts";
 import { specsByUse, usedBy } from "./specs.ts";
 import type { Cost, HeldInput, ModelShape } from "./strategy.ts";
+import { acquiresBy } from "./traffic.ts";
 
 /** What one rank does and holds. */
 export interface RankPlan {
@@ -53,15 +54,19 @@ function dealRank(plan: Decided, rank: number, options: JobOptions, costs: reado
   const layers = mine.flatMap((s) => stages[s]!);
   const params = usedBy(specs, layers);
   const actions = schedule[place]!;
-  const held: HeldInput = {
+  const { strategies = [] } = options;
+  const acquires = acquiresOf(plan, actions);
+  const held: Omit<HeldInput, "acquires"> = {
     params,
-    acquires: acquiresOf(plan, actions),
     kept: (spec) => keptSize(spec, mesh, coords),
     piece: (spec) => keptSize(pieceOf(spec), mesh, coords),
     slots: options.optimizer.slots,
   };
   const base = bytesOfRank(plan, held, { actions, mine, peak: simulation.peak[place]!, options });
-  const bytes = costs.reduce<HeldBytes>((sum, cost) => added(sum, cost?.held?.(held) ?? {}), base);
+  const bytes = costs.reduce<HeldBytes>((sum, cost, i) => {
+    const gets = acquiresBy(strategies, i, acquires, { mesh, coords });
+    return added(sum, cost?.held?.({ ...held, acquires: gets }) ?? {});
+  }, base);
   const flops = plan.micros * sum(layers, (i) => model.layers[i]!.flops);
   return { rank, coords, stages: mine, params, bytes, flops };
 }
@@ -82,7 +87,11 @@ interface Share {
 }
 
 /** What every rank holds, whatever the strategies add. */
-function bytesOfRank(plan: Decided, held: HeldInput, { actions, mine, peak, options }: Share): HeldBytes {
+function bytesOfRank(
+  plan: Decided,
+  held: Omit<HeldInput, "acquires">,
+  { actions, mine, peak, options }: Share,
+): HeldBytes {
   const { mesh, specs } = plan;
   const { params, kept, piece, slots } = held;
   const trained = params.filter(({ frozen }) => !frozen);

@@ -5,7 +5,10 @@ import { chunk, type ParamSpec } from "../params/params.ts";
 import type { Divides, Strategy } from "./strategy.ts";
 
 export interface Roles {
-  /** Axes whose members train on different samples, outermost first. */
+  /**
+   * Axes whose members train on different samples, outermost first: independent ones before the others, so that a member that
+   * trains for itself has the same samples whatever divides them within it.
+   */
   readonly batch: readonly string[];
   /** Axes whose members see different parts of every sample: the dim that is cut. */
   readonly dims: Readonly<Record<string, number>>;
@@ -59,15 +62,17 @@ export function rolesOf(strategies: readonly Strategy[], mesh: Mesh): Roles {
   const cut = dividers.flatMap(({ axis, divides }) =>
     typeof divides === "object" ? [[axis, divides.dim] as const] : [],
   );
+  const independent = Object.fromEntries(
+    strategies.flatMap(({ axis, independent }) => (axis && independent ? [[axis, independent.every]] : [])),
+  );
+  const batch = Object.keys(mesh).filter((name) =>
+    dividers.some(({ axis, divides }) => axis === name && divides === "batch"),
+  );
   return {
-    batch: Object.keys(mesh).filter((name) =>
-      dividers.some(({ axis, divides }) => axis === name && divides === "batch"),
-    ),
+    batch: [...batch.filter((axis) => axis in independent), ...batch.filter((axis) => !(axis in independent))],
     dims: Object.fromEntries(cut),
     layers: dividers.find(({ divides }) => divides === "layers")?.axis,
-    independent: Object.fromEntries(
-      strategies.flatMap(({ axis, independent }) => (axis && independent ? [[axis, independent.every]] : [])),
-    ),
+    independent,
   };
 }
 

@@ -74,7 +74,6 @@ export class ShapeTape implements Tape {
     for (const x of inputs)
       this.#checkPlaced(`segment ${segment.name}${at && ` at ${at}`}`, segment.from, x.placements);
     const params = segment.params.map((name) => this.#spec(`${at}.${name}`));
-    for (const spec of params) this.#checkCut(segment, spec);
     const shapes = params.map((spec) => localShape(spec, mesh));
     const { shape, flops, kept } = segment.shape(shapes, ...inputs.map((x) => x.shape));
     const reads = (i: number) => recompute || (segment.reads?.[i] ?? true);
@@ -90,20 +89,6 @@ export class ShapeTape implements Tape {
   #output(y: Handle): Handle {
     this.#outputs.push(y);
     return y;
-  }
-
-  /** Throws where a dim of a parameter is cut along an axis that the segment says nothing of: its output would be a part. */
-  #checkCut({ name, from, to }: Segment<Placements, Placements>, spec: ParamSpec): void {
-    const cuts = Object.entries(spec.split).filter(
-      ([axis, cut]) => cut !== "flat" && axisSize(this.#context.mesh, axis) > 1,
-    );
-    const [axis] = cuts.find(([cut]) => !(cut in from) && !(cut in to)) ?? [];
-    if (axis === undefined) return;
-    const known = [...new Set([...Object.keys(from), ...Object.keys(to)])];
-    throw new Error(
-      `${spec.name} is cut along ${axis}, and segment ${name}, which reads it, ` +
-        `${known.length ? `knows ${known.join(", ")} only` : "is I along every axis"}: give the model and the strategy the same axis`,
-    );
   }
 
   /** Throws where what is handed over is held otherwise than asked, along an axis with more than one member. */

@@ -80,7 +80,7 @@ export interface PlannedCall extends Call {
 /** What a rank holds, for the bytes that a strategy adds to it. */
 export interface HeldInput {
   readonly params: readonly ParamSpec[];
-  /** Every `acquire` of its step. */
+  /** Every `acquire` of its step that the strategy's layer gets. */
   readonly acquires: readonly Acquire[];
   /** Elements that it keeps of a parameter, and of the piece that it updates. */
   kept(spec: ParamSpec): number;
@@ -103,8 +103,10 @@ export interface CostInput {
   readonly schedule: Schedule;
   /** The parameters of each call of `reduce` in a step, over all stages. */
   readonly reductions: readonly (readonly ParamSpec[])[];
-  /** Every `acquire` of a step, by position on the axis that divides the layers, in order. */
+  /** Every `acquire` of a step that the strategy's layer gets, by position on the axis that divides the layers, in order. */
   readonly acquires: readonly (readonly Acquire[])[];
+  /** Elements of the piece that a rank updates of a parameter, after all cuts, those of strategies later in the list too. */
+  piece(spec: ParamSpec): number;
   /** Shape of what `reduce` is handed: the local parameter's, or a vector where strategies before it in the list cut it flat. */
   gradShape(spec: ParamSpec): Shape;
   /** Shape of what `acquire` is to lend, likewise: a gradient may be cut where the parameter is whole. */
@@ -130,7 +132,7 @@ export interface RankView {
   /** As in `CostInput`, on this rank. */
   gradShape(spec: ParamSpec): Shape;
   valueShape(spec: ParamSpec): Shape;
-  /** Every `acquire` that a step of this rank will make, in order, but for those of no parameter. */
+  /** Every `acquire` of a step that this layer gets, in order, but for those of no parameter. */
   readonly acquires: readonly Acquire[];
 }
 
@@ -160,6 +162,11 @@ export interface Strategy {
   readonly wire?: Wire;
   /** Who holds a parameter now? The only hook that communicates. The first strategy of the list is the outermost layer. */
   store?(inner: ParamStore, rank: RankView): StoreLayer;
+  /**
+   * What does its layer ask of the store inside, where that is not each `acquire` that it gets itself? Pure: for the costs, and
+   * the plans, of strategies later in the list.
+   */
+  asks?(acquires: readonly Acquire[], view: Pick<CostInput, "valueShape">): readonly Acquire[];
   /** What does it cost? Pure; tested against counted bytes. */
   cost?(plan: CostInput): Cost;
 }

@@ -1,13 +1,13 @@
 // What a step sends along each axis, from what the strategies say and what core does itself. Pure.
 import { bytesOf, type Call, refuseSum } from "../group/price.ts";
 import { axisSize, type Coords, coordsOf, type Mesh, meshSize } from "../mesh.ts";
-import { elements } from "../model/segment.ts";
-import { localShape, type ParamSpec, pieceOf, shapeAfter } from "../params/params.ts";
+import { elements, type Shape } from "../model/segment.ts";
+import { keptSize, localShape, type ParamSpec, pieceOf, shapeAfter } from "../params/params.ts";
 import { type Action, rankOfStage, type Schedule } from "../schedule/schedule.ts";
 import { acquiresOf, bucketBytesOf, gradientEvents } from "./backward.ts";
 import type { Roles } from "./roles.ts";
 import { usesIn } from "./specs.ts";
-import type { Cost, ModelShape, PlannedCall, Strategy, Wire } from "./strategy.ts";
+import type { Acquire, Cost, ModelShape, PlannedCall, Strategy, Wire } from "./strategy.ts";
 
 interface Parts {
   readonly model: ModelShape;
@@ -35,12 +35,12 @@ export function sentBytes(parts: Parts, strategies: readonly Strategy[]): Record
   const price = (axis: string, calls: readonly PlannedCall[]) =>
     calls.reduce((sum, call) => sum + priceOf(call, axisSize(model.mesh, axis), wireOf(axis)), 0);
   const sent: Record<string, number> = {};
+  const places = chunkPlaces(parts);
   const add = (axis: string, bytes: number) => {
     sent[axis] = (sent[axis] ?? 0) + bytes * groupsAlong(axis, roles, model.mesh);
   };
   for (const [i, { axis }] of strategies.entries()) {
     if (axis === undefined) continue;
-    const places = chunkPlaces(parts, strategies, i);
     const bytes = places.map((coords) => price(axis, costOf(parts, strategies, i, coords)?.calls ?? []));
     add(axis, bytes.reduce((a, b) => a + b, 0) / places.length);
   }
@@ -57,7 +57,6 @@ export function costOf(
 ): Cost | undefined {
   const { model, stages, schedule } = parts;
   const { mesh } = model;
-  const before = axesBefore(strategies, i);
   const bytes = (spec: ParamSpec) => 4 * elements(localShape(spec, mesh));
   const eventsOf = (actions: readonly Action[]) => gradientEvents(parts, actions, bucketBytesOf(strategies), bytes);
   return strategies[i]!.cost?.({
@@ -67,20 +66,41 @@ export function costOf(
     reductions: schedule.flatMap((actions) =>
       eventsOf(actions).flatMap((event) => (event.kind === "reduce" ? [event.params] : [])),
     ),
-    acquires: schedule.map((actions) => acquiresOf(parts, actions)),
-    gradShape: (spec) => shapeAfter(pieceOf(spec), mesh, coords, before),
-    valueShape: (spec) => shapeAfter(spec, mesh, coords, before),
+    acquires: schedule.map((actions) => acquiresBy(strategies, i, acquiresOf(parts, actions), { mesh, coords })),
+    piece: (spec) => keptSize(pieceOf(spec), mesh, coords),
+    ...shapesFor(strategies, i, { mesh, coords }),
   });
 }
 
-/** The axes of the strategies before the one at `i`: they have cut what it gets. */
-export const axesBefore = (strategies: readonly Strategy[], i: number): string[] =>
-  strategies.slice(0, i).flatMap(({ axis }) => axis ?? []);
+interface Position {
+  readonly mesh: Mesh;
+  readonly coords: Coords;
+}
 
-/** Positions on the axes whose flat chunks strategy `i` is handed: these may differ in size. */
-function chunkPlaces({ specs, model: { mesh } }: Parts, strategies: readonly Strategy[], i: number): Coords[] {
-  const flat = axesBefore(strategies, i).filter((axis) => specs.some((spec) => pieceOf(spec).split[axis] === "flat"));
-  const part = Object.fromEntries([...new Set(flat)].map((axis) => [axis, axisSize(mesh, axis)]));
+/** The shapes that strategy `i` gets: those before it in the list have cut them. */
+export function shapesFor(strategies: readonly Strategy[], i: number, { mesh, coords }: Position) {
+  const before = strategies.slice(0, i).flatMap(({ axis, split }) => (axis !== undefined && split ? [axis] : []));
+  return {
+    gradShape: (spec: ParamSpec): Shape => shapeAfter(pieceOf(spec), mesh, coords, before),
+    valueShape: (spec: ParamSpec): Shape => shapeAfter(spec, mesh, coords, before),
+  };
+}
+
+/** The acquires that the layer of strategy `i` gets, where segments make `acquires`. */
+export const acquiresBy = (
+  strategies: readonly Strategy[],
+  i: number,
+  acquires: readonly Acquire[],
+  position: Position,
+): readonly Acquire[] =>
+  strategies
+    .slice(0, i)
+    .reduce((asked, strategy, j) => strategy.asks?.(asked, shapesFor(strategies, j, position)) ?? asked, acquires);
+
+/** Positions on the axes along which ranks have flat chunks: these may differ in size. */
+function chunkPlaces({ specs, model: { mesh } }: Parts): Coords[] {
+  const flat = Object.keys(mesh).filter((axis) => specs.some((spec) => pieceOf(spec).split[axis] === "flat"));
+  const part = Object.fromEntries(flat.map((axis) => [axis, axisSize(mesh, axis)]));
   return Array.from({ length: meshSize(part) }, (_, place) => coordsOf(part, place));
 }
 

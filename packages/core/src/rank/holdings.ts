@@ -2,7 +2,7 @@
 import type { Group } from "../group/group.ts";
 import type { Meter } from "../meter.ts";
 import { Gradients, type Trained } from "../params/gradients.ts";
-import { initialValues, keptSize, localShape, pieceOf, shapeAfter } from "../params/params.ts";
+import { initialValues, keptSize, localShape, pieceOf } from "../params/params.ts";
 import { layered, localStore, type Moment, type ParamStore, type StoreLayer } from "../params/store.ts";
 import { acquiresOf, additionsOf, bucketBytesOf } from "../plan/backward.ts";
 import type { JobOptions } from "../plan/options.ts";
@@ -11,7 +11,7 @@ import type { RankPlan } from "../plan/ranks.ts";
 import { stageAxis } from "../plan/roles.ts";
 import { usesIn } from "../plan/specs.ts";
 import type { RankView } from "../plan/strategy.ts";
-import { axesBefore } from "../plan/traffic.ts";
+import { acquiresBy, shapesFor } from "../plan/traffic.ts";
 import { combineUses } from "./ties.ts";
 
 export interface HoldingsOptions {
@@ -45,15 +45,13 @@ export function hold(given: HoldingsOptions): Holdings {
   const local = localStore(dealt, meter);
   const acquires = acquiresOf(plan, plan.schedule[stageAxis(plan.roles, coords)]!);
   const viewOf = (i: number): RankView => {
-    const before = axesBefore(strategies, i);
     return {
       rank,
       mesh,
       group,
       meter,
-      acquires,
-      gradShape: (spec) => shapeAfter(pieceOf(spec), mesh, coords, before),
-      valueShape: (spec) => shapeAfter(spec, mesh, coords, before),
+      acquires: acquiresBy(strategies, i, acquires, { mesh, coords }),
+      ...shapesFor(strategies, i, { mesh, coords }),
     };
   };
   const layers: StoreLayer[] = [];
