@@ -1,13 +1,10 @@
 // The tape: backward against tfjs's gradient of the same function, collectives between members, and who owns a tensor.
 import * as tf from "@tensorflow/tfjs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { directGroup, type Held, Meter, type ParamSpec, rebind, recompute, segment, useDevice } from "../src/index.ts";
-import { Gradients } from "../src/params/gradients.ts";
-import { localStore } from "../src/params/store.ts";
+import { type Held, rebind, recompute, useDevice } from "../src/index.ts";
 import { momentOf } from "../src/rank/moment.ts";
-import type { Half } from "../src/rank/segment-step.ts";
-import { GradTape } from "../src/rank/tape.ts";
 import { memoryEndpoints as memory } from "../src/transports/memory.ts";
+import { add, input, member, negative, product, squares, type Way, weights } from "./tape-cases.ts";
 
 beforeEach(() => useDevice("cpu"));
 let before = 0;
@@ -15,55 +12,6 @@ beforeEach(() => {
   before = tf.memory().numTensors;
 });
 afterEach(() => expect(tf.memory().numTensors).toBe(before));
-
-const product = segment({
-  name: "product",
-  from: { tp: "R" },
-  to: { tp: "P" },
-  params: ["w"],
-  run: ([w], x) => tf.matMul(x as tf.Tensor2D, w as tf.Tensor2D),
-});
-const squares = segment({ name: "squares", params: [], run: (_, x) => x!.square().sum() });
-const add = segment({ name: "add", params: [], run: (_, x, y) => x!.add(y!) });
-const negative = segment({ name: "neg", params: [], run: (_, x) => x!.neg() });
-
-const spec: ParamSpec = {
-  name: "a.w",
-  shape: [3, 3],
-  uses: [{ name: "a.w", layer: 0 }],
-  init: { kind: "constant", value: 0 },
-  split: {},
-};
-/** Weights of member `at`. */
-const weights = (at: number) => Float32Array.from({ length: 9 }, (_, i) => Math.sin(1 + i + 5 * at));
-const input = () => tf.tensor2d([1, 2, 3, -1, 0, 2], [2, 3]);
-
-interface Way {
-  readonly vjp?: typeof rebind;
-  readonly half?: Half;
-}
-
-/** One member of a group of all endpoints, with its store, gradients, tape and meter. */
-function member(endpoint: ReturnType<typeof memory>[number], { vjp = rebind }: Way = {}, x?: tf.Tensor) {
-  const meter = new Meter();
-  const store = localStore([{ spec, shape: [3, 3], values: weights(endpoint.rank) }], meter);
-  const ranks = Array.from({ length: endpoint.size }, (_, i) => i);
-  const group = directGroup("tp", endpoint, ranks);
-  const gradients = new Gradients({
-    trained: [{ name: "a.w", shape: [3, 3], uses: ["a.w"], additions: 1, piece: 9 }],
-    meter,
-    combine: async (_, sums) => sums.flat(),
-    reductions: [],
-    bucketBytes: 0,
-  });
-  const uniform = (_: string, { shape }: tf.Tensor) => tf.fill(shape, 0.5);
-  const at = { step: 0, micro: 0, paramOf: (use: string) => use, group: () => group, uniform };
-  const free = () => {
-    gradients.dispose();
-    store.dispose();
-  };
-  return { meter, store, gradients, tape: new GradTape({ vjp, store, gradients, meter, ...at }, x), free };
-}
 
 /** sum of squares of x + leave(enter(x) w); the loss, the gradient of x and of w on each member. */
 async function train(size: number, { vjp = rebind, half = "whole" }: Way = {}) {
@@ -166,42 +114,6 @@ test("dropping keeps the output alone", async () => {
   expect([y.isDisposed, meter.now.activations]).toEqual([false, 0]);
   tf.dispose([x, y]);
   free();
-});
-
-describe("an auxiliary loss", () => {
-  test("adds its gradient, and its sum is told by name", async () => {
-    const x = input() as unknown as Held;
-    const { tape, free } = member(memory(1)[0]!, {}, x);
-    tape.addLoss("side", await tape.local(squares, "", x));
-    tape.addLoss("side", await tape.local(squares, "", x));
-    const y = await tape.local(squares, "", x);
-    tape.seal(y);
-    expect([...(await tape.losses())]).toEqual([["side", 2 * 19]]);
-    const dx = (await tape.backward(y, tf.scalar(1), x, { seed: 10 }))!;
-    expect([...dx.dataSync()]).toEqual([42, 84, 126, -42, 0, 84]);
-    tf.dispose([x, dx]);
-    free();
-  });
-
-  test("may be one tensor twice, or the tape's output", async () => {
-    const x = input() as unknown as Held;
-    const { tape, free } = member(memory(1)[0]!, {}, x);
-    const y = await tape.local(squares, "", x);
-    for (const name of ["once", "twice"]) tape.addLoss(name, y);
-    tape.seal(y);
-    const dx = (await tape.backward(y, tf.scalar(1), x, { seed: 10 }))!;
-    expect([...dx.dataSync()]).toEqual([42, 84, 126, -42, 0, 84]);
-    tf.dispose([x, dx]);
-    free();
-  });
-
-  test("is a scalar", () => {
-    const { tape, free } = member(memory(1)[0]!);
-    const x = input() as unknown as Held;
-    expect(() => tape.addLoss("side", x)).toThrow('addLoss("side"): give a scalar, the sum over samples, not [2, 3]');
-    x.dispose();
-    free();
-  });
 });
 
 test("in halves too, a segment that no loss depends on leaves its parameters without a gradient", async () => {

@@ -25,9 +25,11 @@ export function reducer(inner: ParamStore, group: Group): Reducer {
   return {
     sharded,
     async reduce(names, grads, at) {
-      const key = `${at.key} ${names[0]}`;
-      const of = (wanted: boolean) => grads.filter((_, i) => sharded(names[i]!) === wanted);
-      const [chunks, wholes] = await Promise.all([group.reduceScatter(of(true), key), group.allReduce(of(false), key)]);
+      const run = (op: "reduceScatter" | "allReduce", wanted: boolean): Promise<Tensor[]> | Tensor[] => {
+        const some = grads.filter((_, i) => sharded(names[i]!) === wanted);
+        return some.length ? group[op](some, `${at.key} ${names[0]} ${wanted ? "chunks" : "whole"}`) : [];
+      };
+      const [chunks, wholes] = await Promise.all([run("reduceScatter", true), run("allReduce", false)]);
       return names.map((name) => (sharded(name) ? chunks : wholes).shift()!);
     },
   };
