@@ -28,8 +28,23 @@ const fixtures: readonly Fixture[] = [
   tiedFixture,
 ];
 
-/** Refusals that are right: pairs as `first, second`, with what the message must say. */
-const expected: readonly (readonly [pair: RegExp, reason: RegExp])[] = [];
+const stages = "(pipeline|zb-h1|tied)";
+
+/** Refusals that are right: which pairs, `first, second`, and what the message must say. */
+const expected: readonly (readonly [pair: RegExp, says: RegExp])[] = [
+  // The model has one list of layers, its samples one dim of positions, its experts one axis.
+  [RegExp(`^${stages}, ${stages}$`), /both divide the layers along pp: keep one/],
+  [/^context, context$/, /both divide dim 0 of every sample along cp: keep one/],
+  [/^experts, experts$/, /both divide the batch along ep: keep one/],
+  // The same again, on the one axis that the model crosses over, or on none.
+  [/^tensorParallel, tensorParallel$/, /tensorParallel\(\) is listed twice along tp: keep one/],
+  [/^disk, disk$/, /disk\(\) is listed twice: keep one/],
+  [/^frozen, frozen$/, /freeze\(\) is listed twice: keep one/],
+  // Bytes travel in one form.
+  [/^int8, int8$/, /has 2 wires, int8\(\) and int8\(\): keep one/],
+  // A pipeline replaces the schedule: what was added before it would be lost. The other order works.
+  [RegExp(`^zero 3 step, ${stages}$`), /list pipeline\(\) before the others/],
+];
 
 const show = ({ kind, error = 0 }: Cell): string =>
   kind === "ok" ? error.toExponential(0) : kind === "refused" ? kind : kind.toUpperCase();

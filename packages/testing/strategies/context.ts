@@ -2,7 +2,7 @@
 // (Liu et al.: Ring attention with blockwise transformers, 2023). The model says where they cross; this strategy cuts the
 // samples and adds up the gradients. An example to copy.
 import { type CostInput, crossingCalls, elements, microsOf, type PlannedCall, type Strategy } from "@orthant/core";
-import type { Fixture } from "../src/fixture.ts";
+import type { Fixture } from "@orthant/testing";
 
 export interface ContextOptions {
   /** The mesh axis whose members hold parts of each sequence; "cp" by default. */

@@ -1,7 +1,8 @@
 // Dropout is a feature of a model, not a strategy: `tape.random(name).uniform(x)` gives the same numbers on every mesh, and again
 // where a segment is recomputed, so that a layer drops the same elements everywhere. Under data parallelism here.
+
+import type { Fixture } from "@orthant/testing";
 import { zero } from "@orthant/zero";
-import type { Fixture } from "../src/fixture.ts";
 
 /** Dropout under test. */
 export const dropoutFixture: Fixture = {

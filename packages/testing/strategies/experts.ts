@@ -10,8 +10,8 @@ import {
   type PlannedCall,
   type Strategy,
 } from "@orthant/core";
+import type { Fixture } from "@orthant/testing";
 import type { Tensor } from "@tensorflow/tfjs";
-import type { Fixture } from "../src/fixture.ts";
 
 export interface ExpertsOptions {
   /** The mesh axis whose members hold different experts; "ep" by default. */

@@ -9,10 +9,8 @@ import * as tf from "@tensorflow/tfjs";
 import { pack, packedBytes, unpackAll } from "./int8-pack.ts";
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0);
-const chunkSize = (size: number, members: number, i: number): number => {
-  const [from, to] = chunk(size, members, i);
-  return to - from;
-};
+const chunkSize = (size: number, members: number, i: number): number =>
+  chunk(size, members, i).reduce((from, to) => to - from);
 
 function compressed(group: Group, feedback: boolean): Group {
   const members = Array.from({ length: group.size }, (_, i) => i);
@@ -43,19 +41,17 @@ function compressed(group: Group, feedback: boolean): Group {
     async allReduce(xs, at) {
       if (!xs.every(carried)) return group.allReduce(xs, at);
       const shapes = xs.map(({ shape }) => shape);
-      const mine = packAll(await sumMine(xs, at), `${at} sums`);
+      const key = `${at} sums`;
+      const mine = packAll(await sumMine(xs, at), key);
       const sizesOf = (from: number) => shapes.map((shape) => chunkSize(elements(shape), group.size, from));
-      const all = await group.exchange(
-        Array.from(members, () => mine),
-        `${at} sums`,
-      );
+      const all = await group.exchange(Array<Uint8Array>(group.size).fill(mine), key);
       const parts = all.map((packed, from) => unpackAll(packed, sizesOf(from)));
       return shapes.map((shape, i) => tf.tensor(Float32Array.from(parts.flatMap((from) => [...from[i]!])), shape));
     },
   };
 }
 
-const carried = ({ dtype }: { readonly dtype?: string }): boolean => (dtype ?? "float32") === "float32";
+const carried = ({ dtype = "float32" }: { readonly dtype?: string }): boolean => dtype === "float32";
 
 /** Names the axis whose sums it carries; `feedback: false` forgets what is lost, for comparison. */
 export const int8 = ({ axis, feedback = true }: { readonly axis: string; readonly feedback?: boolean }): Strategy => ({
@@ -65,10 +61,9 @@ export const int8 = ({ axis, feedback = true }: { readonly axis: string; readonl
     wrap: (group) => compressed(group, feedback),
     bytes(call, members) {
       if ((call.op !== "allReduce" && call.op !== "reduceScatter") || !carried(call)) return bytesOf(call, members);
-      const chunks = call.sizes.flatMap((size) =>
-        Array.from({ length: members }, (_, i) => chunkSize(size, members, i)),
-      );
-      return (call.op === "allReduce" ? 2 : 1) * (members - 1) * sum(chunks.map(packedBytes));
+      const places = Array.from({ length: members }, (_, i) => i);
+      const packed = call.sizes.flatMap((size) => places.map((i) => packedBytes(chunkSize(size, members, i))));
+      return (call.op === "allReduce" ? 2 : 1) * (members - 1) * sum(packed);
     },
   },
 });

@@ -75,6 +75,11 @@ describe("passes", () => {
       ["1UNSHARD", "1RESHARD"],
     ]);
   });
+
+  test("what is whole already is not gathered again", () => {
+    const once = withUnshard(schedule);
+    expect(withUnshard(once)).toEqual(once);
+  });
 });
 
 test.each([
