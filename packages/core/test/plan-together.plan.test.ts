@@ -50,10 +50,10 @@ describe("cost is told", () => {
     const probe: Strategy = {
       name: "probe",
       axis: "b",
-      cost({ model, localShape, kept }: CostInput) {
+      cost({ model, gradShape, piece }: CostInput) {
         const specs = model.layers.flatMap(({ params }) => params);
         const sum = (of: (spec: (typeof specs)[number]) => number) => specs.reduce((n, spec) => n + of(spec), 0);
-        seen.add(`${sum((spec) => elements(localShape(spec)))} ${sum(kept)}`);
+        seen.add(`${sum((spec) => elements(gradShape(spec)))} ${sum(piece)}`);
         return { calls: [] };
       },
     };
