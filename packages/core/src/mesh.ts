@@ -28,8 +28,10 @@ export const rankOf = (mesh: Mesh, coords: Coords): number =>
   Object.entries(mesh).reduce((rank, [axis, size]) => rank * size + (coords[axis] ?? 0), 0);
 
 /** The ranks that differ from `rank` on `axis` alone, in the order of that axis. `rank` itself is one of them. */
-export const ranksAlong = (mesh: Mesh, rank: number, axis: string): number[] =>
-  Array.from({ length: axisSize(mesh, axis) }, (_, at) => rankOf(mesh, { ...coordsOf(mesh, rank), [axis]: at }));
+export function ranksAlong(mesh: Mesh, rank: number, axis: string): number[] {
+  const coords = coordsOf(mesh, rank);
+  return Array.from({ length: axisSize(mesh, axis) }, (_, at) => rankOf(mesh, { ...coords, [axis]: at }));
+}
 
 /** `pp 0, dp 1, tp 1`: for messages. */
 export const showCoords = (coords: Coords): string =>

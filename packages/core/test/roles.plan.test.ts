@@ -92,6 +92,11 @@ describe("refused:", () => {
       "no mesh axis can be named world: messages among all ranks have that name",
     ],
     [
+      "an axis whose name a message could not carry",
+      { mesh: { "a.b": 2 }, strategies: [batch("a.b")] },
+      'mesh axis "a.b": a name is made of letters, digits, _ and -, for messages open with it',
+    ],
+    [
       "an axis that the mesh lacks",
       { mesh: { pp: 2 }, strategies: [layers("pp"), batch("dp")] },
       "dp() is about axis dp, which the mesh { pp: 2 } lacks: add dp: 1 or more, or drop it",

@@ -6,7 +6,7 @@ import type { Members } from "../src/group/vectors.ts";
 
 const sizes = [5, 2 ** 21 + 3, 0, 2 ** 20 + 1];
 
-/** Of member `at`: the bits of their sums depend on the order. */
+/** Values of member `at`: the bits of their sums depend on the order. */
 const vectors = (at: number): Float32Array[] =>
   sizes.map((size, v) => {
     const vector = new Float32Array(size);

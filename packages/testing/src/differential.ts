@@ -17,7 +17,7 @@ import { tinyGpt, tinySequences } from "./tiny.ts";
 
 export interface DifferentialOptions {
   readonly cases: readonly MeshCase[];
-  /** Under "adamw" losses alone are compared: it turns the rounding of a gradient near zero into full steps. */
+  /** The optimizer of all runs. With "adamw" losses alone are compared: it turns the rounding of a gradient near zero into full steps. */
   readonly optimizer: Optimizer;
   readonly steps: number;
   readonly clip?: number;

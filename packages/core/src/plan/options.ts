@@ -73,6 +73,9 @@ function checkCount(name: string, value: number): void {
 
 function checkMesh(mesh: Mesh, strategies: readonly Strategy[]): void {
   for (const [axis, size] of Object.entries(mesh)) checkCount(`mesh axis ${axis}`, size);
+  const odd = Object.keys(mesh).find((axis) => !/^[\w-]+$/.test(axis));
+  if (odd !== undefined)
+    throw new Error(`mesh axis "${odd}": a name is made of letters, digits, _ and -, for messages open with it`);
   if (world in mesh) throw new Error(`no mesh axis can be named ${world}: messages among all ranks have that name`);
   for (const { name, axis } of strategies)
     if (axis !== undefined && !(axis in mesh))

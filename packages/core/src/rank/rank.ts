@@ -4,25 +4,24 @@ import type { Tensor } from "@tensorflow/tfjs";
 import { RankError } from "../errors.ts";
 import type { Group } from "../group/group.ts";
 import { Meter } from "../meter.ts";
-import { keptSize, type ParamSpec, pieceOf } from "../params/params.ts";
 import type { JobOptions } from "../plan/options.ts";
 import type { Plan } from "../plan/plan.ts";
 import { type RankPlan, showRank } from "../plan/ranks.ts";
-import { countedRange, saysLoss, stageAxis } from "../plan/roles.ts";
+import { stageAxis } from "../plan/roles.ts";
 import { type Action, rankOfStage, showAction } from "../schedule/schedule.ts";
 import { counted } from "../transports/counted.ts";
 import type { Endpoint } from "../transports/endpoint.ts";
-import { Agreement, type Report, type Verdict } from "./agree.ts";
+import { Agreement, type Verdict } from "./agree.ts";
 import type { ActionTime, Outcome, RankEvents } from "./events.ts";
-import { ActionError, execute, type MicroLoss, type StepContext } from "./execute.ts";
+import { ActionError, execute, type StepContext } from "./execute.ts";
 import { type Groups, openGroups } from "./groups.ts";
 import { type Holdings, hold } from "./holdings.ts";
 import { momentOf } from "./moment.ts";
+import { reportOf } from "./reports.ts";
 import { readSamples } from "./samples.ts";
 import { stagesOfRank, uniformOf } from "./stages.ts";
 import { GradTape } from "./tape.ts";
-import { placesOf } from "./ties.ts";
-import { gradientSquares, update } from "./updates.ts";
+import { update } from "./updates.ts";
 import { rebind, recompute } from "./vjp.ts";
 
 export interface RankJob {
@@ -94,12 +93,14 @@ class Rank {
   }
 
   async #step(step: number, last: boolean): Promise<Verdict> {
-    const { options, events } = this.#job;
+    const { options, plan, events, stopped } = this.#job;
     const { store, gradients } = this.#holdings;
     const began = performance.now();
     const actions: ActionTime[] = [];
     const micros = await execute(this.#schedule, this.#context(step, actions));
-    const verdict = await this.#agreement.reach(await this.#report(micros), step);
+    const { meter } = this;
+    const report = await reportOf({ plan, self: this.#self, gradients, meter, micros, stop: stopped() });
+    const verdict = await this.#agreement.reach(report, step);
     const perToken = this.#perToken(verdict);
     const lr = options.optimizer.lr(step);
     if (!Number.isFinite(perToken.loss))
@@ -164,29 +165,6 @@ class Rank {
       { vjp, store, gradients, paramOf, group: this.#group, meter: this.meter, step, micro, uniform },
       x,
     );
-  }
-
-  async #report(micros: ReadonlyMap<number, MicroLoss>): Promise<Report> {
-    const { plan, stopped } = this.#job;
-    const { coords, params } = this.#self;
-    const says = saysLoss(plan.roles, coords);
-    const each = <T>(of: (m: MicroLoss | undefined) => T) =>
-      Array.from({ length: plan.micros }, (_, m) => of(says ? micros.get(m) : undefined));
-    return {
-      stop: stopped(),
-      held: this.meter.peakTotal,
-      squares: await gradientSquares(params, this.#holdings.gradients, (spec) => this.#counted(spec)),
-      losses: each((m) => m?.loss ?? 0),
-      auxiliary: plan.losses.flatMap((name) => each((m) => m?.auxiliary.get(name) ?? 0)),
-    };
-  }
-
-  #counted(spec: ParamSpec): readonly [number, number] {
-    const { plan } = this.#job;
-    const { coords } = this.#self;
-    const piece = pieceOf(spec);
-    const kept = keptSize(piece, plan.mesh, coords);
-    return countedRange(piece, plan.roles, plan.mesh, coords, { kept, holder: Math.min(...placesOf(spec, plan)) });
   }
 
   async pieces(): Promise<Map<string, Float32Array>> {

@@ -10,6 +10,7 @@ import type { Held, Placement, Placements } from "../model/placement.ts";
 import type { Segment } from "../model/segment.ts";
 import type { Gradients } from "../params/gradients.ts";
 import type { ParamStore } from "../params/store.ts";
+import { Buffers } from "./buffers.ts";
 import { momentOf } from "./moment.ts";
 import {
   constantStep,
@@ -47,10 +48,7 @@ export class GradTape implements Tape {
   readonly #losses: { readonly name: string; readonly sum: Tensor }[] = [];
   /** Tensors that some trained parameter, or the stage before, wants the gradient of. */
   readonly #wanted = new Set<Tensor>();
-  /** Buffers that some pullback will read: the others are freed by `seal`. */
-  readonly #needed = new Set<object>();
-  /** Bytes by buffer: a clone shares its source's. */
-  readonly #held = new Map<object, number>();
+  readonly #buffers: Buffers;
   readonly #context: TapeContext;
   /** Steps before this one were sealed. */
   #open = 0;
@@ -58,17 +56,8 @@ export class GradTape implements Tape {
   /** `x` is what the tape starts from, where a stage before wants its gradient. */
   constructor(context: TapeContext, x?: Tensor) {
     this.#context = context;
+    this.#buffers = new Buffers(context.meter);
     if (x) this.#wanted.add(x);
-  }
-
-  #hold(buffer: object, bytes: number): void {
-    this.#context.meter.add("activations", bytes - (this.#held.get(buffer) ?? 0));
-    this.#held.set(buffer, bytes);
-  }
-
-  #free(buffer: object): void {
-    this.#context.meter.add("activations", -(this.#held.get(buffer) ?? 0));
-    this.#held.delete(buffer);
   }
 
   #moment = (what: string) => momentOf(this.#context.step, what, this.#context.micro);
@@ -86,7 +75,7 @@ export class GradTape implements Tape {
     const linear = vjp(run, [...params, ...xs], segment.name);
     store.release(names);
     const { y } = linear;
-    this.#hold(y.dataId, bytesOf(y));
+    this.#buffers.hold(y.dataId, bytesOf(y));
     const trained = uses.some((use) => gradients?.trains(use)) || xs.some((x) => this.#wanted.has(x));
     this.#steps.push(trained ? this.#differentiable({ uses, names, params, xs, linear }) : constantStep(linear));
     return y as Held<Out>;
@@ -96,11 +85,11 @@ export class GradTape implements Tape {
     const { xs, uses, linear } = run;
     const { store, gradients } = this.#context;
     const kept = {}; // stands for all that the pullback keeps
-    this.#hold(kept, linear.kept);
-    for (const x of xs.filter((_, i) => linear.needs[uses.length + i])) this.#needed.add(x.dataId);
+    this.#buffers.hold(kept, linear.kept);
+    for (const x of xs.filter((_, i) => linear.needs[uses.length + i])) this.#buffers.need(x.dataId);
     const wanted = xs.map((x) => x.dtype === "float32" && this.#wanted.has(x));
     this.#wanted.add(linear.y);
-    const freed = () => this.#free(kept);
+    const freed = () => this.#buffers.free(kept);
     return segmentStep({ ...run, wanted, store, gradients: gradients!, moment: this.#moment, freed });
   }
 
@@ -112,7 +101,7 @@ export class GradTape implements Tape {
     if (wanted) this.#wanted.add(y);
     const back = async (dy: Tensor): Promise<InputGradient[]> =>
       wanted ? [[x, await crossing.back().apply(group, dy, this.#moment(`${name} B`).key)]] : [];
-    this.#hold(y.dataId, bytesOf(y));
+    this.#buffers.hold(y.dataId, bytesOf(y));
     this.#steps.push({ y, back, drop: () => {} });
     return y as never;
   }
@@ -129,7 +118,7 @@ export class GradTape implements Tape {
     return {
       uniform: async (x, cuts = {}) => {
         const y = this.#context.uniform(name, x, cuts);
-        this.#hold(y.dataId, bytesOf(y));
+        this.#buffers.hold(y.dataId, bytesOf(y));
         this.#steps.push({ y, back: async () => [], drop: () => {} });
         return y as never;
       },
@@ -139,7 +128,7 @@ export class GradTape implements Tape {
   addLoss(name: string, sum: Tensor): void {
     if (sum.size !== 1)
       throw new Error(`addLoss("${name}"): give a scalar, the sum over samples, not [${sum.shape.join(", ")}]`);
-    this.#needed.add(sum.dataId);
+    this.#buffers.need(sum.dataId);
     this.#losses.push({ name, sum });
   }
 
@@ -153,7 +142,7 @@ export class GradTape implements Tape {
   /** Call after a layer, whose output is `y`: frees every other output so far that no pullback will read. */
   seal(y: Tensor): void {
     for (const step of this.#steps.slice(this.#open))
-      if (step.y !== y && !this.#needed.has(step.y.dataId)) this.#dispose(step.y);
+      if (step.y !== y && !this.#buffers.needed(step.y.dataId)) this.#dispose(step.y);
     this.#open = Math.max(0, this.#steps.length - 1);
     this.#wanted.add(y);
   }
@@ -161,7 +150,7 @@ export class GradTape implements Tape {
   #dispose(t: Tensor): void {
     if (t.isDisposed) return;
     t.dispose();
-    this.#free(t.dataId);
+    this.#buffers.free(t.dataId);
   }
 
   /**
@@ -205,7 +194,7 @@ export class GradTape implements Tape {
       step.drop();
       if (step.y !== y) this.#dispose(step.y);
     }
-    if (y) this.#free(y.dataId);
+    if (y) this.#buffers.free(y.dataId);
   }
 }
 

@@ -1,0 +1,40 @@
+// What one rank reports at the end of a step: the losses that it says, the squares of the gradient elements that it counts.
+import type { Meter } from "../meter.ts";
+import type { Gradients } from "../params/gradients.ts";
+import { keptSize, type ParamSpec, pieceOf } from "../params/params.ts";
+import type { Plan } from "../plan/plan.ts";
+import type { RankPlan } from "../plan/ranks.ts";
+import { countedRange, saysLoss } from "../plan/roles.ts";
+import type { Report } from "./agree.ts";
+import type { MicroLoss } from "./execute.ts";
+import { placesOf } from "./ties.ts";
+import { gradientSquares } from "./updates.ts";
+
+export interface ReportParts {
+  readonly plan: Plan;
+  readonly self: RankPlan;
+  readonly gradients: Gradients;
+  readonly meter: Meter;
+  readonly micros: ReadonlyMap<number, MicroLoss>;
+  readonly stop: boolean;
+}
+
+/** Makes the report of a rank whose reductions are done. */
+export async function reportOf({ plan, self, gradients, meter, micros, stop }: ReportParts): Promise<Report> {
+  const says = saysLoss(plan.roles, self.coords);
+  const each = (of: (m: MicroLoss | undefined) => number) =>
+    Array.from({ length: plan.micros }, (_, m) => of(says ? micros.get(m) : undefined));
+  return {
+    stop,
+    held: meter.peakTotal,
+    squares: await gradientSquares(self.params, gradients, (spec) => countedBy(spec, plan, self)),
+    losses: each((m) => m?.loss ?? 0),
+    auxiliary: plan.losses.flatMap((name) => each((m) => m?.auxiliary.get(name) ?? 0)),
+  };
+}
+
+function countedBy(spec: ParamSpec, plan: Plan, { coords }: RankPlan): readonly [from: number, to: number] {
+  const piece = pieceOf(spec);
+  const kept = keptSize(piece, plan.mesh, coords);
+  return countedRange(piece, plan.roles, plan.mesh, coords, { kept, holder: Math.min(...placesOf(spec, plan)) });
+}
