@@ -4,7 +4,7 @@ import { argv, exit } from "node:process";
 import { pipeline } from "@orthant/pipeline";
 import { builtIn, type Cell, type Fixture, pairRunner, zero3Step } from "@orthant/testing";
 import { zbH1 } from "../packages/testing/schedules/zb-h1.ts";
-import * as strategies from "../packages/testing/strategies/index.ts";
+import * as strategies from "../packages/testing/strategies/fixtures.ts";
 
 const zeroBubble: Fixture = {
   name: "zb-h1",

@@ -2,7 +2,6 @@
 // (Liu et al.: Ring attention with blockwise transformers, 2023). The model says where they cross; this strategy cuts the
 // samples and adds up the gradients. An example to copy.
 import { type CostInput, crossingCalls, elements, microsOf, type PlannedCall, type Strategy } from "@orthant/core";
-import type { Fixture } from "@orthant/testing";
 
 export interface ContextOptions {
   /** The mesh axis whose members hold parts of each sequence; "cp" by default. */
@@ -25,10 +24,3 @@ const crossings = ({ model, schedule }: CostInput, axis: string): PlannedCall[] 
 
 const reductions = ({ reductions, gradShape }: CostInput): PlannedCall[] =>
   reductions.map((params) => ({ op: "allReduce", sizes: params.map((spec) => elements(gradShape(spec))) }));
-
-/** Context parallelism under test. */
-export const contextFixture: Fixture = {
-  name: "context",
-  features: { ring: true },
-  make: ({ size }) => ({ mesh: { cp: size }, strategies: [context()] }),
-};

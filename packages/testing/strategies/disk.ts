@@ -5,7 +5,6 @@ import { readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { elements, type StoreLayer, type Strategy } from "@orthant/core";
-import type { Fixture } from "@orthant/testing";
 import * as tf from "@tensorflow/tfjs";
 
 /** Names a strategy without an axis; each rank makes a folder of its own in `folder`, and removes it in the end. */
@@ -52,5 +51,3 @@ function onDisk(folder: string): StoreLayer {
     dispose: () => rmSync(folder, { recursive: true }),
   };
 }
-
-export const diskFixture: Fixture = { name: "disk", make: () => ({ mesh: {}, strategies: [disk()] }) };

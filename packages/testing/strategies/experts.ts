@@ -10,7 +10,6 @@ import {
   type PlannedCall,
   type Strategy,
 } from "@orthant/core";
-import type { Fixture } from "@orthant/testing";
 import type { Tensor } from "@tensorflow/tfjs";
 
 export interface ExpertsOptions {
@@ -49,10 +48,3 @@ const reductions = ({ reductions, gradShape }: CostInput, axis: string): Planned
     const shared = params.filter(({ split }) => !(axis in split));
     return shared.length ? [{ op: "allReduce", sizes: shared.map((spec) => elements(gradShape(spec))) }] : [];
   });
-
-/** Expert parallelism under test. */
-export const expertsFixture: Fixture = {
-  name: "experts",
-  features: { experts: true },
-  make: ({ size }) => ({ mesh: { ep: size }, strategies: [experts()] }),
-};

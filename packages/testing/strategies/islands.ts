@@ -2,7 +2,6 @@
 // trains for itself for H steps; then all move from the anchor, where they last met, by SGD with Nesterov momentum on the mean
 // of how far they went. Each rank holds 8 bytes more a parameter: anchor and momentum. Sends 2 Psi (N-1)/N elements each H steps.
 import type { CostInput, Group, ParamStore, RankView, StoreLayer, Strategy } from "@orthant/core";
-import type { Fixture } from "@orthant/testing";
 import * as tf from "@tensorflow/tfjs";
 
 export interface IslandsOptions {
@@ -78,9 +77,3 @@ function meeting(inner: ParamStore, { meter }: RankView, { group, every, lr, mom
     },
   };
 }
-
-export const islandsFixture: Fixture = {
-  name: "islands",
-  ownNumbers: true,
-  make: ({ size, batch }) => ({ mesh: { [batch]: size }, strategies: [islands({ axis: batch, every: 2 })] }),
-};

@@ -5,7 +5,8 @@ import { tensorParallel } from "@orthant/tensor-parallel";
 import { zero } from "@orthant/zero";
 import { expect, test } from "vitest";
 import { lossError } from "../src/index.ts";
-import { context, contextFixture } from "../strategies/context.ts";
+import { context } from "../strategies/context.ts";
+import { contextFixture } from "../strategies/fixtures.ts";
 import { expectAsAlone, optionsOf, run, sizesTests } from "./fixtures.ts";
 
 const features = { ring: true };

@@ -6,7 +6,8 @@ import { adamw, type Strategy } from "@orthant/core";
 import { zero } from "@orthant/zero";
 import { afterAll, describe, expect, test } from "vitest";
 import { observe, pairTraining, testStrategy } from "../src/index.ts";
-import { disk, diskFixture } from "../strategies/disk.ts";
+import { disk } from "../strategies/disk.ts";
+import { diskFixture } from "../strategies/fixtures.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "orthant-test-"));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -5,7 +5,8 @@ import { tensorParallel } from "@orthant/tensor-parallel";
 import { zero } from "@orthant/zero";
 import { expect, test } from "vitest";
 import { context } from "../strategies/context.ts";
-import { experts, expertsFixture } from "../strategies/experts.ts";
+import { experts } from "../strategies/experts.ts";
+import { expertsFixture } from "../strategies/fixtures.ts";
 import { expectAsAlone, optionsOf, sizesTests } from "./fixtures.ts";
 
 const features = { experts: true };

@@ -7,7 +7,8 @@ import { expect, test } from "vitest";
 import { zbH1 } from "../schedules/zb-h1.ts";
 import { accountingFailures } from "../src/index.ts";
 import { context } from "../strategies/context.ts";
-import { freeze, frozenFixture } from "../strategies/frozen.ts";
+import { frozenFixture } from "../strategies/fixtures.ts";
+import { freeze } from "../strategies/frozen.ts";
 import { expectAsAlone, optionsOf, run, sizesTests } from "./fixtures.ts";
 
 const [frozen] = frozenFixture.make({ size: 1, batch: "dp", beside: [] }).strategies as [Strategy];

@@ -4,7 +4,8 @@ import { zero } from "@orthant/zero";
 import * as tf from "@tensorflow/tfjs";
 import { describe, expect, test } from "vitest";
 import { type Fixture, observe, pairTraining, testStrategy } from "../src/index.ts";
-import { int8, int8Fixture } from "../strategies/int8.ts";
+import { int8Fixture } from "../strategies/fixtures.ts";
+import { int8 } from "../strategies/int8.ts";
 
 const under3: Fixture = {
   name: "int8 under zero 3",

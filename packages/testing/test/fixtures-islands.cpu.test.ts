@@ -2,7 +2,8 @@
 import { type Data, type Model, segment, sgd } from "@orthant/core";
 import { describe, expect, test } from "vitest";
 import { observe, testStrategy } from "../src/index.ts";
-import { islands, islandsFixture } from "../strategies/islands.ts";
+import { islandsFixture } from "../strategies/fixtures.ts";
+import { islands } from "../strategies/islands.ts";
 
 describe("conforms", () => {
   for (const { name, run } of testStrategy(() => islandsFixture)) test(name, run);
