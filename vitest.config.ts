@@ -1,5 +1,5 @@
-// Tiers by what a test needs: `plan` no tensors, `cpu` tensors in this thread, `runtime` processes and threads, `nats` a
-// nats-server.
+// Tiers by what a test needs: `plan` no tensors, `cpu` tensors in this thread, `strategy` the same and minutes, `runtime`
+// processes and threads, `nats` a nats-server.
 // Time-outs are for what hangs: a machine that does much else at once is no failure.
 // Two workers, because the suite must fit a machine of two cores; tensors and threads get a process each.
 import { defineConfig } from "vitest/config";
@@ -18,6 +18,12 @@ const tier = (name: string, timeout: number) => ({
 export default defineConfig({
   test: {
     maxWorkers: 2,
-    projects: [tier("plan", 20_000), tier("cpu", 60_000), tier("runtime", 60_000), tier("nats", 60_000)],
+    projects: [
+      tier("plan", 20_000),
+      tier("cpu", 60_000),
+      tier("strategy", 120_000),
+      tier("runtime", 60_000),
+      tier("nats", 60_000),
+    ],
   },
 });
