@@ -66,7 +66,7 @@ describe("the progress line", () => {
 
 describe("progress", () => {
   const reports = (steps: number) =>
-    Array.from({ length: steps }, (_, step) => ({ step, loss: 1, norm: 1, held: 1024, lr: 0.1, ms: 10, stop: false }));
+    Array.from({ length: steps }, (_, step) => ({ step, loss: 1, norm: 1, held: 1024, lr: 0.1, ms: 10, stop: 0 }));
 
   /** What a run of `steps` steps, 10 ms each and told until step `told`, writes. */
   function written(steps: number, isTTY: boolean, told = steps): string[] {

@@ -21,6 +21,7 @@ import { type Holdings, hold } from "./holdings.ts";
 import { momentOf } from "./moment.ts";
 import { readSamples } from "./samples.ts";
 import { stagesOfRank, uniformOf } from "./stages.ts";
+import { stopCode, toStop } from "./stop.ts";
 import { GradTape } from "./tape.ts";
 import { placesOf } from "./ties.ts";
 import { gradientSquares, update } from "./updates.ts";
@@ -31,8 +32,8 @@ export interface RankJob {
   readonly plan: Plan;
   readonly endpoint: Endpoint;
   readonly events: RankEvents;
-  /** Read once a step: whether to stop after it. */
-  stopped(): boolean;
+  /** Read once a step: the number of the signal that asks to stop after it, 0 for none. */
+  stopped(): number;
 }
 
 /**
@@ -45,8 +46,8 @@ export async function runRank(job: RankJob): Promise<Outcome> {
   const groups = await openGroups(job.plan, job.options.strategies ?? [], endpoint);
   const rank = new Rank({ ...job, endpoint }, self, groups);
   try {
-    const losses = await rank.run();
-    return { rank: self.rank, losses, pieces: await rank.pieces(), peak: rank.meter.peak, sent };
+    const { losses, stopped } = await rank.run();
+    return { rank: self.rank, losses, stopped, pieces: await rank.pieces(), peak: rank.meter.peak, sent };
   } finally {
     rank.dispose();
   }
@@ -71,7 +72,7 @@ class Rank {
     this.#holdings = hold({ options, plan, self, meter: this.meter, group: this.#group, pipe: this.#pipe });
   }
 
-  async run(): Promise<number[]> {
+  async run(): Promise<Pick<Outcome, "losses" | "stopped">> {
     const losses: number[] = [];
     const { steps } = this.#job.options;
     for (let step = 0; step < steps; step++) {
@@ -79,10 +80,10 @@ class Rank {
         throw this.#located(cause, step);
       });
       losses.push(loss);
-      if (stop) break;
+      if (stop) return { losses, stopped: toStop(stop) };
       await new Promise((resume) => setImmediate(resume)); // signals and messages get their turn
     }
-    return losses;
+    return { losses };
   }
 
   #located(cause: unknown, step: number): RankError {
@@ -108,7 +109,7 @@ class Rank {
     await events.onGradients?.(this.#self.rank, step, this.#gradients());
     const { clip = Number.POSITIVE_INFINITY, optimizer } = options;
     await update(store, gradients, { optimizer, step, scale: verdict.norm > clip ? clip / verdict.norm : 1 });
-    await this.#holdings.endStep({ ...momentOf(step, "end"), last: last || verdict.stop });
+    await this.#holdings.endStep({ ...momentOf(step, "end"), last: last || verdict.stop !== 0 });
     events.onActions?.(this.#self.rank, step, actions);
     if (this.#self.rank === 0) events.onStep?.({ ...perToken, step, lr, ms: performance.now() - began });
     return perToken;
@@ -174,7 +175,7 @@ class Rank {
     const each = <T>(of: (m: MicroLoss | undefined) => T) =>
       Array.from({ length: plan.micros }, (_, m) => of(says ? micros.get(m) : undefined));
     return {
-      stop: stopped(),
+      stop: stopCode(this.#self.rank, stopped()),
       held: this.meter.peakTotal,
       squares: await gradientSquares(params, this.#holdings.gradients, (spec) => this.#counted(spec)),
       losses: each((m) => m?.loss ?? 0),
