@@ -67,7 +67,7 @@ export async function runWorkers(job: RanksJob, { threads, script, stall, ...cre
   const agreed = JSON.stringify(fingerprint(job.options, job.plan));
   const started = threads.map((_, thread) => {
     const orthant: ThreadTicket = { ...crew, thread, stop, agreed, wantsActions: !!job.events.onActions };
-    return new Worker(script, { workerData: { orthant } });
+    return new Worker(script, { argv: process.argv.slice(2), workerData: { orthant } });
   });
   try {
     const outcomes = outcomesOf(started.map((worker, i) => listen(worker, job, nameOf(i, threads))));
