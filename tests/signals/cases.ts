@@ -110,6 +110,17 @@ const launcher: Case[] = [
     whole: true,
   },
   {
+    who: "nobody, a rank is late",
+    told: "nothing",
+    way: "orthant",
+    job: { late: [1] },
+    when: /\[1\] pid/,
+    act: (started) => started.until(/orthant run: rank 0/).then(() => {}),
+    code: 1,
+    says: /no word of rank 1 in 60000 ms.*\[1\] had to be killed 4 s later: does the script await something before train\(\)/,
+    whole: true,
+  },
+  {
     who: "one rank",
     told: "SIGTERM",
     way: "orthant",
@@ -165,11 +176,31 @@ const terminal = (who: string, way: Way): Case[] => [
   { who, told: "terminal closed", way, when: trains, act: tell("SIGKILL"), code: "SIGKILL", whole: true },
 ];
 
+/** All that belongs to a run stands still, as on a machine that sleeps; awake again, nobody blames anybody. */
+async function sleep(started: Started, ms: number): Promise<void> {
+  const all = started.look();
+  for (const pid of all) process.kill(pid, "SIGSTOP");
+  await setTimeout(ms);
+  for (const pid of all) process.kill(pid, "SIGCONT");
+  await setTimeout(5000);
+  tell("SIGINT")(started);
+}
+
 const others: Case[] = [
   ...terminal("launcher", "orthant in a terminal"),
   ...terminal("npx", "npx in a terminal"),
   { who: "npx alone", told: "SIGTERM", way: "npx", when: trains, act: tell("SIGTERM"), whole: true },
   { who: "npx alone", told: "SIGKILL", way: "npx", when: trains, act: tell("SIGKILL"), code: "SIGKILL", whole: true },
+  {
+    who: "a machine that slept for 40 s",
+    told: "SIGINT",
+    way: "orthant",
+    when: trains,
+    act: (started) => sleep(started, 40_000),
+    code: 130,
+    says: stopped("SIGINT"),
+    whole: true,
+  },
   ...each("node train.ts", "node"),
   ...terminal("node train.ts", "node in a terminal"),
 ];

@@ -3,7 +3,7 @@ import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { setTimeout } from "node:timers/promises";
 
 /** ms that a command may take to say something, on a machine that does other things. */
-const patience = 60_000;
+const patience = 90_000;
 
 interface Running {
   readonly pid: number;

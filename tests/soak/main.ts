@@ -20,7 +20,7 @@ const patience = 15 * 60_000;
 const warm = Math.min(200, Math.floor(steps / 4));
 /** Steps of each window that is compared, the first after `warm` and the last. */
 const window = Math.min(200, Math.floor((steps - warm) / 3));
-const look = 10;
+const look = 20;
 
 const pathOf = (relative: string): string => fileURLToPath(new URL(relative, import.meta.url));
 const median = (values: readonly number[]): number =>
@@ -49,6 +49,7 @@ const inLast = (step: number): boolean => step >= steps - window;
 
 /** Kills the server until `program` ends; resolves to how often. */
 async function disturb(server: TestServer, program: Program): Promise<number> {
+  await program.said(/^step 0 holds/, patience); // who comes first must find one
   for (let times = 0; ; times++) {
     for (const from = performance.now(); performance.now() - from < every; await setTimeout(50))
       if (program.ended !== undefined) return times;
@@ -76,6 +77,9 @@ function growth(looks: readonly Look[]): { held: number; computed: number } {
       return sum + (last.computed - first.computed) / (last.step - first.step);
     }, 0);
   const grown = ranks.map((rank) => held(rank, inLast) / held(rank, inFirst));
+  const mib = (rank: number) =>
+    [inFirst, inLast].map((within) => (held(rank, within) / 2 ** 20).toFixed(0)).join(" to ");
+  console.log(`memory by rank, MiB: ${ranks.map((rank) => `${rank}: ${mib(rank)}`).join(", ")}`);
   return { held: Math.max(...grown), computed: computed(inLast) / computed(inFirst) };
 }
 
@@ -122,6 +126,8 @@ async function soak(scene: Scene): Promise<boolean> {
   return rows.every(({ ok }) => ok);
 }
 
+// Garbage is collected before each look, and V8 keeps little room for it: what grows then is held.
+process.env.NODE_OPTIONS = "--expose-gc --max-semi-space-size=2";
 const folder = mkdtempSync(join(tmpdir(), "orthant-soak-"));
 chdir(folder);
 const scene = new Scene();

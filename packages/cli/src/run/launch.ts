@@ -1,7 +1,6 @@
 // `orthant run`: starts this machine's ranks, shows what they write, passes signals on, and tells every rank of the run
 // when one ends. What the ranks do and how they meet is theirs.
 import { statSync } from "node:fs";
-import { constants } from "node:os";
 import { resolve } from "node:path";
 import { RankError } from "@orthant/core";
 import { NatsServer } from "@orthant/transport-nats";
@@ -13,6 +12,7 @@ import { type MeetingPlace, meetingPlace } from "./place.ts";
 import { Screen } from "./screen.ts";
 import { hearSignals } from "./signals.ts";
 import { withTicket } from "./ticket.ts";
+import { codeOf, hasFailed, type News, verdict } from "./verdict.ts";
 
 /** ms that ranks get to end by themselves once one has failed. */
 const grace = 4000;
@@ -22,16 +22,6 @@ const farewell = 3500;
 const last = 1000;
 /** ms between two looks at lines that wait. */
 const refresh = 50;
-
-/** Why a rank ended that did not end well. */
-interface News {
-  readonly why: string;
-  /** It says what happened where; else only that the rank is gone. */
-  readonly whole: boolean;
-}
-
-/** As shells have it. */
-const codeOf = (name: NodeJS.Signals): number => 128 + constants.signals[name];
 
 /** Runs until every process it started has ended. The code is that of the first that failed, or tells what stopped the run. */
 export async function run(words: readonly string[]): Promise<Result> {
@@ -89,29 +79,14 @@ class Launch {
       void ending.then(async (end) => {
         endings.push(end);
         await said;
-        if (this.#failed(end)) this.#fail(end);
+        if (hasFailed(end, this.#told)) this.#fail(end);
       });
     await Promise.all(this.#children.map(({ closed }) => closed));
     clearInterval(timer);
     clearTimeout(this.#last);
     this.#screen.close();
-    return this.#result(endings);
-  }
-
-  #result(endings: readonly Ending[]): Result {
-    const stopped = this.#told ?? endings.find(({ stopped }) => stopped)?.stopped;
-    if (this.#told && this.#insisted)
-      return { code: codeOf(this.#told), text: `orthant run: ended by a second ${this.#told}` };
-    const failed = endings.find((end) => this.#failed(end));
-    if (failed) return { code: failed.code, text: `orthant run: ${this.#blame()}` };
-    if (!stopped || endings.every(({ code }) => code === 0)) return { code: 0, text: "" };
-    const said = endings.some(({ ranks, byItself }) => byItself && ranks.includes(0)); // by rank 0, in more words
-    return { code: codeOf(stopped), text: said ? "" : `orthant run: stopped by ${stopped}` };
-  }
-
-  /** One that stopped as it was told has not failed. */
-  #failed({ why, stopped, sent }: Ending): boolean {
-    return why !== undefined && !stopped && !(this.#told && sent);
+    const [told, insisted, news] = [this.#told, this.#insisted, [...this.#news.values()]];
+    return verdict({ endings, told, insisted, news, grace });
   }
 
   async close(): Promise<void> {
@@ -163,13 +138,6 @@ class Launch {
     this.#kill(grace);
   }
 
-  /** Who failed first; where its own words are few, also what it wrote, or who missed it first, and where. */
-  #blame(): string {
-    const [first, ...others] = [...this.#news.values()] as [News, ...News[]];
-    const missed = first.whole ? undefined : others.find(({ whole }) => whole);
-    return missed ? `${first.why}; ${missed.why}` : first.why;
-  }
-
   /** Asks the ranks to stop after their step. */
   #stop(name: NodeJS.Signals, why: string): void {
     if (this.#children.length === 0) {
@@ -187,13 +155,12 @@ class Launch {
   #insist(name: NodeJS.Signals): void {
     this.#insisted = true;
     this.#signal(name);
-    this.#kill(last);
+    clearTimeout(this.#last);
+    this.#last = setTimeout(() => this.#signal("SIGKILL"), last);
   }
 
   /** Leaves no choice to who is there after `ms`. */
   #kill(ms: number): void {
-    if (this.#insisted) clearTimeout(this.#last);
-    if (this.#insisted) this.#last = undefined;
     this.#last ??= setTimeout(() => this.#signal("SIGKILL"), ms);
   }
 
