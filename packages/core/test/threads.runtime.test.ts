@@ -10,7 +10,7 @@ const folder = mkdtempSync(join(tmpdir(), "orthant-threads-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 interface Ended {
-  /** Of the process, or the signal that ended it. */
+  /** Exit code, or the signal that ended the process. */
   readonly code: number | string | null;
   readonly out: string;
 }

@@ -12,7 +12,7 @@ export interface News {
 }
 
 export interface Known {
-  /** Of every process here, in the order in which they ended. */
+  /** How every process here ended, in that order. */
   readonly endings: readonly Ending[];
   /** The signal that all ranks here were told. */
   readonly told: NodeJS.Signals | undefined;

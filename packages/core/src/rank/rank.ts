@@ -46,8 +46,7 @@ export async function runRank(job: RankJob): Promise<Outcome> {
   const groups = await openGroups(job.plan, job.options.strategies ?? [], endpoint);
   const rank = new Rank({ ...job, endpoint }, self, groups);
   try {
-    const { losses, stopped } = await rank.run();
-    return { rank: self.rank, losses, stopped, pieces: await rank.pieces(), peak: rank.meter.peak, sent };
+    return { rank: self.rank, ...(await rank.run()), pieces: await rank.pieces(), peak: rank.meter.peak, sent };
   } finally {
     rank.dispose();
   }
