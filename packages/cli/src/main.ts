@@ -5,11 +5,13 @@ import { type Result, UsageError } from "./result.ts";
 
 const HELP = `orthant run <options> <script>   the script, each of its ranks in a process of its own
   --ranks N                 ranks of the run: as many as its mesh has
-  --nats embedded           a nats-server from the PATH, for this run alone; the default
+  --nats embedded           a nats-server from the PATH, for this run alone; the default, or --threads where there is none
   --nats URL                your own, such as nats://host:4222; several of a cluster with commas between
   --threads                 no NATS: all ranks in threads of one process
   --run NAME                launchers with the same name join into one run
   --nodes N --node-rank I   this machine starts the I-th of N equal parts of the ranks, counted from 0
+  --secret FILE             the run's secret, the same for all its launchers; one launcher alone makes its own
+  --encrypt                 what travels is encrypted
   --runtime node|deno|bun   what runs the ranks; by default what runs this command
 orthant plan <script>            who holds what, the schedule, bytes held and sent, the bubble; trains nothing
 orthant doctor                   what this machine can do: runtimes, devices, nats-server
@@ -19,7 +21,7 @@ orthant doctor                   what this machine can do: runtimes, devices, na
 orthant --help                   this text
 orthant --version                the version
 
-What follows <script> is the script's own. Credentials for NATS come from the environment: NATS_USER with NATS_PASSWORD,
+What follows <script> is the script's own. The secret can come as ORTHANT_SECRET. Credentials for NATS come from the environment: NATS_USER with NATS_PASSWORD,
 NATS_TOKEN, NATS_NKEY (the seed) or NATS_CREDS (a file); certificates from NATS_CA, NATS_CERT and NATS_KEY (files).`;
 
 type Command = (words: readonly string[]) => Promise<Result>;

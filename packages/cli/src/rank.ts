@@ -1,5 +1,6 @@
 // What a process of `orthant run` runs: sets up what carries this process's frames, then runs the user's script as if it had
 // been started by itself. With threads every worker runs this file again.
+import { writeSync } from "node:fs";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { isMainThread } from "node:worker_threads";
 import { meshSize, type Transport, threads } from "@orthant/core";
@@ -13,23 +14,36 @@ const TRANSPORT = Symbol.for("orthant.transport");
 /** ms between two looks at whether the launcher lives. */
 const look = 500;
 
-function transportOf({ servers, size, run, launch, ranks }: LaunchTicket): Transport {
+function transportOf({ servers, size, run, launch, ranks, encrypt }: LaunchTicket): Transport {
   if (servers.length === 0) return threads({ workers: size, script: new URL(import.meta.url) });
-  return nats({ servers, run, launch, ranks, ...accessOf(process.env) });
+  return nats({ servers, run, launch, ranks, ...accessOf(process.env), ...(encrypt && { encrypt }) });
 }
 
-/** Refuses a mesh of another size than the launcher's. */
-const checked = (transport: Transport, size: number): Transport => ({
-  ...transport,
-  async open(job) {
-    const ranks = meshSize(job.mesh);
-    const axes = Object.entries(job.mesh).map(([axis, length]) => `${axis}: ${length}`);
-    if (ranks === size) return transport.open(job);
-    throw new Error(
-      `the mesh { ${axes.join(", ")} } has ${ranks} ranks, orthant run started ${size}: --ranks ${ranks}`,
-    );
-  },
-});
+const again =
+  "train() was called a second time: under orthant run a script trains once, as the other ranks' processes end with the " +
+  "first; give each training a command of its own, or run them all with --threads";
+
+/** Refuses a mesh of another size than the launcher's, and a second training; a script that ends without any has failed. */
+function checked(transport: Transport, { size, servers }: LaunchTicket): Transport {
+  let calls = 0;
+  process.on("exit", (code) => {
+    if (calls > 0 || code !== 0) return;
+    writeSync(2, "the script ended without a call of train()\n");
+    process.exitCode = 1;
+  });
+  return {
+    ...transport,
+    async open(job) {
+      if (++calls > 1 && servers.length > 0) throw new Error(again);
+      const ranks = meshSize(job.mesh);
+      const axes = Object.entries(job.mesh).map(([axis, length]) => `${axis}: ${length}`);
+      if (ranks === size) return transport.open(job);
+      throw new Error(
+        `the mesh { ${axes.join(", ")} } has ${ranks} ranks, orthant run started ${size}: --ranks ${ranks}`,
+      );
+    },
+  };
+}
 
 /** Ends this process once the launcher is gone without a word. */
 function endWith(parent: number): void {
@@ -54,9 +68,9 @@ function show(error: unknown): string {
 }
 
 async function runMain(ticket: LaunchTicket, script: string): Promise<void> {
-  const { size, columns, parent } = ticket;
+  const { columns, parent } = ticket;
   Object.assign(globalThis, {
-    [TRANSPORT]: checked(transportOf(ticket), size),
+    [TRANSPORT]: checked(transportOf(ticket), ticket),
     [Symbol.for("orthant.columns")]: columns,
   });
   endWith(parent);

@@ -14,6 +14,10 @@ test("a rank a process, over a server of its own, is the default", () => {
     size: 3,
     ranks: [0, 1, 2],
     transport: "embedded",
+    byDefault: true,
+    secret: undefined,
+    encrypt: false,
+    nodes: 1,
     runtime: undefined,
   };
   expect(rest).toEqual(expected);
@@ -44,6 +48,10 @@ test("bad input: one line that says what to write", () => {
   const cases: [string, string][] = [
     ["--ranks 2", "orthant run needs a script, such as: orthant run --ranks 4 train.ts"],
     ["train.ts", "orthant run needs --ranks, such as --ranks 4"],
+    ["train.ts --ranks 2", "--ranks goes before train.ts: what follows the script is its own"],
+    ["--threads --encrypt --ranks 2 s.ts", "--threads sends nothing: leave out --threads or --encrypt"],
+    ["--threads --secret k --ranks 2 s.ts", "--threads sends nothing: leave out --threads or --secret"],
+    ["--secret= --ranks 2 s.ts", "--secret needs a value, such as --secret run.key"],
     ["--ranks 0 s.ts", "--ranks 0 is no whole number from 1"],
     ["--ranks two s.ts", "--ranks two is no whole number from 1"],
     ["--ranks= s.ts", "--ranks needs a value, such as --ranks 4"],

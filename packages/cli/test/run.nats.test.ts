@@ -1,5 +1,5 @@
 // `orthant run` as a user meets it: real processes that train over a real nats-server, and end as they should.
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
@@ -20,7 +20,9 @@ beforeAll(async () => {
   expected = await losses({ ...job, transport: memory() });
 });
 
-function orthant(options: string, trained: Job & { code?: number }, env: NodeJS.ProcessEnv = {}): Launcher {
+type Trained = Job & { code?: number; twice?: boolean; absent?: number };
+
+function orthant(options: string, trained: Trained, env: NodeJS.ProcessEnv = {}): Launcher {
   const launcher = new Launcher(folder, ["run", ...options.split(" "), script, JSON.stringify(trained)], env);
   onTestFinished(() => void launcher.process.kill("SIGKILL"));
   return launcher;
@@ -69,8 +71,10 @@ test("a second run of the same name is refused, with or without ranks that train
   await setTimeout(5000); // a launcher gives ranks 4 s to end
   expect(first.process.exitCode).toBe(null);
   first.process.kill("SIGINT");
-  expect(await first.code()).toBe(0);
-  expect(first.error).toMatch(/^orthant run: SIGINT: ranks that train stop after their step; once more ends all\n$/);
+  expect(await first.code()).toBe(130);
+  expect(first.error).toMatch(
+    /^orthant run: SIGINT: ranks that train stop after their step; once more ends all\n\[0\] stopped by SIGINT( to rank \d)? after step \d+ of 2000\n$/,
+  );
 });
 
 test("Ctrl-C stops after the step: files are whole, the script goes on", async () => {
@@ -134,6 +138,50 @@ test("bad input: one line, and nothing starts", async () => {
     expect(launcher.error).toMatch(message);
     expect(launcher.out).toBe("");
   }
+});
+
+test("a second training is refused at once, by name", async () => {
+  const launcher = orthant("--ranks 2", { ...job, twice: true });
+  expect(await launcher.code()).toBe(1);
+  const line = "train() was called a second time: under orthant run a script trains once";
+  expect(launcher.error.split("\n").filter((text) => text.startsWith(`[0] ${line}`)).length).toBe(1);
+  expect(launcher.error).toContain(`orthant run: rank 0 ended with code 1; ${line}`);
+});
+
+test("a rank that never trains ends all others, by name", async () => {
+  const launcher = orthant("--ranks 2", { ...long, absent: 1 });
+  expect(await launcher.code()).toBe(1);
+  expect(launcher.error).toContain("[1] the script ended without a call of train()\n");
+  expect(launcher.error).toMatch(
+    /^orthant run: rank 1 ended with code 1; the script ended without a call of train\(\)$/m,
+  );
+});
+
+test("a secret that others can read: one line, and nothing starts", async () => {
+  const path = join(folder, "open.key");
+  writeFileSync(path, "0123456789abcdef", { mode: 0o644 });
+  const launcher = orthant(`--ranks 2 --secret ${path}`, job);
+  expect(await launcher.code()).toBe(2);
+  expect([launcher.out, launcher.error]).toEqual([
+    "",
+    `--secret ${path}: others can read it (mode 644): chmod 600 ${path}\n`,
+  ]);
+});
+
+test("without a nats-server that runs: threads, and how to get more", async () => {
+  const bin = join(folder, "bin");
+  mkdirSync(bin);
+  writeFileSync(join(bin, "nats-server"), "#!/bin/sh\nexit 127\n", { mode: 0o755 });
+  const env = { PATH: `${bin}:${process.env.PATH}` };
+  const launcher = orthant("--ranks 2", job, env);
+  expect(await launcher.code()).toBe(0);
+  expect(launcher.losses()).toEqual(expected);
+  expect(launcher.error).toMatch(
+    /^orthant run: no nats-server on the PATH: 2 ranks run in threads of one process; .*\n$/,
+  );
+  const asked = orthant("--ranks 2 --nats embedded", job, env);
+  expect(await asked.code()).toBe(1);
+  expect(asked.error).toMatch(/^orthant: no nats-server on the PATH: apt-get install .*\n$/);
 });
 
 test("a mesh of another size than the launcher's", async () => {

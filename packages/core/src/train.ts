@@ -1,6 +1,7 @@
 // The one call: plan, start the ranks, tell what happens, hand back losses and weights.
 import { workerData } from "node:worker_threads";
 import type { Weights } from "./forward.ts";
+import { exitCodeOf, Interrupt } from "./hosts/interrupt.ts";
 import { runRanks } from "./hosts/run.ts";
 import { serveThread, type ThreadTicket } from "./hosts/workers.ts";
 import type { HeldBytes } from "./meter.ts";
@@ -8,6 +9,7 @@ import { assemble } from "./plan/assemble.ts";
 import type { JobOptions } from "./plan/options.ts";
 import { type Plan, plan } from "./plan/plan.ts";
 import type { Outcome } from "./rank/events.ts";
+import type { Stop } from "./rank/stop.ts";
 import { openRun } from "./report/run.ts";
 import { threads } from "./transports/threads/threads.ts";
 import type { Transport } from "./transports/transport.ts";
@@ -30,6 +32,8 @@ export interface TrainResult {
   readonly held: readonly HeldBytes[];
   /** Where metrics and trace are; undefined where `run` is false. */
   readonly dir: string | undefined;
+  /** The signal that stopped the run before its last step; undefined where none did. */
+  readonly stopped?: NodeJS.Signals | undefined;
 }
 
 /** What the command line leaves for `train`, whichever copy of the library the script has. */
@@ -43,9 +47,12 @@ const launched = () => (globalThis as Shelf)[Symbol.for("orthant.transport")] as
 const never = new Promise<never>(() => {});
 
 /**
- * Trains `model` and resolves when the last step is done, or the step in which the user pressed Ctrl-C. The first error of
- * any rank rejects, all other ranks ended. What a script does after training happens once: in a worker thread this call
- * runs the ranks of that thread and never resolves; in a process without rank 0 it ends the process.
+ * Trains `model` and resolves when the last step is done. The first error of any rank rejects, all other ranks ended. What
+ * a script does after training happens once: in a worker thread this call runs the ranks of that thread and never
+ * resolves; in a process without rank 0 it ends the process.
+ *
+ * SIGINT (Ctrl-C), SIGTERM and SIGHUP to any process of the run stop all ranks after their step: it resolves with what was
+ * trained, `stopped` names the signal, and the exit code will be 130, 143 or 129 unless the script sets another.
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
   const taken = intercept();
@@ -58,29 +65,34 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   const root = transport.ranks?.includes(0) ?? true;
   const shown = root ? options : { ...options, run: false as const, quiet: true };
   const run = openRun({ options: shown, plan: decided, out: process.stdout });
-  try {
-    const { signal: stop, release } = onInterrupt();
-    const outcomes = await runRanks(transport, { ...job, events: run.events, stop }).finally(release);
-    if (root) return toResult(decided, outcomes, run.dir);
-  } finally {
+  const interrupt = new Interrupt(run.close);
+  const work = { ...job, events: run.events, stop: interrupt.stop, onBegin: () => interrupt.begin() };
+  const outcomes = await runRanks(transport, work).finally(() => {
+    interrupt.release();
     run.close();
-  }
-  return process.exit(0);
+  });
+  const { stopped, losses } = outcomes[0]!;
+  const alone = transport.ranks === undefined || transport.ranks.length === decided.ranks.length;
+  if (stopped && (root || !launched()))
+    tellStopped(stopped, { steps: options.steps, done: losses.length, alone, dir: run.dir });
+  if (stopped) process.exitCode ||= exitCodeOf(stopped.signal);
+  return root ? toResult(decided, outcomes, run.dir) : process.exit();
 }
 
-/** First Ctrl-C (or SIGTERM): stop after this step. A second one ends the process as it would have without us. */
-function onInterrupt(): { signal: AbortSignal; release: () => void } {
-  const controller = new AbortController();
-  const signals = ["SIGINT", "SIGTERM"] as const;
-  const release = () => {
-    for (const name of signals) process.off(name, heard);
-  };
-  const heard = () => {
-    controller.abort();
-    release();
-  };
-  for (const name of signals) process.on(name, heard);
-  return { signal: controller.signal, release };
+/** Tells, in one line, that the run was stopped, and by what; the exit code says so too. */
+function tellStopped({ signal, rank }: Stop, { steps, done, alone, dir }: StoppedRun): void {
+  const to = rank === undefined || alone ? "" : ` to rank ${rank}`;
+  const files = dir ? "; metrics and trace are complete" : "";
+  process.stderr.write(`stopped by ${signal}${to} after step ${done} of ${steps}${files}\n`);
+}
+
+interface StoppedRun {
+  readonly steps: number;
+  /** Steps done. */
+  readonly done: number;
+  /** All ranks live in this process. */
+  readonly alone: boolean;
+  readonly dir: string | undefined;
 }
 
 function toResult(decided: Plan, outcomes: readonly Outcome[], dir: string | undefined): TrainResult {
@@ -97,5 +109,6 @@ function toResult(decided: Plan, outcomes: readonly Outcome[], dir: string | und
     sent,
     held: outcomes.map(({ peak }) => peak),
     dir,
+    ...(outcomes[0]!.stopped && { stopped: outcomes[0]!.stopped.signal }),
   };
 }

@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import { normal } from "../src/params/random.ts";
 import { Agreement, type Report, type Roll } from "../src/rank/agree.ts";
+import { stopCode } from "../src/rank/stop.ts";
 import { memoryEndpoints } from "../src/transports/memory.ts";
 
 /** `size` ranks that hold the same three parameters, for two micros. */
@@ -12,7 +13,7 @@ const rollOf = (size: number): Roll => {
 };
 
 const report = (rank: number): Report => ({
-  stop: rank === 1,
+  stop: rank === 1 ? stopCode(rank, 15) : 0,
   held: 1000 + ((7 * rank) % 5),
   squares: [0, 1, 2].map((p) => normal([rank, p], 0) ** 2),
   losses: [0, 1].map((micro) => normal([rank, 9], micro)),
@@ -38,7 +39,13 @@ test.each([1, 2, 3, 4, 7, 16, 33])("%i ranks agree", async (size) => {
   for (const rank of ranks) for (const micro of report(rank).losses) loss += micro;
   for (const rank of ranks) for (const micro of report(rank).auxiliary) balance += micro;
   const held = Math.max(...ranks.map((rank) => report(rank).held));
-  const expected = { stop: size > 1, held, norm: Math.sqrt(squares), loss, auxiliary: { balance } };
+  const expected = {
+    stop: size > 1 ? stopCode(1, 15) : 0,
+    held,
+    norm: Math.sqrt(squares),
+    loss,
+    auxiliary: { balance },
+  };
   for (const verdict of verdicts) expect(verdict).toEqual(expected);
   expect(Math.max(...messages)).toBeLessThanOrEqual(1 + Math.ceil(Math.log2(size)));
 });

@@ -77,7 +77,7 @@ async function stopped(mesh: Mesh, strategies: readonly Strategy[], asks: (rank:
         plan: decided,
         endpoint,
         events: {},
-        stopped: () => asks(endpoint.rank, step++),
+        stopped: () => (asks(endpoint.rank, step++) ? 15 : 0),
       });
       await endpoint.close();
       return outcome;

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { runRanks } from "../src/hosts/run.ts";
 import { type Plan, plan, type TrainOptions } from "../src/index.ts";
 import { openRun, type Run } from "../src/report/run.ts";
+import { TRACED_STEPS, trace } from "../src/report/trace.ts";
 import { eightRanks } from "./report-case.ts";
 
 interface Event {
@@ -101,6 +102,23 @@ describe("the trace", () => {
       const recv = inside(end).name;
       expect(recv).toBe(send.replace(/^\d+SEND/, `${to.pp}RECV`));
     }
+  });
+
+  test.each([
+    ["by steps", 3, undefined, TRACED_STEPS],
+    ["by bytes", 1000, 100_000, 1], // what rank 0 writes of the first is beyond already
+  ])("is bounded %s, in whole steps, and says so", (name, every, bytes, expected) => {
+    const path = join(root, `${name}.json`);
+    const { actions, close } = trace(path, decided, 0, bytes);
+    const names = Array.from({ length: every }, (_, i) => ({ action: `0F${i % 4}`, from: i, to: i + 1 }));
+    for (let step = 0; step < TRACED_STEPS + 10; step++) for (const rank of [0, 1]) actions(rank, step, names);
+    close();
+    const told = JSON.parse(readFileSync(path, "utf8")) as Event[];
+    const steps = told.flatMap(({ ph, args }) => (ph === "X" ? [args.step!] : []));
+    const covered = Math.max(...steps) + 1;
+    expect(covered).toBe(expected);
+    expect(steps.length).toBe(2 * every * covered);
+    expect(told.at(-1)!.name).toBe(`the trace ends here: it covers the first ${covered} steps`);
   });
 
   const inside = ({ tid, ts }: Event): Event =>

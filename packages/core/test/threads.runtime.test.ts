@@ -1,4 +1,4 @@
-// Runs over worker threads as processes of their own: how they end, in success, failure and on Ctrl-C.
+// Runs over worker threads as processes of their own: how they end, in success, failure and by signals.
 import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -10,7 +10,8 @@ const folder = mkdtempSync(join(tmpdir(), "orthant-threads-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 interface Ended {
-  readonly code: number | null;
+  /** Exit code, or the signal that ended the process. */
+  readonly code: number | string | null;
   readonly out: string;
 }
 
@@ -26,7 +27,7 @@ function run(
       out += piece;
       watch(child, out);
     });
-  return new Promise((resolve) => child.on("close", (code) => resolve({ code, out })));
+  return new Promise((resolve) => child.on("close", (code, signal) => resolve({ code: code ?? signal, out })));
 }
 
 test("eight ranks on two threads train and the process ends by itself", async () => {
@@ -40,18 +41,47 @@ test("a rank that throws ends the run, named with its step and action", async ()
   expect(out).toMatch(/rank [23] \(pp 0, dp 1, tp [01]\) failed at step 1, action 0F1: sample 14 is broken/);
 });
 
-test("Ctrl-C stops every rank after its step and leaves whole files", async () => {
+test.each([
+  ["SIGINT", 130],
+  ["SIGTERM", 143],
+  ["SIGHUP", 129],
+] as const)("%s stops every rank after its step: whole files, one line, code %i", async (name, expected) => {
   let asked = false;
-  const { code, out } = await run({ STEPS: "100000", RUN: "stopped" }, (child, seen) => {
+  const { code, out } = await run({ STEPS: "100000", RUN: `stopped-${name}` }, (child, seen) => {
     if (asked || !seen.includes("step")) return;
     asked = true;
-    child.kill("SIGINT");
+    child.kill(name);
+    child.kill(name); // as npm does where a terminal has sent it already
   });
-  expect(code).toBe(0);
-  const { steps, dir } = JSON.parse(out.trim().split("\n").at(-1)!) as { steps: number; dir: string };
+  expect(code).toBe(expected);
+  const told = out.split("\n").find((line) => line.startsWith("{"))!;
+  const { steps, dir, stopped } = JSON.parse(told) as { steps: number; dir: string; stopped: string };
+  expect(stopped).toBe(name);
+  expect(out).toContain(`stopped by ${name} after step ${steps} of 100000; metrics and trace are complete\n`);
   const lines = readFileSync(join(folder, dir, "metrics.jsonl"), "utf8")
     .trim()
     .split("\n");
   expect(lines.map((line) => JSON.parse(line)).length).toBe(steps + 1);
   expect(JSON.parse(readFileSync(join(folder, dir, "trace.json"), "utf8")).length).toBeGreaterThan(steps);
+});
+
+test("a thread that never comes to train is named", async () => {
+  const { code, out } = await run({ LATE: "waits", STALL: "500" });
+  expect(code).toBe(1);
+  expect(out).toMatch(
+    /thread 1 \(ranks 2, 3, 6, 7\) did not call train\(\) within \d+ s: does the script await something/,
+  );
+});
+
+test("a thread that ends before train is named", async () => {
+  const { code, out } = await run({ LATE: "ends" });
+  expect(code).toBe(1);
+  expect(out).toMatch(/thread 1 \(ranks 2, 3, 6, 7\) ended with code 0 before its ranks were done/);
+});
+
+test("a signal ends a run that waits for a thread", async () => {
+  const { code, out } = await run({ LATE: "waits", RUN: "waits" }, (child) => child.kill("SIGTERM"));
+  expect(code).toBe("SIGTERM");
+  expect(out).toBe("late\nstopped by SIGTERM before the first step\n");
+  expect(JSON.parse(readFileSync(join(folder, "runs/waits/trace.json"), "utf8")).length).toBe(16);
 });

@@ -52,6 +52,7 @@ export function serverProgram(needed: boolean): Row {
   const version = NatsServer.version();
   const row = { kind: "program", name: "nats-server" };
   if (version) return { ...row, found: version };
-  const advice = "apt-get install nats-server, or a binary from nats.io/download; --threads needs none";
+  const without = needed ? "--threads needs none" : "without one, orthant run puts the ranks in threads of one process";
+  const advice = `apt-get install nats-server, or a binary from nats.io/download; ${without}`;
   return { ...row, found: "not on the PATH", advice, broken: needed };
 }

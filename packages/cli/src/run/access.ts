@@ -1,9 +1,12 @@
 // Credentials and certificates for a server: they travel in the environment alone, never on a command line that others
 // on the machine can read, and never in what is printed.
 import type { Credentials, Tls } from "@orthant/transport-nats";
+import { secretName } from "./secret.ts";
 
 export interface Access {
   readonly credentials?: Credentials;
+  /** The run's secret: who does not have it is refused. */
+  readonly secret?: string;
   readonly tls?: Tls;
 }
 
@@ -38,7 +41,12 @@ export function accessOf(env: Environment): Access {
   const credentials = credentialsOf(env);
   const { NATS_CA: ca, NATS_CERT: cert, NATS_KEY: key } = env;
   const files = Object.fromEntries(Object.entries({ ca, cert, key }).filter(([, path]) => path));
-  return { ...(credentials && { credentials }), ...(Object.keys(files).length > 0 && { tls: files as Tls }) };
+  const secret = env[secretName];
+  return {
+    ...(credentials && { credentials }),
+    ...(secret && { secret }),
+    ...(Object.keys(files).length > 0 && { tls: files as Tls }),
+  };
 }
 
 /** Moves user and password, or a token, from the addresses to the environment. */

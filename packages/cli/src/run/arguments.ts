@@ -14,6 +14,13 @@ export interface RunArguments {
   readonly ranks: readonly number[];
   /** "threads" of one process, an "embedded" nats-server, or the addresses of one's own. */
   readonly transport: "threads" | "embedded" | readonly string[];
+  /** Nobody asked for that transport: another will do. */
+  readonly byDefault: boolean;
+  /** The file of the run's secret. */
+  readonly secret: string | undefined;
+  readonly encrypt: boolean;
+  /** Launchers of the run. */
+  readonly nodes: number;
   /** Ranks with this name meet. */
   readonly run: string;
   /** The runtime that runs the launcher where undefined. */
@@ -24,6 +31,8 @@ const options = {
   ranks: { type: "string" },
   threads: { type: "boolean" },
   nats: { type: "string" },
+  secret: { type: "string" },
+  encrypt: { type: "boolean" },
   run: { type: "string" },
   nodes: { type: "string" },
   "node-rank": { type: "string" },
@@ -36,6 +45,7 @@ type Given = Partial<Record<Name, string>>;
 const example: Given = {
   ranks: "4",
   nats: "nats://host:4222",
+  secret: "run.key",
   run: "first-try",
   nodes: "2",
   "node-rank": "0",
@@ -51,11 +61,47 @@ export function runArguments(words: readonly string[]): RunArguments {
     if (token.kind === "option" && token.index < at) Object.assign(given, asGiven(token.name, token.value));
   const script = words[at];
   if (script === undefined) throw new UsageError("orthant run needs a script, such as: orthant run --ranks 4 train.ts");
+  const args = words.slice(at + 1);
+  checkPlace(given, args, script);
   const size = count(given, "ranks", 1);
   const transport = transportOf(given);
-  const [run, ranks] = [given.run ?? `run-${crypto.randomUUID().slice(0, 8)}`, ranksOf(given, transport, size)];
-  if (!/^[\w-]{1,64}$/.test(run)) throw new UsageError(`--run "${run}": 1 to 64 letters, digits, _ and -`);
-  return { script, args: words.slice(at + 1), size, ranks, transport, run, runtime: runtimeOf(given) };
+  const ranks = ranksOf(given, transport, size);
+  return {
+    script,
+    args,
+    size,
+    ranks,
+    transport,
+    run: runOf(given),
+    runtime: runtimeOf(given),
+    ...keyOf(given, transport),
+  };
+}
+
+/** Options behind the script are its own: who needs one and finds it there is told. */
+function checkPlace(given: Given, args: readonly string[], script: string): void {
+  if (given.ranks !== undefined || !args.some((word) => /^--ranks(=|$)/.test(word))) return;
+  throw new UsageError(`--ranks goes before ${script}: what follows the script is its own`);
+}
+
+function runOf({ run = `run-${crypto.randomUUID().slice(0, 8)}` }: Given): string {
+  if (/^[\w-]{1,64}$/.test(run)) return run;
+  throw new UsageError(`--run "${run}": 1 to 64 letters, digits, _ and -`);
+}
+
+type Key = Pick<RunArguments, "byDefault" | "secret" | "encrypt" | "nodes">;
+
+function keyOf({ threads, nats, secret, encrypt, nodes = "1" }: Given, transport: RunArguments["transport"]): Key {
+  if (transport === "threads" && (secret ?? encrypt) !== undefined)
+    throw new UsageError(
+      `--threads sends nothing: leave out --threads or --${secret === undefined ? "encrypt" : "secret"}`,
+    );
+  return {
+    byDefault: threads === undefined && nats === undefined,
+    secret,
+    encrypt: encrypt !== undefined,
+    nodes: Number(nodes),
+  };
 }
 
 function asGiven(name: string, value: string | undefined): Given {

@@ -14,6 +14,10 @@ export interface Ending {
   readonly why: string | undefined;
   /** It ended by itself: what it wrote last may say more. */
   readonly byItself: boolean;
+  /** The signal that its exit code names: it was told to stop, and did so in order. */
+  readonly stopped: NodeJS.Signals | undefined;
+  /** It was ended by a signal from here. */
+  readonly sent: boolean;
 }
 
 /** Takes bytes of a stream, and undefined when it has ended. */
@@ -47,6 +51,7 @@ export class Child {
   /** Resolves when its output has ended too. */
   readonly closed: Promise<unknown>;
   readonly #process: ChildProcess;
+  readonly #sent = new Set<NodeJS.Signals>();
 
   /** Starts it in a process group of its own, so that a terminal's Ctrl-C reaches it through `signal` alone. */
   constructor({ ranks, runtime, env, out, error }: ChildOptions) {
@@ -55,7 +60,7 @@ export class Child {
     const command = runtime ?? process.execPath;
     this.ranks = ranks;
     this.#process = spawn(command, args, { detached: true, stdio: ["ignore", "pipe", "pipe"], env });
-    this.ending = endingOf(this.#process, ranks, command);
+    this.ending = endingOf(this.#process, ranks, command, this.#sent);
     const { stdout, stderr } = this.#process;
     const read = [stdout?.on("data", out), stderr?.on("data", error)].map((stream) => stream && once(stream, "close"));
     const within = (ms: number): Promise<unknown> =>
@@ -67,6 +72,7 @@ export class Child {
   /** Signals its whole group: what it started is its own to end, but not to leave behind. */
   signal(name: NodeJS.Signals): void {
     const { pid } = this.#process;
+    this.#sent.add(name);
     try {
       if (pid !== undefined) process.kill(process.platform === "win32" ? pid : -pid, name);
     } catch {
@@ -75,22 +81,24 @@ export class Child {
   }
 }
 
-function endingOf(child: ChildProcess, ranks: readonly number[], command: string): Promise<Ending> {
+type Sent = ReadonlySet<NodeJS.Signals>;
+
+function endingOf(child: ChildProcess, ranks: readonly number[], command: string, sent: Sent): Promise<Ending> {
   const { promise, resolve } = Promise.withResolvers<Ending>();
-  child.once("error", () =>
-    resolve({ ranks, code: 1, why: `no ${command} on the PATH: install it, or leave out --runtime`, byItself: false }),
-  );
-  child.once("exit", (code, signal) => resolve({ ranks, ...ended(code, signal, ranks) }));
+  const why = `no ${command} on the PATH: install it, or leave out --runtime`;
+  child.once("error", () => resolve({ ranks, code: 1, why, byItself: false, stopped: undefined, sent: false }));
+  child.once("exit", (code, signal) => resolve(signal ? killed(signal, ranks, sent) : exited(code ?? 1, ranks)));
   return promise;
 }
 
-function ended(code: number | null, signal: NodeJS.Signals | null, ranks: readonly number[]): Omit<Ending, "ranks"> {
-  const were = ranks.length === 1 ? "was" : "were";
-  if (signal)
-    return {
-      code: 128 + constants.signals[signal],
-      why: `${noun(ranks)} ${were} killed by ${signal}`,
-      byItself: false,
-    };
-  return { code: code ?? 1, why: code ? `${noun(ranks)} ended with code ${code}` : undefined, byItself: true };
+function killed(signal: NodeJS.Signals, ranks: readonly number[], sent: Sent): Ending {
+  const why = `${noun(ranks)} ${ranks.length === 1 ? "was" : "were"} killed by ${signal}`;
+  const code = 128 + constants.signals[signal];
+  return { ranks, code, why, byItself: false, stopped: undefined, sent: sent.has(signal) };
+}
+
+function exited(code: number, ranks: readonly number[]): Ending {
+  const stopped = (["SIGINT", "SIGTERM", "SIGHUP"] as const).find((name) => code === 128 + constants.signals[name]);
+  const why = code ? `${noun(ranks)} ended with code ${code}` : undefined;
+  return { ranks, code, why, byItself: true, stopped, sent: false };
 }

@@ -12,6 +12,8 @@ export interface LaunchTicket {
   readonly launch: string;
   /** Addresses; none where the ranks are threads of one process. */
   readonly servers: readonly string[];
+  /** Whether what travels is encrypted. */
+  readonly encrypt: boolean;
   /** The launcher's process. */
   readonly parent: number;
   /** Width of the terminal that shows this process's progress. */

@@ -2,6 +2,7 @@
 // where the transport reaches several.
 import { useDevice } from "../devices/index.ts";
 import type { Outcome } from "../rank/events.ts";
+import { signalOf } from "../rank/stop.ts";
 import { ranksHere, type Transport } from "../transports/transport.ts";
 import { dealThreads } from "./deal.ts";
 import { fingerprint } from "./fingerprint.ts";
@@ -22,13 +23,15 @@ export async function runRanks(transport: Transport, job: RanksJob): Promise<Out
   const script = threads.length > 1 ? scriptOf(transport) : undefined;
   const ticket = await transport.open({ mesh: plan.mesh, threads, agreed: fingerprint(options, plan) });
   const outcomes = await (script
-    ? runWorkers(job, { transport: name, ticket, threads, script })
+    ? runWorkers(job, { transport: name, ticket, threads, script, stall: transport.stall })
     : runHere(job, transport, ticket));
   return outcomes.sort((a, b) => a.rank - b.rank);
 }
 
-async function runHere({ stop, ...job }: RanksJob, transport: Transport, ticket: unknown): Promise<Outcome[]> {
+async function runHere({ stop, onBegin, ...job }: RanksJob, transport: Transport, ticket: unknown): Promise<Outcome[]> {
   await useDevice(job.options.device);
   const endpoints = [...transport.join(ticket, 0).values()];
-  return runShare({ ...job, endpoints, here: ranksHere(transport, job.plan.mesh), stopped: () => stop.aborted });
+  onBegin?.();
+  const stopped = () => signalOf(stop);
+  return runShare({ ...job, endpoints, here: ranksHere(transport, job.plan.mesh), stopped });
 }

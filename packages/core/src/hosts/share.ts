@@ -5,6 +5,7 @@ import type { JobOptions } from "../plan/options.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { ActionTime, Outcome, RankEvents } from "../rank/events.ts";
 import { runRank } from "../rank/rank.ts";
+import { TRACED_STEPS } from "../report/trace.ts";
 import type { Endpoint, Frame } from "../transports/endpoint.ts";
 import { messageKey, world } from "../transports/key.ts";
 
@@ -12,17 +13,19 @@ export interface RanksJob {
   readonly options: JobOptions;
   readonly plan: Plan;
   readonly events: RankEvents;
-  /** Asks every rank to stop after the step it is in. */
+  /** Asks every rank to stop after the step it is in; the reason is the name of a signal. */
   readonly stop: AbortSignal;
+  /** Told once all ranks of this process are there and their first step begins. */
+  onBegin?(): void;
 }
 
-export interface ShareJob extends Omit<RanksJob, "stop"> {
+export interface ShareJob extends Omit<RanksJob, "stop" | "onBegin"> {
   /** The ends of this thread's ranks. */
   readonly endpoints: readonly Endpoint[];
   /** The ranks of this process. */
   readonly here: readonly number[];
-  /** Read once a step: whether to stop after it. */
-  stopped(): boolean;
+  /** Read once a step: the number of the signal that asks to stop after it, 0 for none. */
+  stopped(): number;
 }
 
 /**
@@ -70,14 +73,28 @@ const pack = (value: unknown): Frame => {
 
 const unpack = <T>({ data }: Frame): T => JSON.parse(new TextDecoder().decode(data)) as T;
 
+/** Keeps what is under way, until it is done. One that fails stays, for whoever waits for all in the end. */
+function track<T>(all: Set<Promise<T>>, work: Promise<T>): void {
+  all.add(work);
+  work.then(
+    () => all.delete(work),
+    () => {}, // a rank that is gone ends the step after this one, with its name
+  );
+}
+
 const actionsKey = (step: number): string => messageKey(world, "actions", `step ${step}`);
 const outcomeKey = (piece?: string): string => messageKey(world, "outcome", piece);
 
+/** Whether a step's actions go to rank 0: one beyond, as a trace says where it was cut short. */
+const travels = (step: number): boolean => step <= TRACED_STEPS;
+
 /** Runs a rank of another process than rank 0's. */
 async function runFar({ options, ...job }: ShareJob, endpoint: Endpoint): Promise<Outcome[]> {
-  const told: Promise<void>[] = [];
+  const told = new Set<Promise<void>>();
   const events: RankEvents = {
-    onActions: (_, step, actions) => void told.push(endpoint.send([0], actionsKey(step), pack(actions))),
+    onActions(_, step, actions) {
+      if (travels(step)) track(told, endpoint.send([0], actionsKey(step), pack(actions)));
+    },
   };
   const wanted = options.run === false ? {} : events;
   const outcome = await runRank({ ...job, options, endpoint, events: wanted });
@@ -90,7 +107,7 @@ async function runFar({ options, ...job }: ShareJob, endpoint: Endpoint): Promis
 
 /** Runs rank 0, which hears from the ranks in `far`. Their actions of a step are on their way once that step is agreed on. */
 async function runRoot(job: ShareJob, endpoint: Endpoint, far: readonly number[]): Promise<Outcome[]> {
-  const heard: Promise<void>[] = [];
+  const heard = new Set<Promise<unknown>>();
   const hear = async (rank: number, step: number): Promise<void> => {
     const actions = unpack<ActionTime[]>(await endpoint.recv(rank, actionsKey(step)));
     job.events.onActions?.(rank, step, actions);
@@ -99,8 +116,8 @@ async function runRoot(job: ShareJob, endpoint: Endpoint, far: readonly number[]
     ...job.events,
     onStep(report) {
       job.events.onStep?.(report);
-      if (job.options.run !== false) heard.push(Promise.all(far.map((rank) => hear(rank, report.step))).then(() => {}));
-      heard.at(-1)?.catch(() => {}); // a rank that is gone ends the step after this one, with its name
+      if (job.options.run !== false && travels(report.step))
+        track(heard, Promise.all(far.map((rank) => hear(rank, report.step))));
     },
   };
   const outcome = await runRank({ ...job, endpoint, events });

@@ -7,10 +7,12 @@ import type { Coords } from "../mesh.ts";
 import type { Roles } from "../plan/roles.ts";
 import type { Endpoint } from "../transports/endpoint.ts";
 import { messageKey, world } from "../transports/key.ts";
+import { mergeStops } from "./stop.ts";
 
 /** One rank's part. */
 export interface Report {
-  readonly stop: boolean;
+  /** 0 to go on, else why to stop after this step, as `stopCode` writes it. */
+  readonly stop: number;
   /** Most bytes held so far. */
   readonly held: number;
   /** Sum of squares of the gradient elements that this rank counts, by position in the rank's parameters. */
@@ -22,7 +24,8 @@ export interface Report {
 }
 
 export interface Verdict {
-  readonly stop: boolean;
+  /** 0 to go on, else why all stop after this step. */
+  readonly stop: number;
   /** Bytes held by the fullest rank. */
   readonly held: number;
   /** Global norm of the gradient. */
@@ -54,11 +57,11 @@ interface Heard {
   readonly squares: Float64Array;
   readonly losses: Float64Array;
   readonly auxiliary: Float64Array;
-  readonly stop: boolean;
+  readonly stop: number;
   readonly held: number;
 }
 
-/** Flag and bytes, before the squares. */
+/** Stop and bytes, before the squares. */
 const HEAD = 2;
 
 const sumOf = (lists: readonly Float64Array[]): number =>
@@ -90,13 +93,13 @@ export class Agreement {
   async reach(mine: Report, step: number): Promise<Verdict> {
     const key = messageKey(world, "control", `step ${step}`);
     const { stop, held, squares, losses, auxiliary } = mine;
-    const report = Float64Array.from([stop ? 1 : 0, held, ...squares, ...losses, ...auxiliary]);
+    const report = Float64Array.from([stop, held, ...squares, ...losses, ...auxiliary]);
     const all = await gatherToFirst(this.#island, report, key);
     const verdict = all && Float64Array.from(judge(this.#plan, this.#heard(all)));
     const numbers = await broadcast(this.#island, verdict, key);
     const [stopped, most, norm, loss, ...sums] = numbers as unknown as [number, number, number, number, ...number[]];
     const named = this.#plan.losses.map((name, i) => [name, sums[i]!] as const);
-    const ends = await this.#stopsHere(stopped === 1, step);
+    const ends = await this.#stopsHere(stopped, step);
     return { stop: ends, held: most, norm, loss, auxiliary: Object.fromEntries(named) };
   }
 
@@ -108,7 +111,7 @@ export class Agreement {
       const end = HEAD + members[i]!.params.length;
       return {
         params: members[i]!.params,
-        stop: numbers[0] === 1,
+        stop: numbers[0]!,
         held: numbers[1]!,
         squares: numbers.subarray(HEAD, end),
         losses: numbers.subarray(end, end + micros),
@@ -117,22 +120,22 @@ export class Agreement {
     });
   }
 
-  async #stopsHere(stop: boolean, step: number): Promise<boolean> {
+  async #stopsHere(stop: number, step: number): Promise<number> {
     const meetings = Object.values(this.#plan.roles.independent);
     if (meetings.length === 0) return stop;
-    if (meetings.some((every) => (step + 1) % every !== 0)) return false;
+    if (meetings.some((every) => (step + 1) % every !== 0)) return 0;
     const key = messageKey(world, "stop", `step ${step}`);
-    const all = await gatherToFirst(this.#world, Float64Array.of(stop ? 1 : 0), key);
-    return (await broadcast(this.#world, all && Float64Array.of(all.includes(1) ? 1 : 0), key))[0] === 1;
+    const all = await gatherToFirst(this.#world, Float64Array.of(stop), key);
+    return (await broadcast(this.#world, all && Float64Array.of(mergeStops([...all])), key))[0]!;
   }
 }
 
-/** Flag, bytes, norm, loss, then the auxiliary losses. */
+/** Stop, bytes, norm, loss, then the auxiliary losses. */
 function judge(plan: Roll, reports: readonly Heard[]): number[] {
   const { micros, losses: names } = plan;
   const auxiliary = names.map((_, i) => sumOf(reports.map((r) => r.auxiliary.subarray(i * micros, (i + 1) * micros))));
   return [
-    reports.some(({ stop }) => stop) ? 1 : 0,
+    mergeStops(reports.map(({ stop }) => stop)),
     reports.reduce((most, { held }) => Math.max(most, held), 0),
     Math.sqrt(sumSquares(plan, reports)),
     sumOf(reports.map(({ losses }) => losses)),

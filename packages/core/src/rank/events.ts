@@ -4,6 +4,7 @@ import type { Tensor } from "@tensorflow/tfjs";
 import type { HeldBytes } from "../meter.ts";
 import type { ParamSpec } from "../params/params.ts";
 import type { Verdict } from "./agree.ts";
+import type { Stop } from "./stop.ts";
 
 /** One action done; times in milliseconds since the epoch. */
 export interface ActionTime {
@@ -39,6 +40,8 @@ export interface RankEvents {
 /** What a rank leaves behind. */
 export interface Outcome {
   readonly rank: number;
+  /** Why it stopped before the last step; undefined where nobody asked. */
+  readonly stopped?: Stop | undefined;
   /** The loss per token of every step. */
   readonly losses: readonly number[];
   /** The pieces it owns, by parameter name. */

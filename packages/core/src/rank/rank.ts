@@ -20,6 +20,7 @@ import { momentOf } from "./moment.ts";
 import { reportOf } from "./reports.ts";
 import { readSamples } from "./samples.ts";
 import { stagesOfRank, uniformOf } from "./stages.ts";
+import { toStop } from "./stop.ts";
 import { GradTape } from "./tape.ts";
 import { update } from "./updates.ts";
 import { rebind, recompute } from "./vjp.ts";
@@ -29,8 +30,8 @@ export interface RankJob {
   readonly plan: Plan;
   readonly endpoint: Endpoint;
   readonly events: RankEvents;
-  /** Read once a step: whether to stop after it. */
-  stopped(): boolean;
+  /** Read once a step: the number of the signal that asks to stop after it, 0 for none. */
+  stopped(): number;
 }
 
 /**
@@ -43,8 +44,7 @@ export async function runRank(job: RankJob): Promise<Outcome> {
   const groups = await openGroups(job.plan, job.options.strategies ?? [], endpoint);
   const rank = new Rank({ ...job, endpoint }, self, groups);
   try {
-    const losses = await rank.run();
-    return { rank: self.rank, losses, pieces: await rank.pieces(), peak: rank.meter.peak, sent };
+    return { rank: self.rank, ...(await rank.run()), pieces: await rank.pieces(), peak: rank.meter.peak, sent };
   } finally {
     rank.dispose();
   }
@@ -69,7 +69,7 @@ class Rank {
     this.#holdings = hold({ options, plan, self, meter: this.meter, group: this.#group, pipe: this.#pipe });
   }
 
-  async run(): Promise<number[]> {
+  async run(): Promise<Pick<Outcome, "losses" | "stopped">> {
     const losses: number[] = [];
     const { steps } = this.#job.options;
     for (let step = 0; step < steps; step++) {
@@ -77,10 +77,10 @@ class Rank {
         throw this.#located(cause, step);
       });
       losses.push(loss);
-      if (stop) break;
+      if (stop) return { losses, stopped: toStop(stop) };
       await new Promise((resume) => setImmediate(resume)); // signals and messages get their turn
     }
-    return losses;
+    return { losses };
   }
 
   #located(cause: unknown, step: number): RankError {
@@ -99,7 +99,7 @@ class Rank {
     const actions: ActionTime[] = [];
     const micros = await execute(this.#schedule, this.#context(step, actions));
     const { meter } = this;
-    const report = await reportOf({ plan, self: this.#self, gradients, meter, micros, stop: stopped() });
+    const report = await reportOf({ plan, self: this.#self, gradients, meter, micros, signal: stopped() });
     const verdict = await this.#agreement.reach(report, step);
     const perToken = this.#perToken(verdict);
     const lr = options.optimizer.lr(step);
@@ -108,7 +108,7 @@ class Rank {
     await events.onGradients?.(this.#self.rank, step, this.#gradients());
     const { clip = Number.POSITIVE_INFINITY, optimizer } = options;
     await update(store, gradients, { optimizer, step, scale: verdict.norm > clip ? clip / verdict.norm : 1 });
-    await this.#holdings.endStep({ ...momentOf(step, "end"), last: last || verdict.stop });
+    await this.#holdings.endStep({ ...momentOf(step, "end"), last: last || verdict.stop !== 0 });
     events.onActions?.(this.#self.rank, step, actions);
     if (this.#self.rank === 0) events.onStep?.({ ...perToken, step, lr, ms: performance.now() - began });
     return perToken;

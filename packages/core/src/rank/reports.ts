@@ -7,6 +7,7 @@ import type { RankPlan } from "../plan/ranks.ts";
 import { countedRange, saysLoss } from "../plan/roles.ts";
 import type { Report } from "./agree.ts";
 import type { MicroLoss } from "./execute.ts";
+import { stopCode } from "./stop.ts";
 import { placesOf } from "./ties.ts";
 import { gradientSquares } from "./updates.ts";
 
@@ -16,16 +17,17 @@ export interface ReportParts {
   readonly gradients: Gradients;
   readonly meter: Meter;
   readonly micros: ReadonlyMap<number, MicroLoss>;
-  readonly stop: boolean;
+  /** Number of the signal that told this rank to stop; 0 where none did. */
+  readonly signal: number;
 }
 
 /** Makes the report of a rank whose reductions are done. */
-export async function reportOf({ plan, self, gradients, meter, micros, stop }: ReportParts): Promise<Report> {
+export async function reportOf({ plan, self, gradients, meter, micros, signal }: ReportParts): Promise<Report> {
   const says = saysLoss(plan.roles, self.coords);
   const each = (of: (m: MicroLoss | undefined) => number) =>
     Array.from({ length: plan.micros }, (_, m) => of(says ? micros.get(m) : undefined));
   return {
-    stop,
+    stop: stopCode(self.rank, signal),
     held: meter.peakTotal,
     squares: await gradientSquares(self.params, gradients, (spec) => countedBy(spec, plan, self)),
     losses: each((m) => m?.loss ?? 0),

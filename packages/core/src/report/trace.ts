@@ -1,5 +1,6 @@
 // `trace.json`: what each rank did when, for https://ui.perfetto.dev. A track a rank, a slice an action, an arrow from each
-// SEND to its RECV. Format: Trace Event Format (Duvall, Sinclair et al., Google, 2016), JSON array.
+// SEND to its RECV. Covers the first steps alone, and ends with a mark where there were more: a file that grows with the run
+// would open nowhere. Format: Trace Event Format (Duvall, Sinclair et al., Google, 2016), JSON array.
 import { appendFileSync, writeFileSync } from "node:fs";
 import { rankOf } from "../mesh.ts";
 import type { Plan } from "../plan/plan.ts";
@@ -9,11 +10,16 @@ import { type Action, parseAction, partnerOf, stagesOf } from "../schedule/sched
 
 /** Steps that a trace covers: 500 steps of 8 ranks and 20 actions are 20 MB, about what a browser opens at once. */
 export const TRACED_STEPS = 500;
+/** Bytes after which no further step begins in a trace: many ranks reach them before the steps above. */
+const TRACED_BYTES = 64 * 2 ** 20;
 
-/** Event of the trace format: M names a track, X is a slice, s and f are ends of an arrow; `ts` and `dur` in microseconds. */
+/**
+ * Event of the trace format: M names a track, X is a slice, s and f are ends of an arrow, i is a mark; `ts` and `dur` in
+ * microseconds.
+ */
 export interface TraceEvent {
   readonly name: string;
-  readonly ph: "M" | "X" | "s" | "f";
+  readonly ph: "M" | "X" | "s" | "f" | "i";
   readonly pid: 0;
   readonly tid: number;
   readonly [key: string]: unknown;
@@ -69,18 +75,43 @@ export interface Trace {
   close(): void;
 }
 
-/** Writes events to the file at `path` as they come, one a line: a file without its end still opens in Perfetto. */
-export function trace(path: string, plan: Plan, start: number): Trace {
+/** Marks where a trace ends before its run. `ts` in microseconds. */
+const endMark = (steps: number, ts: number): TraceEvent => ({
+  name: `the trace ends here: it covers the first ${steps} steps`,
+  ph: "i",
+  s: "g",
+  pid: 0,
+  tid: 0,
+  ts,
+});
+
+/**
+ * Writes events to the file at `path` as they come, one a line: a file without its end still opens in Perfetto. Takes
+ * whole steps, `TRACED_STEPS` at most, and none that begins after `bytes` are written.
+ */
+export function trace(path: string, plan: Plan, start: number, bytes = TRACED_BYTES): Trace {
   let open = true;
+  let written = 0;
+  /** Steps that it takes, those begun so far, and ms of the last slice. */
+  let [steps, begun, end] = [TRACED_STEPS, 0, start];
+  let more = false;
+  const write = (text: string): void => {
+    appendFileSync(path, text);
+    written += text.length;
+  };
   const lines = (events: readonly TraceEvent[]) => events.map((event) => JSON.stringify(event)).join(",\n");
   writeFileSync(path, `[\n${lines(trackEvents(plan))}`);
   return {
     actions(rank, step, actions) {
-      if (open && step < TRACED_STEPS && actions.length)
-        appendFileSync(path, `,\n${lines(actionEvents(plan, rank, step, actions, start))}`);
+      if (written >= bytes) steps = Math.min(steps, begun);
+      more ||= step >= steps;
+      if (!open || step >= steps || !actions.length) return;
+      begun = Math.max(begun, step + 1);
+      end = Math.max(end, actions.at(-1)!.to);
+      write(`,\n${lines(actionEvents(plan, rank, step, actions, start))}`);
     },
     close() {
-      if (open) appendFileSync(path, "\n]\n");
+      if (open) write(`${more ? `,\n${lines([endMark(steps, micros(end, start))])}` : ""}\n]\n`);
       open = false;
     },
   };

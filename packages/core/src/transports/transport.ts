@@ -10,6 +10,8 @@ export interface Transport {
   readonly ranks?: readonly number[] | undefined;
   /** Threads of this process to spread its ranks over, never more than ranks: 1, which is this thread, where absent. */
   readonly workers?: number | undefined;
+  /** ms that a rank waits for another; also the least that a worker thread may take to come to `train`. 60 000 where absent. */
+  readonly stall?: number | undefined;
   /** The module that each worker thread runs; the program's main module where absent. */
   readonly script?: string | URL | undefined;
   /**

@@ -25,6 +25,7 @@ export interface ThreadsOptions extends JoinOptions {
 export const threads = ({ workers = availableParallelism(), script, stall }: ThreadsOptions = {}): Transport => ({
   name: "threads",
   workers,
+  stall,
   script,
   open: async ({ mesh, threads }) => wireThreads(homesOf(meshSize(mesh), threads)),
   join: (wiring: ThreadWiring, thread) => joinThreads(wiring, thread, { stall }),
