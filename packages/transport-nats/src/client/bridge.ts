@@ -52,6 +52,9 @@ export class Bridge {
   readonly #ledger: Ledger;
   readonly #traffic: Traffic;
   readonly #refusals: Refusals;
+  /** Parts that came twice without a reason: now, and those counted. */
+  #unexplained = 0;
+  #replays = 0;
   readonly #controls: ControlCodec;
   /** By client: what it is told is sealed for it alone. */
   readonly #toPeers: ReadonlyMap<number, ControlCodec>;
@@ -139,6 +142,7 @@ export class Bridge {
       node: this.#node,
       count: peer.tell(this.#ledger.words(peer.ranks), waiting),
       links: this.shared.counts().reconnects,
+      resent: this.outflow.resent,
       window: this.grant.window,
       asks: peer.asking,
       waiting,
@@ -158,6 +162,20 @@ export class Bridge {
     if (this.#left.has(rank)) return;
     this.#left.add(rank);
     for (const peer of this.peers.values()) peer.due = "now";
+  }
+
+  /**
+   * Counts the parts that came twice and that no sender sent twice: somebody plays them again. What senders say of
+   * themselves comes later than the parts: so only what was already unexplained when this looked last.
+   */
+  countReplays(): void {
+    const explained = [...this.peers.values()].reduce((sum, { resent }) => sum + resent, 0);
+    const replays = this.shared.counts().duplicates - explained;
+    const more = Math.min(replays, this.#unexplained) - this.#replays;
+    this.#unexplained = replays;
+    if (more <= 0) return;
+    this.#replays += more;
+    this.#refusals.count("frames played again", "it was there before, and its sender did not send it twice", more);
   }
 
   /** Closes `rank`, which lives elsewhere and will send nothing more, once all it sent is delivered. */

@@ -39,7 +39,7 @@ class Client {
     this.#link = link;
     this.#report = report;
     this.#shared = new Shared(job.shared, job.size);
-    this.#refusals = new Refusals(`the lobby of run "${job.run}"`, () => this.#shared.count("refused"));
+    this.#refusals = new Refusals(`the lobby of run "${job.run}"`, (more) => this.#shared.count("refused", more));
     this.#telling = setInterval(() => this.#tellRefused(), job.heartbeat);
     void link.watch({ onUp: (cut) => this.#up(cut), onDown: () => this.#down() });
     const onGone = (rank: number, failure: Error): void => this.#lose(rank, failure);
@@ -157,6 +157,7 @@ class Client {
   }
 
   #tellRefused(due = false): void {
+    this.#bridge?.countReplays();
     const what = this.#refusals.report(performance.now(), due);
     if (what) this.#report({ kind: "refused", what });
   }
@@ -201,8 +202,9 @@ class Client {
   #shrink({ grant, shared }: Bridge): void {
     const { ranks, servers } = this.#job;
     shared.count("cuts");
+    const before = grant.window;
     const cuts = grant.cut(performance.now());
-    this.#report({ kind: "cut", window: grant.window });
+    if (grant.window < before) this.#report({ kind: "cut", window: grant.window });
     if (cuts === undefined) return;
     const who = `rank ${ranks.join(", ")}`;
     const how = `${showServers(servers)} cut its connection ${cuts} times in a minute`;

@@ -16,6 +16,8 @@ export class Peer {
   readonly left = new Set<number>();
   /** Heartbeats missed in a row. */
   missed = 0;
+  /** Parts that it says it published more than once. */
+  resent = 0;
   /** Sends there wait for credit with my ranks. */
   asks = false;
   /** Ticks in a row that found a send here not resolved. */
@@ -54,11 +56,12 @@ export class Peer {
   }
 
   /** Hears a state; true where it is newer than any before. */
-  hear({ count, asks, seen }: State): boolean {
+  hear({ count, asks, seen, resent }: State): boolean {
     if (count <= this.#heard) return false;
     this.missed = 0; // an old one, said again by somebody else, is no sign of life
     this.#heard = count;
     this.asks = asks;
+    this.resent = resent;
     for (const rank of seen) this.#seen.add(rank);
     return true;
   }

@@ -17,25 +17,25 @@ export class Refusals {
   readonly #tallies = new Map<string, Tally>();
   /** Says, for messages, where a flood is. */
   readonly #where: string;
-  readonly #onCount: () => void;
+  readonly #onCount: (more: number) => void;
   #last = "";
   #at = performance.now();
   #news = false;
 
-  /** `onCount` hears of each message. */
-  constructor(where: string, onCount: () => void) {
+  /** `onCount` hears how many there are more. */
+  constructor(where: string, onCount: (more: number) => void) {
     this.#where = where;
     this.#onCount = onCount;
   }
 
-  /** Counts a message; `kind` is its plural, `why` says what it was refused for. */
-  count(kind: string, why: string): void {
-    this.#onCount();
+  /** Counts messages; `kind` is their plural, `why` says what the last one was refused for. */
+  count(kind: string, why: string, more = 1): void {
+    this.#onCount(more);
     const known = this.#tallies.get(kind);
     if (!known && this.#tallies.size >= most) return;
     const tally = known ?? { count: 0, told: 0 };
     this.#tallies.set(kind, tally);
-    tally.count += 1;
+    tally.count += more;
     this.#news ||= !known;
     this.#last = why;
   }
@@ -47,12 +47,12 @@ export class Refusals {
     const seconds = Math.max(1, (now - this.#at) / 1000);
     const floods = fresh.filter(([, { count, told }]) => (count - told) / seconds > flood);
     const rates = floods.map(([kind, { count, told }]) => `${thousands((count - told) / seconds)} ${kind} a second`);
-    const all = [...this.#tallies].map(([kind, { count }]) => `${thousands(count)} ${kind}`).join(", ");
+    const all = [...this.#tallies].map(([kind, { count }]) => `${kind} ${thousands(count)}`).join(", ");
     const total = [...this.#tallies.values()].reduce((sum, { count }) => sum + count, 0);
     for (const [, tally] of fresh) tally.told = tally.count;
     [this.#at, this.#news] = [now, false];
     const rate = rates.length > 0 ? `; ${rates.join(" and ")} from unknown clients in ${this.#where}` : "";
-    return `${total} messages refused so far, the last one because: ${this.#last}; they were ${all}${rate}`;
+    return `${total} messages refused so far, the last one because: ${this.#last}; by kind: ${all}${rate}`;
   }
 }
 

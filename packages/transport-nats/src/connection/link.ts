@@ -6,7 +6,7 @@ import {
   type NatsConnectionImpl,
   PermissionViolationError,
 } from "@nats-io/transport-node";
-import { type Connect, dial, type LinkOptions } from "./dial.ts";
+import { type Connect, dial, type LinkOptions, wayOut } from "./dial.ts";
 import { NatsSocket } from "./socket.ts";
 
 export interface LinkEvents {
@@ -17,16 +17,6 @@ export interface LinkEvents {
 
 /** ms without a connection after which it was no server that cut it. */
 const cutWithin = 2000;
-
-/** What a server says where nothing will be better by itself, and the way out. */
-const final: readonly (readonly [says: RegExp, way: string])[] = [
-  [/maximum subscriptions exceeded/i, "raise max_subscriptions of the server or the account"],
-  [
-    /maximum account active connections|maximum connections exceeded/i,
-    "raise max_connections of the server or the account",
-  ],
-  [/maximum payload/i, "raise max_payload of the server"],
-];
 
 /** Bytes of a message that hold the header of any frame, and a little data. */
 const leastPayload = 8192;
@@ -130,7 +120,7 @@ export class Link {
     this.#said = error.message;
     if (error instanceof PermissionViolationError)
       this.#refused(new Error(`the server does not allow a subject: grant the run's (${error.message})`));
-    const way = this.#up ? final.find(([says]) => says.test(error.message))?.[1] : undefined;
+    const way = this.#up ? wayOut(error.message) : undefined;
     if (way) this.#refused(new Error(`the server says "${error.message}": ${way}`));
   }
 

@@ -151,8 +151,9 @@ export class Gathering {
   #drop(bytes: Uint8Array, error: FrameError): void {
     const claimed = this.#controls.claimed(bytes);
     const has = error instanceof SecretError;
-    const why = has ? `its sender has ${error.message}` : error.message;
-    this.#events.onDropped?.(claims[claimed?.kind ?? ""] ?? "messages in the lobby", why);
+    const what = claims[claimed?.kind ?? ""] ?? "messages in the lobby";
+    if (has) this.#events.onDropped?.(`${what} of ${error.message}`, `its sender has ${error.message}`);
+    else this.#events.onDropped?.(what, error.message);
     if (has && claimed?.kind === "hello") this.#meetOther(claimed, error.message);
   }
 

@@ -60,6 +60,8 @@ export interface State {
   readonly count: number;
   /** Times that it connected again. */
   readonly links: number;
+  /** Parts published more than once, to whomever: so many may come twice. */
+  readonly resent: number;
   /** Bytes that you may have on the way to me: fewer where the server cuts me off for being slow. */
   readonly window: number;
   /** Sends here wait for credit with the receiver: tell me at once what changes. */
@@ -128,6 +130,7 @@ const fields: Readonly<Record<string, Readonly<Record<string, Check>>>> = {
     node: isRank,
     count: number,
     links: number,
+    resent: isCount,
     window: number,
     asks: flag,
     waiting: ranks,
