@@ -1,11 +1,11 @@
-// The transport over NATS against plain publish and subscribe of the same bytes, in the same directions, between as many
+// The transport over NATS, without a secret, with one, and encrypted, against plain publish and subscribe of the same bytes, in the same directions, between as many
 // processes, through the same server: 2 and 4 processes, tensors of 1 KiB to 256 MiB. Each side has processes of its own;
 // rounds of the two alternate and a ratio is the median over rounds. Goodput is the tensor's bytes over the time from when
 // all begin to when all are done.
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { TestServer } from "@orthant/testing/nats-server";
-import type { Command, Operation, RankJob, Side } from "./rank.ts";
+import { type Command, type Operation, type RankJob, type Side, sides } from "./job.ts";
 
 export interface NatsChoice {
   readonly processes: readonly number[];
@@ -16,7 +16,7 @@ export interface NatsChoice {
 /** ms, those of one index from the same round. */
 type Took = Readonly<Record<Side, readonly number[]>>;
 
-/** From this many bytes on, at least this part of raw. */
+/** From this many bytes on, at least this part of raw with a secret. */
 const target = { bytes: 2 ** 24, ratio: 0.7, trips: 3 };
 /** Bytes that one measurement moves at least, and the operations in it at most. */
 const batch = { bytes: 2 ** 27, operations: 64 };
@@ -29,7 +29,10 @@ const median = (values: readonly number[]): number =>
 
 const size = (bytes: number): string => (bytes >= 2 ** 20 ? `${bytes / 2 ** 20} MiB` : `${bytes / 2 ** 10} KiB`);
 
-/** The processes of both sides. */
+const bySide = <T>(make: (side: Side) => T): Record<Side, T> =>
+  Object.fromEntries(sides.map((side) => [side, make(side)])) as Record<Side, T>;
+
+/** The processes of all sides. */
 class Sides {
   readonly #children: Readonly<Record<Side, readonly ChildProcess[]>>;
 
@@ -39,7 +42,7 @@ class Sides {
         const job: RankJob = { servers, run: `bench-${count}-${side}`, rank, size: count, side };
         return fork(new URL("./rank.ts", import.meta.url), [JSON.stringify(job)]);
       });
-    this.#children = { raw: start("raw"), ours: start("ours") };
+    this.#children = bySide(start);
   }
 
   /** The answers of rank 0 once all ranks of `side` have answered. */
@@ -55,7 +58,7 @@ class Sides {
   }
 
   async end(): Promise<void> {
-    const all = [...this.#children.raw, ...this.#children.ours];
+    const all = Object.values(this.#children).flat();
     const ends = all.map((child) => (child.exitCode === null ? once(child, "exit") : undefined));
     for (const child of all) if (child.connected) child.send("end");
     const late = setTimeout(() => all.map((child) => child.kill("SIGKILL")), 10_000);
@@ -75,46 +78,55 @@ function heardFrom(child: ChildProcess): Promise<number[]> {
   });
 }
 
-async function measured(sides: Sides, operation: Operation, bytes: number): Promise<Took> {
-  const took = { raw: [] as number[], ours: [] as number[] };
+async function measured(all: Sides, operation: Operation, bytes: number): Promise<Took> {
+  const took = bySide((): number[] => []);
   const repeats = Math.max(1, Math.min(batch.operations, batch.bytes / bytes));
   for (let round = 0; round <= roundsOf(bytes); round++)
-    for (const side of ["raw", "ours"] as const) {
+    for (const side of sides) {
       const command = { operation, bytes, repeats, count: 1, key: `${operation} ${bytes} ${round}` };
-      const [ms] = await sides.tell(side, command);
+      const [ms] = await all.tell(side, command);
       if (round > 0) took[side].push(ms as number); // the first touches fresh memory
     }
   return took;
 }
 
-async function tripsOf(sides: Sides): Promise<Took> {
-  const took = { raw: [] as number[], ours: [] as number[] };
+async function tripsOf(all: Sides): Promise<Took> {
+  const took = bySide((): number[] => []);
   for (let block = 0; block < trips.blocks; block++) {
     const command = { bytes: 1024, repeats: 1, count: trips.count, key: `trip ${block}` };
-    took.raw.push(...(await sides.tell("raw", { ...command, operation: "round trip" })));
-    took.ours.push(...(await sides.tell("ours", { ...command, operation: "all-reduce" })));
+    for (const side of sides) {
+      const operation = side === "raw" ? "round trip" : "all-reduce";
+      took[side].push(...(await all.tell(side, { ...command, operation })));
+    }
   }
   return took;
 }
 
+const ratioOf = ({ raw, ...ours }: Took, side: Exclude<Side, "raw">): number =>
+  median(raw.map((ms, i) => ms / (ours[side][i] as number)));
+
 /** Whether it holds its target. */
-function printRow(processes: number, operation: Operation, bytes: number, { raw, ours }: Took): boolean {
-  const rate = (ms: readonly number[]): string => (bytes / median(ms) / 1e6).toPrecision(3).padStart(10);
-  const ratio = median(raw.map((ms, i) => ms / (ours[i] as number)));
+function printRow(processes: number, operation: Operation, bytes: number, took: Took): boolean {
+  const rate = (ms: readonly number[]): string => (bytes / median(ms) / 1e6).toPrecision(3);
   const aimed = bytes >= target.bytes;
-  const held = !aimed || ratio >= target.ratio;
-  const percent = `${(100 * ratio).toFixed(0)} %`.padStart(7);
-  const cells = [String(processes).padStart(9), operation.padStart(11), size(bytes).padStart(8), rate(raw), rate(ours)];
-  console.log(`${cells.join("")}${percent}${aimed ? `  (target 70 %${held ? "" : ": MISSED"})` : ""}`);
+  const held = !aimed || ratioOf(took, "keyed") >= target.ratio;
+  const ours = (["open", "keyed", "encrypted"] as const).map((side) =>
+    `${rate(took[side])} ${(100 * ratioOf(took, side)).toFixed(0).padStart(4)} %`.padStart(16),
+  );
+  const head = [String(processes).padStart(9), operation.padStart(11), size(bytes).padStart(8)];
+  const cells = [...head, rate(took.raw).padStart(9), ...ours];
+  console.log(`${cells.join("")}${aimed ? `  (target 70 % with a secret${held ? "" : ": MISSED"})` : ""}`);
   return held;
 }
 
-function printTrips({ raw, ours }: Took): boolean {
-  const [trip, reduce] = [median(raw), median(ours)];
-  const held = reduce < target.trips * trip;
-  const us = (ms: number): string => `${(1000 * ms).toFixed(0)} us`;
-  const ratio = `ratio ${(reduce / trip).toFixed(2)} (target under ${target.trips}${held ? "" : ": MISSED"})`;
-  console.log(`all-reduce of 1 KiB between 2: ${us(reduce)}; raw round trip: ${us(trip)}; ${ratio}`);
+function printTrips(took: Took): boolean {
+  const trip = median(took.raw);
+  const us = (ms: readonly number[]): string => `${(1000 * median(ms)).toFixed(0)} us`;
+  const times = median(took.keyed) / trip;
+  const held = times < target.trips;
+  const ours = `without a secret ${us(took.open)}, with one ${us(took.keyed)}, encrypted ${us(took.encrypted)}`;
+  const ratio = `ratio ${times.toFixed(2)} with a secret (target under ${target.trips}${held ? "" : ": MISSED"})`;
+  console.log(`all-reduce of 1 KiB between 2: ${ours}; raw round trip: ${us(took.raw)}; ${ratio}`);
   return held;
 }
 
@@ -122,17 +134,17 @@ function printTrips({ raw, ours }: Took): boolean {
 export async function natsTargets({ processes, sizes }: NatsChoice): Promise<boolean> {
   const server = await TestServer.start();
   const held: boolean[] = [];
-  console.log("processes  operation  tensor  raw GB/s ours GB/s  ratio");
+  console.log("processes  operation  tensor raw GB/s   without secret            with       encrypted");
   for (const count of processes) {
-    const sides = new Sides(server.url, count);
+    const all = new Sides(server.url, count);
     try {
-      await Promise.all([sides.heard("raw"), sides.heard("ours")]);
-      if (count === 2) held.push(printTrips(await tripsOf(sides)));
+      await Promise.all(sides.map((side) => all.heard(side)));
+      if (count === 2) held.push(printTrips(await tripsOf(all)));
       for (const bytes of sizes)
         for (const operation of ["all-reduce", "all-gather"] as const)
-          held.push(printRow(count, operation, bytes, await measured(sides, operation, bytes)));
+          held.push(printRow(count, operation, bytes, await measured(all, operation, bytes)));
     } finally {
-      await sides.end();
+      await all.end();
     }
   }
   await server.stop();

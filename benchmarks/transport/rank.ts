@@ -4,30 +4,8 @@ import { once } from "node:events";
 import { allGather, allReduce } from "../../packages/core/src/group/collectives.ts";
 import type { Members } from "../../packages/core/src/group/vectors.ts";
 import { openNats } from "../../packages/transport-nats/src/process/open.ts";
+import type { Command, RankJob } from "./job.ts";
 import { Raw } from "./raw.ts";
-
-export type Side = "raw" | "ours";
-export type Operation = "all-reduce" | "all-gather" | "round trip";
-
-/** What a process of the benchmark is. */
-export interface RankJob {
-  readonly servers: string;
-  readonly run: string;
-  readonly rank: number;
-  readonly size: number;
-  readonly side: Side;
-}
-
-/** Answered with the ms of each of `count` times. */
-export interface Command {
-  readonly operation: Operation;
-  /** Length of the tensor. */
-  readonly bytes: number;
-  /** Operations timed together, and how often. */
-  readonly repeats: number;
-  readonly count: number;
-  readonly key: string;
-}
 
 /** One operation, named by `key`. */
 type Way = (key: string) => Promise<unknown>;
@@ -122,7 +100,9 @@ async function each(raw: Raw, way: Way, count: number, key: string): Promise<num
 
 async function main({ servers, run, rank, size, side }: RankJob): Promise<void> {
   const raw = await Raw.open({ servers, prefix: `raw.${run}`, rank, size });
-  const transport = side === "ours" ? await openNats({ servers, run, rank, size }) : undefined;
+  const secret = side === "open" ? undefined : "the secret of a benchmark";
+  const options = { servers, run, rank, size, encrypt: side === "encrypted", ...(secret && { secret }) };
+  const transport = side === "raw" ? undefined : await openNats(options);
   const ranks = Array.from({ length: size }, (_, i) => i);
   const wayOf = (command: Command): Way =>
     transport ? collectives({ endpoint: transport, ranks, at: rank }, command) : plain(raw, command);

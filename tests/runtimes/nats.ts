@@ -45,5 +45,17 @@ export async function natsSuite(): Promise<Case[]> {
     return { endpoints, close: async () => {} };
   };
   const overTls = { name: "over TLS, with a token", run: exchangeOverTls };
-  return [...testTransport(open()), ...sliceCases(open(2 ** 21)), overTls];
+  const keyed = (encrypt: boolean) => async (size: number) => {
+    const endpoints = await openAll(size, { servers, secret: "a secret of sixteen bytes", encrypt });
+    return { endpoints, close: async () => {} };
+  };
+  const named = (name: string, cases: readonly Case[]): Case[] =>
+    cases.map((each) => ({ ...each, name: `${name}: ${each.name}` }));
+  return [
+    ...testTransport(open()),
+    ...sliceCases(open(2 ** 21)),
+    ...named("with a secret", testTransport(keyed(false))),
+    ...named("encrypted", testTransport(keyed(true))),
+    overTls,
+  ];
 }

@@ -13,6 +13,10 @@ export interface ClientJob extends LinkOptions {
   /** Ranks of this process. */
   readonly ranks: readonly number[];
   readonly fingerprint: readonly (readonly [name: string, value: string])[];
+  /** None: whoever may publish on the run's subjects is trusted. */
+  readonly secret?: Uint8Array | undefined;
+  /** Frames are encrypted. */
+  readonly encrypt?: boolean;
   readonly wiring: ThreadWiring;
   readonly shared: SharedArrayBuffer;
   /** ms. */
@@ -34,8 +38,12 @@ export type ClientReport =
   /** The connection is lost; it is there again after `ms` without. */
   | { readonly kind: "down" }
   | { readonly kind: "up"; readonly ms: number }
-  /** Messages refused so far; told at a heartbeat, where there are more. */
-  | { readonly kind: "refused"; readonly count: number; readonly why: string }
+  /** Messages were refused, in a line; told at a heartbeat. */
+  | { readonly kind: "refused"; readonly what: string }
+  /** A client was refused. */
+  | { readonly kind: "stranger"; readonly reason: string }
+  /** The server cut this process off for being slow: it grants its senders fewer bytes. */
+  | { readonly kind: "cut"; readonly window: number }
   | { readonly kind: "done" };
 
 /** The thread of the wiring that stands for all other processes. */

@@ -2,8 +2,18 @@
 // was counted, what each rank did last, why one is gone. Shared memory; every counter access atomic.
 import { maxFailure, packFailure, unpackFailure } from "./protocol/failure.ts";
 
-/** What the client counts. */
-const counted = ["published", "received", "resent", "duplicates", "gaps", "refused", "reconnects"] as const;
+/** What the client counts: messages; of them, sent twice, dropped as not of the run, dropped as beyond the credit; and connections. */
+const counted = [
+  "published",
+  "received",
+  "resent",
+  "duplicates",
+  "gaps",
+  "refused",
+  "beyond",
+  "reconnects",
+  "cuts",
+] as const;
 export type Counts = Record<(typeof counted)[number], number>;
 
 /** The flight recorder keeps this many actions of a rank, */

@@ -121,7 +121,18 @@ it("takes no memory for what a message claims to hold", () => {
 
 it("survives mutated control messages", { timeout: 60_000 }, () => {
   const controls = new ControlCodec();
-  const state = { epoch: 0, node: 1, count: 2, links: 0, asks: false, waiting: [1], left: [], seen: [0] };
+  const state = {
+    epoch: 0,
+    node: 1,
+    count: 2,
+    links: 0,
+    resent: 0,
+    window: 4096,
+    asks: false,
+    waiting: [1],
+    left: [],
+    seen: [0],
+  };
   const rest = { consumed: [[0, 1, 5]], acks: [[0, "3", 2, 0]], opens: [], last: [[1, "dp"]] } as const;
   const bytes = controls.encode({ kind: "state", ...state, ...rest });
   expect(controls.decode(bytes)).toEqual({ kind: "state", ...state, ...rest });

@@ -4,13 +4,18 @@
 import { Counters, LostRankError } from "@orthant/core/transport-kit";
 import type { Link } from "../connection/link.ts";
 import { type ClientJob, clientThread } from "../job.ts";
+import type { Meeting } from "../meeting/rendezvous.ts";
 import { ControlCodec, type State } from "../protocol/control.ts";
 import { FrameError } from "../protocol/frame.ts";
+import { SecretError } from "../protocol/sealed.ts";
+import { keyOf } from "../protocol/secret.ts";
 import { ranksOf, type Subjects } from "../protocol/subjects.ts";
 import { Shared } from "../shared.ts";
+import { Grant } from "./grant.ts";
 import { Ledger } from "./ledger.ts";
 import type { Outflow } from "./outflow.ts";
 import { Peer } from "./peer.ts";
+import type { Refusals } from "./refusals.ts";
 import { Traffic } from "./traffic.ts";
 
 /** ms without acknowledgement after which parts are sent again, at first. */
@@ -18,12 +23,24 @@ const retryAfter = 1000;
 /** ms between two looks at what changed without a bell. */
 export const tickEvery = 10;
 
+/** What a state says of a sender's ranks, for messages: the gravest of it. */
+function claimOf({ left, opens, consumed, acks }: State): string {
+  const claims = [
+    ["left", left],
+    ["open", opens],
+    ["credit", consumed],
+    ["acknowledgement", acks],
+  ] as const;
+  const what = claims.find(([, list]) => list.length > 0)?.[0] ?? "heartbeat";
+  return `states ("${what}")`;
+}
+
 export class Bridge {
   readonly peers: ReadonlyMap<number, Peer>;
   readonly counters: Counters;
   readonly shared: Shared;
-  /** Why the last message was refused. */
-  refusal = "";
+  /** What may be on the way to this process from each other. */
+  readonly grant: Grant;
   readonly #job: ClientJob;
   readonly #link: Link;
   readonly #subjects: Subjects;
@@ -34,10 +51,19 @@ export class Bridge {
   readonly #left = new Set<number>();
   readonly #ledger: Ledger;
   readonly #traffic: Traffic;
-  readonly #controls = new ControlCodec();
+  readonly #refusals: Refusals;
+  /** Parts that came twice without a reason: now, and those counted. */
+  #unexplained = 0;
+  #replays = 0;
+  readonly #controls: ControlCodec;
+  /** By client: what it is told is sealed for it alone. */
+  readonly #toPeers: ReadonlyMap<number, ControlCodec>;
 
-  constructor(job: ClientJob, link: Link, subjects: Subjects, nodeOf: readonly number[]) {
+  constructor(job: ClientJob, link: Link, subjects: Subjects, meeting: Meeting, refusals: Refusals) {
+    const { nodeOf, ids } = meeting;
     this.#job = job;
+    this.#refusals = refusals;
+    this.grant = new Grant(job.window);
     this.#link = link;
     this.#subjects = subjects;
     this.#own = new Set(job.ranks);
@@ -47,10 +73,13 @@ export class Bridge {
     this.#ledger = new Ledger(this.counters, this.shared, job.ranks);
     const nodes = Map.groupBy(nodeOf.keys(), (rank) => nodeOf[rank] as number);
     nodes.delete(this.#node);
-    this.peers = new Map([...nodes].map(([node, ranks]) => [node, new Peer(node, ranks)]));
+    this.peers = new Map([...nodes].map(([node, ranks]) => [node, new Peer(node, ids.get(node) ?? "", ranks)]));
+    const codecOf = (id = ""): ControlCodec => new ControlCodec(keyOf(job.secret, ["states", job.run, job.epoch, id]));
+    this.#controls = codecOf(ids.get(this.#node));
+    this.#toPeers = new Map([...this.peers.values()].map(({ node, id }) => [node, codecOf(id)]));
     const { peers, counters, shared } = this;
     const onPart = (set: string, bytes: Uint8Array): void => this.hearFrame(set, bytes);
-    this.#traffic = new Traffic({ job, link, subjects, nodeOf, peers, counters, shared, onPart });
+    this.#traffic = new Traffic({ job, link, subjects, meeting, peers, counters, shared, onPart });
   }
 
   /** The streams to the other clients. */
@@ -60,17 +89,26 @@ export class Bridge {
 
   /** Hears a part of a frame, on the subject of `set`. */
   hearFrame(set: string, bytes: Uint8Array): void {
-    this.#guard(() => this.#traffic.take(set, bytes));
+    try {
+      this.#traffic.take(set, bytes);
+    } catch (error) {
+      this.#refuse(error, "frames");
+    }
   }
 
   /** Hears how things stand with another client. */
   hearState(bytes: Uint8Array): void {
-    this.#guard(() => {
+    try {
       const state = this.#controls.decode(bytes);
-      if (state.kind !== "state" || state.epoch !== this.#job.epoch) throw new FrameError("not of this epoch");
+      if (state.kind !== "state" || state.epoch !== this.#job.epoch) throw new FrameError("it is not of this epoch");
       const peer = this.peers.get(state.node);
-      if (peer?.hear(state)) this.#learn(peer, state);
-    });
+      if (!peer) throw new FrameError(`no client has rank ${state.node} as its lowest`);
+      if (peer.hear(state)) this.#learn(peer, state);
+      else this.#refusals.count("old states", "it was said before");
+    } catch (error) {
+      const claimed = error instanceof SecretError ? this.#controls.claimed(bytes) : undefined;
+      this.#refuse(error, claimed?.kind === "state" ? claimOf(claimed) : "states");
+    }
   }
 
   /** Moves all that can move now, and tells who should hear of it. */
@@ -85,10 +123,11 @@ export class Bridge {
 
   /** Looks at what rings no bell. */
   tick(now: number): void {
-    if (this.#link.up) this.shared.count("resent", this.outflow.retry(now, retryAfter));
+    if (this.#link.up) this.outflow.retry(now, retryAfter);
     this.turn();
     for (const peer of this.peers.values()) {
       const asked = peer.asking;
+      if (this.#traffic.inflow.hasRoom(peer.ranks)) peer.due = "now";
       peer.stuck = this.#ledger.sends([...peer.ranks].filter((rank) => !peer.left.has(rank))) ? peer.stuck + 1 : 0;
       if (peer.due || peer.asking || asked) this.tell(peer);
     }
@@ -103,6 +142,8 @@ export class Bridge {
       node: this.#node,
       count: peer.tell(this.#ledger.words(peer.ranks), waiting),
       links: this.shared.counts().reconnects,
+      resent: this.outflow.resent,
+      window: this.grant.window,
       asks: peer.asking,
       waiting,
       consumed: this.#ledger.consumed(peer.ranks).filter(([, , words]) => words > 0),
@@ -112,7 +153,8 @@ export class Bridge {
       seen: [...peer.left],
       last: this.#job.ranks.map((rank) => [rank, this.shared.latest(rank)]),
     };
-    this.#link.publish(this.#subjects.state(peer.node), this.#controls.encode(state));
+    const codec = this.#toPeers.get(peer.node) as ControlCodec;
+    this.#link.publish(this.#subjects.state(peer.node), codec.encode(state));
   }
 
   /** Says that `rank`, of this process, is done: the others may stop waiting for it. */
@@ -120,6 +162,20 @@ export class Bridge {
     if (this.#left.has(rank)) return;
     this.#left.add(rank);
     for (const peer of this.peers.values()) peer.due = "now";
+  }
+
+  /**
+   * Counts the parts that came twice and that no sender sent twice: somebody plays them again. What senders say of
+   * themselves comes later than the parts: so only what was already unexplained when this looked last.
+   */
+  countReplays(): void {
+    const explained = [...this.peers.values()].reduce((sum, { resent }) => sum + resent, 0);
+    const replays = this.shared.counts().duplicates - explained;
+    const more = Math.min(replays, this.#unexplained) - this.#replays;
+    this.#unexplained = replays;
+    if (more <= 0) return;
+    this.#replays += more;
+    this.#refusals.count("frames played again", "it was there before, and its sender did not send it twice", more);
   }
 
   /** Closes `rank`, which lives elsewhere and will send nothing more, once all it sent is delivered. */
@@ -134,6 +190,7 @@ export class Bridge {
 
   #learn(peer: Peer, state: State): void {
     const now = performance.now();
+    this.outflow.grant(peer.node, state.window);
     this.shared.setAsked([...this.peers.values()].some(({ asks }) => asks));
     for (const [from, set] of state.opens) if (peer.ranks.has(from)) this.#open(peer, from, set);
     for (const [from, set, parts, gap] of state.acks)
@@ -156,13 +213,8 @@ export class Bridge {
   }
 
   /** Counts what is refused; it may come from anybody. */
-  #guard(hear: () => void): void {
-    try {
-      hear();
-    } catch (error) {
-      if (!(error instanceof FrameError)) throw error;
-      this.shared.count("refused");
-      this.refusal = error.message;
-    }
+  #refuse(error: unknown, kind: string): void {
+    if (!(error instanceof FrameError)) throw error;
+    this.#refusals.count(kind, error instanceof SecretError ? `its sender has ${error.message}` : error.message);
   }
 }

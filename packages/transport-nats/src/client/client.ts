@@ -11,6 +11,10 @@ import { setOf, subjectsOf } from "../protocol/subjects.ts";
 import { Shared } from "../shared.ts";
 import { Bridge, tickEvery } from "./bridge.ts";
 import type { Peer } from "./peer.ts";
+import { Refusals } from "./refusals.ts";
+
+/** Reasons for which others were refused that are told, at most. */
+const mostStrangers = 16;
 
 class Client {
   readonly #job: ClientJob;
@@ -23,17 +27,27 @@ class Client {
   #cut = 0;
   /** When the connection was lost last, ms. */
   #since = performance.now();
-  /** Messages refused and reported. */
-  #refused = 0;
+  readonly #refusals: Refusals;
+  readonly #shared: Shared;
+  readonly #telling: NodeJS.Timeout;
+  /** Reasons for which others were refused, told once each. */
+  readonly #strangers = new Set<string>();
   #soon: NodeJS.Timeout | undefined;
 
   constructor(job: ClientJob, link: Link, report: (report: ClientReport) => void) {
     this.#job = job;
     this.#link = link;
     this.#report = report;
+    this.#shared = new Shared(job.shared, job.size);
+    this.#refusals = new Refusals(`the lobby of run "${job.run}"`, (more) => this.#shared.count("refused", more));
+    this.#telling = setInterval(() => this.#tellRefused(), job.heartbeat);
+    void link.watch({ onUp: (cut) => this.#up(cut), onDown: () => this.#down() });
     const onGone = (rank: number, failure: Error): void => this.#lose(rank, failure);
     const onWait = (ranks: readonly number[]): void => report({ kind: "waits", ranks });
-    this.#gathering = new Gathering(job, link, { onGone, onWait, onRefused: (error) => this.fail(error) });
+    const onDropped = (kind: string, why: string): void => this.#refusals.count(kind, why);
+    const onStranger = (reason: string): void => this.#refuse(reason);
+    const onRefused = (error: Error): void => this.fail(error);
+    this.#gathering = new Gathering(job, link, { onGone, onWait, onRefused, onStranger, onDropped });
     this.#failed.promise.catch(() => this.#gathering.end());
   }
 
@@ -49,8 +63,8 @@ class Client {
     this.#link.subscribe(subjects.state(Math.min(...ranks)), (bytes) => this.#bridge?.hearState(bytes));
     for (const rank of ranks)
       this.#link.subscribe(subjects.data(setOf([rank]), "*"), (bytes) => this.#bridge?.hearFrame(setOf([rank]), bytes));
-    const nodeOf = await Promise.race([this.#gathering.complete(), this.#failed.promise]);
-    this.#bridge = new Bridge(this.#job, this.#link, subjects, nodeOf);
+    const meeting = await Promise.race([this.#gathering.complete(), this.#failed.promise]);
+    this.#bridge = new Bridge(this.#job, this.#link, subjects, meeting, this.#refusals);
   }
 
   /** Serves until all ranks of this process left. Where the run cannot go on they are told. */
@@ -61,13 +75,19 @@ class Client {
       setInterval(() => bridge.tick(performance.now()), tickEvery),
       setInterval(() => this.#beat(bridge), heartbeat),
     ];
-    void this.#link.watch({ onUp: () => this.#up(bridge), onDown: () => this.#down() });
     this.#failed.promise.catch((error: Error) => this.#giveUp(bridge, error));
     try {
       await this.#loop(bridge);
     } finally {
       for (const timer of timers) clearInterval(timer);
     }
+  }
+
+  /** Ends what is left of it: its last words on what it refused. */
+  end(): void {
+    clearInterval(this.#telling);
+    this.#tellRefused(true);
+    this.fail(new Error("the client has ended")); // its hellos too
   }
 
   /** Some rank elsewhere is gone, and the run with it: no step goes on without it. */
@@ -125,9 +145,10 @@ class Client {
 
   #beat(bridge: Bridge): void {
     const { heartbeat, silence, servers } = this.#job;
-    this.#tellRefused(bridge);
+    bridge.grant.grow(performance.now());
     this.#cut = this.#link.up ? 0 : this.#cut + heartbeat;
-    if (this.#cut > silence) this.fail(new Error(`no connection to ${showServers(servers)} for ${this.#cut} ms`));
+    if (this.#cut > silence)
+      this.fail(new Error(`no connection to ${showServers(servers)} for ${this.#cut} ms${this.#link.said}`));
     for (const peer of bridge.peers.values()) {
       if (this.#link.up) peer.missed += 1;
       if (peer.missed * heartbeat > silence) this.#silent(peer);
@@ -135,10 +156,16 @@ class Client {
     }
   }
 
-  #tellRefused({ shared, refusal }: Bridge): void {
-    const { refused } = shared.counts();
-    if (refused > this.#refused) this.#report({ kind: "refused", count: refused, why: refusal });
-    this.#refused = refused;
+  #tellRefused(due = false): void {
+    this.#bridge?.countReplays();
+    const what = this.#refusals.report(performance.now(), due);
+    if (what) this.#report({ kind: "refused", what });
+  }
+
+  #refuse(reason: string): void {
+    if (this.#strangers.has(reason) || this.#strangers.size >= mostStrangers) return;
+    this.#strangers.add(reason);
+    this.#report({ kind: "stranger", reason });
   }
 
   #silent(peer: Peer): void {
@@ -157,15 +184,34 @@ class Client {
     this.#report({ kind: "down" });
   }
 
-  #up(bridge: Bridge): void {
+  #up(cut: boolean): void {
+    const bridge = this.#bridge;
     this.#report({ kind: "up", ms: performance.now() - this.#since });
+    if (!bridge) return;
     bridge.shared.count("reconnects");
+    if (cut) this.#shrink(bridge);
     bridge.outflow.rewind(performance.now());
     for (const peer of bridge.peers.values()) {
       peer.missed = 0;
       peer.due = "now";
     }
     bridge.turn();
+  }
+
+  /** The server cut this process off for being slow: less may be on the way to it, and in the end nothing. */
+  #shrink({ grant, shared }: Bridge): void {
+    const { ranks, servers } = this.#job;
+    shared.count("cuts");
+    const before = grant.window;
+    const cuts = grant.cut(performance.now());
+    if (grant.window < before) this.#report({ kind: "cut", window: grant.window });
+    if (cuts === undefined) return;
+    const who = `rank ${ranks.join(", ")}`;
+    const how = `${showServers(servers)} cut its connection ${cuts} times in a minute`;
+    const reason = `${who} is a slow consumer: ${how} with ${grant.window} bytes of each sender on the way; raise max_pending and write_deadline of the server, or give the process a core`;
+    const lost = new LostRankError({ rank: Math.min(...ranks), reason });
+    for (const rank of ranks) this.#gathering.tellGone(rank, lost);
+    this.fail(lost);
   }
 
   #giveUp(bridge: Bridge, failure: Error): void {
@@ -189,7 +235,7 @@ async function run(job: ClientJob, report: (report: ClientReport) => void): Prom
   } catch (error) {
     report({ kind: "failed", error: toPlain(error) });
   } finally {
-    client?.fail(new Error("the client has ended")); // its hellos too
+    client?.end();
     await link?.close();
     const shared = new Shared(job.shared, job.size);
     for (const rank of job.ranks) shared.leave(rank);

@@ -16,22 +16,33 @@ interface Source {
   unsaid: number;
   /** The frame whose parts arrive: its first part, and bytes and number of those that came. */
   begun: { readonly head: PartHeader; readonly whole: number; at: number; parts: number } | undefined;
+  /** Bytes of the frame that comes next, where it was dropped as beyond the credit. */
+  beyond: number | undefined;
 }
 
 /** What became of a part. */
-export type Verdict = "taken" | "duplicate" | "gap";
+export type Verdict = "taken" | "duplicate" | "gap" | "beyond";
+
+/** Whether receivers have room for a frame of so many bytes from a rank. */
+export type Admit = (from: number, to: readonly number[], bytes: number) => boolean;
+
+/** Streams from one rank, at most: of sets of receivers that share a process. */
+const most = 1024;
 
 export class Inflow {
   readonly #size: number;
   readonly #deliver: (envelope: Envelope) => void;
+  readonly #admit: Admit;
   readonly #sources = new Map<string, Source>();
 
-  constructor(size: number, deliver: (envelope: Envelope) => void) {
+  /** `admit` is asked before memory is taken for a frame. */
+  constructor(size: number, deliver: (envelope: Envelope) => void, admit: Admit = () => true) {
     this.#size = size;
     this.#deliver = deliver;
+    this.#admit = admit;
   }
 
-  /** Begins to listen to a stream, if it did not. */
+  /** Begins to listen to a stream, if it did not. Throws a FrameError where there are too many. */
   open(from: number, set: string): void {
     this.#source(from, set);
   }
@@ -39,6 +50,7 @@ export class Inflow {
   /** Takes a part that came to `set`. Throws a FrameError where it does not continue the frame before it. */
   accept(set: string, part: Part): Verdict {
     const source = this.#source(part.from, set);
+    if (part.seq === source.next && !this.#room(source, part)) return "beyond";
     source.unsaid += part.data.length;
     if (part.seq < source.next) return "duplicate";
     if (part.seq > source.next) {
@@ -49,6 +61,19 @@ export class Inflow {
     source.next += 1;
     source.gap = false;
     return "taken";
+  }
+
+  /** Whether there is room now for a frame from `ranks` that was dropped; its stream then is acknowledged as one with a gap. */
+  hasRoom(ranks: ReadonlySet<number>): boolean {
+    let found = false;
+    for (const source of this.#sources.values()) {
+      if (source.beyond === undefined || !ranks.has(source.from)) continue;
+      if (!this.#admit(source.from, source.to, source.beyond)) continue;
+      source.beyond = undefined;
+      source.gap = true;
+      found = true;
+    }
+    return found;
   }
 
   /** Acknowledges the streams from the ranks in `ranks`: [from, set, parts received in order, 1 where the next is lost]. */
@@ -72,9 +97,19 @@ export class Inflow {
     const known = this.#sources.get(name);
     if (known) return known;
     const to = ranksOf(set, this.#size);
-    const source: Source = { from, set, to, next: 0, gap: false, unsaid: 0, begun: undefined };
+    if (to.length === 0) throw new FrameError(`no set of ranks below ${this.#size}`);
+    if (this.#sources.size >= most * this.#size) throw new FrameError(`more than ${most} streams a rank`);
+    const source: Source = { from, set, to, next: 0, gap: false, unsaid: 0, begun: undefined, beyond: undefined };
     this.#sources.set(name, source);
     return source;
+  }
+
+  /** Whether the part goes on with a frame, or the receivers have room for its frame. */
+  #room(source: Source, part: PartHeader): boolean {
+    const bytes = frameBytes(part);
+    const has = source.begun !== undefined || this.#admit(source.from, source.to, bytes);
+    source.beyond = has ? undefined : bytes;
+    return has;
   }
 
   #append(source: Source, { data, ...part }: Part): void {

@@ -2,9 +2,13 @@
 // sender and set of receivers, and published as far as the receivers' window lets them. No clock and no server of its own.
 import { type Heading, Pool } from "@orthant/core/transport-kit";
 import { poolBytes } from "../job.ts";
+import type { PartKey } from "../protocol/cipher.ts";
 import { FrameCodec, headerRoom, partBytes } from "../protocol/frame.ts";
 import { ranksOf, type Subjects, setOf } from "../protocol/subjects.ts";
 import { Stream } from "./stream.ts";
+
+/** Bytes of a message that is made smaller for a slow receiver. */
+const leastPart = 2 ** 16;
 
 export interface OutflowOptions {
   readonly run: string;
@@ -20,6 +24,8 @@ export interface OutflowOptions {
   readonly publish: (subject: string, bytes: Uint8Array) => void;
   /** Frames of this process wait to be taken. */
   readonly unread: () => boolean;
+  /** The key that seals what `from` sends to a set of ranks. */
+  readonly keyOf?: (from: number, set: string) => PartKey | undefined;
 }
 
 export class Outflow {
@@ -27,6 +33,10 @@ export class Outflow {
   readonly #codec = new FrameCodec();
   readonly #pool = new Pool(poolBytes);
   readonly #streams = new Map<string, Stream>();
+  /** Bytes on the way to a client that it allows, by client. */
+  readonly #granted = new Map<number, number>();
+  /** Parts published more than once. */
+  resent = 0;
 
   constructor(options: OutflowOptions) {
     this.#options = options;
@@ -57,15 +67,20 @@ export class Outflow {
     this.#streams.get(`${from} ${set}`)?.acknowledge(node, parts, gap, now);
   }
 
+  /** Hears how many bytes `node` allows on the way to it. */
+  grant(node: number, bytes: number): void {
+    this.#granted.set(node, bytes);
+  }
+
   /** Lists the streams that `node` did not yet say it listens to. */
   unopened(node: number): [from: number, set: string][] {
     const streams = [...this.#streams.values()];
     return streams.filter((s) => s.nodes.has(node) && !s.listens(node)).map((s) => [s.from, s.set]);
   }
 
-  /** Sends again where no acknowledgement came for `patience` ms. Returns the number of streams. */
-  retry(now: number, patience: number): number {
-    return [...this.#streams.values()].filter((stream) => stream.retry(now, patience)).length;
+  /** Sends again where no acknowledgement came for `patience` ms. */
+  retry(now: number, patience: number): void {
+    for (const stream of this.#streams.values()) stream.retry(now, patience);
   }
 
   /** Sends again after a lost connection: one's own, or that of `node`. */
@@ -85,15 +100,16 @@ export class Outflow {
   }
 
   *#cut(stream: Stream, { from, key, dtype, shape }: Heading, length: number): Generator<Uint8Array, void> {
-    const { run, epoch, maxPayload } = this.#options;
-    const [at, step] = [headerRoom({ key, shape }), partBytes({ key, shape }, maxPayload)];
+    const { run, epoch, keyOf } = this.#options;
+    const [at, step] = [headerRoom({ key, shape }), partBytes({ key, shape }, this.#most(stream))];
+    const seal = keyOf?.(from, stream.set);
     const parts = Math.max(1, Math.ceil(length / step));
     for (let part = 0; part < parts; part++) {
       const bytes = Math.min(step, length - part * step);
       const memory = this.#memory(at + bytes);
       if (bytes > 0) yield memory.subarray(at);
       const head = { run, epoch, from, key, dtype, wire: dtype, shape, part, parts };
-      stream.push((seq) => this.#codec.seal({ ...head, seq }, memory, at));
+      stream.push((seq) => this.#codec.seal({ ...head, seq }, memory, at, seal));
     }
   }
 
@@ -114,13 +130,23 @@ export class Outflow {
     const part = stream.open ? stream.next() : undefined;
     if (!part || ![...stream.nodes].every((node) => this.#fits(node, part.bytes.length))) return false;
     this.#options.publish(stream.subject, part.bytes);
-    stream.published(now);
+    if (stream.published(now)) this.resent += 1;
     return true;
   }
 
   #fits(node: number, bytes: number): boolean {
     const flying = this.#streams.values().reduce((sum, stream) => sum + stream.flying(node), 0);
-    return flying === 0 || flying + bytes <= this.#options.window;
+    return flying === 0 || flying + bytes <= this.#window(node);
+  }
+
+  #window(node: number): number {
+    return Math.min(this.#options.window, this.#granted.get(node) ?? Infinity);
+  }
+
+  /** Bytes of a message of a stream: smaller ones where a receiver is slow. */
+  #most({ nodes }: Stream): number {
+    const { maxPayload } = this.#options;
+    return Math.min(maxPayload, ...[...nodes].map((node) => Math.max(leastPart, this.#window(node))));
   }
 
   /** Large parts share one length, so that the pool's memory fits them all. */

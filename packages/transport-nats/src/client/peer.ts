@@ -9,11 +9,15 @@ const since = (now: number, before: number): number => (now - before) >>> 0;
 export class Peer {
   /** Its lowest rank. */
   readonly node: number;
+  /** Its random name. */
+  readonly id: string;
   readonly ranks: ReadonlySet<number>;
   /** Ranks that closed, or were given up. */
   readonly left = new Set<number>();
   /** Heartbeats missed in a row. */
   missed = 0;
+  /** Parts that it says it published more than once. */
+  resent = 0;
   /** Sends there wait for credit with my ranks. */
   asks = false;
   /** Ticks in a row that found a send here not resolved. */
@@ -30,8 +34,9 @@ export class Peer {
   readonly #waiting = new Set<number>();
   readonly #consumed = new Map<number, number>();
 
-  constructor(node: number, ranks: readonly number[]) {
+  constructor(node: number, id: string, ranks: readonly number[]) {
     this.node = node;
+    this.id = id;
     this.ranks = new Set(ranks);
   }
 
@@ -51,11 +56,12 @@ export class Peer {
   }
 
   /** Hears a state; true where it is newer than any before. */
-  hear({ count, asks, seen }: State): boolean {
-    this.missed = 0;
+  hear({ count, asks, seen, resent }: State): boolean {
     if (count <= this.#heard) return false;
+    this.missed = 0; // an old one, said again by somebody else, is no sign of life
     this.#heard = count;
     this.asks = asks;
+    this.resent = resent;
     for (const rank of seen) this.#seen.add(rank);
     return true;
   }

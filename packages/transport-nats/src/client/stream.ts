@@ -29,8 +29,9 @@ export class Stream {
   /** Number of the first part kept, and bytes before it. */
   #first = 0;
   #start = 0;
-  /** Index in `kept` of the next to publish. */
+  /** Index in `kept` of the next to publish, and of the first that never was. */
   #cursor = 0;
+  #fresh = 0;
   /** When a part was published or acknowledged last, ms; times resent since. */
   #moved = 0;
   #tries = 0;
@@ -78,10 +79,13 @@ export class Stream {
     return this.#kept[this.#cursor];
   }
 
-  /** Says that the part of `next` was published. */
-  published(now: number): void {
+  /** Says that the part of `next` was published. True where it was before. */
+  published(now: number): boolean {
+    const again = this.#cursor < this.#fresh;
     this.#cursor += 1;
+    this.#fresh = Math.max(this.#fresh, this.#cursor);
     this.#moved = now;
+    return again;
   }
 
   /** Bytes published that `node` did not acknowledge. */
@@ -142,6 +146,7 @@ export class Stream {
     this.#first += freed.length;
     this.#start = freed.at(-1)?.end ?? this.#start;
     this.#cursor = Math.max(0, this.#cursor - freed.length);
+    this.#fresh = Math.max(0, this.#fresh - freed.length);
     for (const { bytes, doubted } of freed) if (!doubted) this.#free(bytes);
   }
 

@@ -10,6 +10,20 @@ import {
   TimeoutError,
   UserAuthenticationExpiredError,
 } from "@nats-io/transport-node";
+import { errorIn, firstWords } from "./probe.ts";
+
+/** ms to connect, where not told otherwise. */
+const patience = 5000;
+
+/** What a server says where nothing will be better by itself, and the way out. */
+const final: readonly (readonly [says: RegExp, way: string])[] = [
+  [/maximum subscriptions exceeded/i, "raise max_subscriptions of the server or the account"],
+  [/maximum (account active )?connections/i, "raise max_connections of the server or the account"],
+  [/maximum payload/i, "raise max_payload of the server"],
+];
+
+/** Says what helps against what a server says; undefined where that may pass. */
+export const wayOut = (says: string): string | undefined => final.find(([pattern]) => pattern.test(says))?.[1];
 
 /** One way to show who one is. */
 export type Credentials =
@@ -92,6 +106,7 @@ const aboutTls = ({ code = "", message }: Error & { code?: string }): boolean =>
 function explained(
   error: Error & { code?: string },
   { servers, credentials = credentialsIn(servers), tls = securely(servers) }: LinkOptions,
+  heard: string,
 ): Error {
   const where = showServers(servers);
   const both = [error, error.cause as typeof error | undefined].filter((each) => each !== undefined);
@@ -103,11 +118,24 @@ function explained(
     return new Error(
       `${where}: no TLS connection${tls ? "" : " (write tls:// in the address)"}: check ca, cert and key, and whom the certificate names`,
     );
-  if (isA(TimeoutError)) return new Error(`${where} does not answer: is it a nats-server, and is the port open?`);
+  if (isA(TimeoutError))
+    return new Error(`${where} does not answer${heard}: is it a nats-server, and is the port open?`);
   if (has("ENOTFOUND", "EAI_AGAIN")) return new Error(`${where}: no such host`);
   if (![servers].flat().every(isAddress))
     return new Error(`${where} is no address of a server: write nats://host:4222`);
   return new Error(`no nats-server at ${where}: start one (nats-server), or give another address`);
+}
+
+/** Looks for the reason: a server says so where it takes no more connections, and the NATS client does not tell. */
+async function reasoned(error: Error, options: LinkOptions): Promise<Error> {
+  const { servers, connectTimeout: ms = patience } = options;
+  if (error instanceof AuthorizationError || aboutTls(error)) return explained(error, options, "");
+  const words = await Promise.all([servers].flat().filter(isAddress).map(firstWords));
+  const says = words.flatMap((said) => errorIn(said ?? "") ?? [])[0];
+  const where = showServers(servers);
+  if (says) return new Error(`${where} takes no connection, it says "${says}": ${wayOut(says) ?? "ask who runs it"}`);
+  const silent = words.includes("");
+  return explained(error, options, ` in ${ms} ms${silent ? ", though it takes connections" : ""}`);
 }
 
 async function readable(paths: readonly string[]): Promise<void> {
@@ -122,7 +150,7 @@ export type Connect = (options: ConnectionOptions) => Promise<NatsConnection>;
 
 /** Connects within `connectTimeout`, whatever the servers do. */
 export async function dial(options: LinkOptions, connect: Connect): Promise<NatsConnection> {
-  const { servers, connectTimeout: timeout = 5000 } = options;
+  const { servers, connectTimeout: timeout = patience } = options;
   const { credentials = credentialsIn(servers), tls = securely(servers) } = options;
   const login = credentials ? await authentication(credentials) : {};
   const files = tls && { caFile: tls.ca, certFile: tls.cert, keyFile: tls.key };
@@ -138,6 +166,6 @@ export async function dial(options: LinkOptions, connect: Connect): Promise<Nats
     dialing.then((connection) => connection.close()).catch(() => {});
   }, timeout);
   return Promise.race([dialing, late.promise])
-    .catch((error) => Promise.reject(explained(error, options)))
+    .catch(async (error) => Promise.reject(await reasoned(error, options)))
     .finally(() => clearTimeout(timer));
 }

@@ -6,13 +6,17 @@ import {
   type NatsConnectionImpl,
   PermissionViolationError,
 } from "@nats-io/transport-node";
-import { type Connect, dial, type LinkOptions } from "./dial.ts";
+import { type Connect, dial, type LinkOptions, wayOut } from "./dial.ts";
 import { NatsSocket } from "./socket.ts";
 
 export interface LinkEvents {
-  readonly onUp: () => void;
+  /** `cut` where the server ended the connection and soon took a new one: it does so with slow consumers, and says no word. */
+  readonly onUp: (cut: boolean) => void;
   readonly onDown: () => void;
 }
+
+/** ms without a connection after which it was no server that cut it. */
+const cutWithin = 2000;
 
 /** Bytes of a message that hold the header of any frame, and a little data. */
 const leastPayload = 8192;
@@ -23,6 +27,8 @@ export class Link {
   /** Whether the server has JetStream. */
   readonly jetstream: boolean;
   #up = true;
+  /** What the server said last that was an error. */
+  #said = "";
   readonly #connection: NatsConnection;
   readonly #refused: (error: Error) => void;
 
@@ -45,6 +51,11 @@ export class Link {
     throw new Error(
       `max_payload ${link.maxPayload} of the server is too small for a header of a frame: set it to 1MB, at least to ${leastPayload}`,
     );
+  }
+
+  /** What the server said last that was an error; nothing where it did not. */
+  get said(): string {
+    return this.#said && ` (it says: ${this.#said})`;
   }
 
   /** Whether it is connected. */
@@ -86,18 +97,31 @@ export class Link {
 
   /** Tells of lost and new connections until closed. */
   async watch({ onUp, onDown }: LinkEvents): Promise<void> {
+    let [server, since] = [this.#connection.info?.server_id, 0];
     for await (const status of this.#connection.status()) {
       if (status.type === "disconnect" && this.#up) {
-        this.#up = false;
+        [this.#up, since] = [false, performance.now()];
         onDown();
       }
       if (status.type === "reconnect") {
-        this.#up = true;
-        onUp();
+        const before = server;
+        server = this.#connection.info?.server_id;
+        const soon = performance.now() - since < cutWithin;
+        const cut = (before === server && soon) || /slow consumer/i.test(this.#said);
+        [this.#up, this.#said] = [true, ""];
+        onUp(cut);
       }
-      if (status.type === "error" && status.error instanceof PermissionViolationError)
-        this.#refused(new Error(`the server does not allow a subject: grant the run's (${status.error.message})`));
+      if (status.type === "error") this.#tell(status.error);
     }
+  }
+
+  /** Hears an error of the server. */
+  #tell(error: Error): void {
+    this.#said = error.message;
+    if (error instanceof PermissionViolationError)
+      this.#refused(new Error(`the server does not allow a subject: grant the run's (${error.message})`));
+    const way = this.#up ? wayOut(error.message) : undefined;
+    if (way) this.#refused(new Error(`the server says "${error.message}": ${way}`));
   }
 
   /** Closes it once the server has all that was published, or a second passed. */

@@ -1,8 +1,10 @@
 // How the clients of a run find each other: everybody says hello in the lobby until all know all. Of two that disagree,
 // the one already complete stays; of two that claim one rank, the one that started first, until all are complete; where
-// they start in the same instant it may be neither, never both. Who must go is told why. Pure: no server.
+// they start in the same instant it may be neither, never both. Who must go is told why. A hello counts for those whom it
+// names as heard: one of an earlier run, said again, names nobody who lives. Pure: no server.
+import { type Cipher, cipherOf } from "../protocol/cipher.ts";
 import type { Gone, Hello, Refusal, Stranger } from "../protocol/control.ts";
-import { protocol } from "../protocol/frame.ts";
+import { FrameError, protocol } from "../protocol/frame.ts";
 
 type Heard = Hello | Refusal | Stranger;
 
@@ -31,20 +33,52 @@ export function concerns(hellos: Iterable<Hello>, { id, rank }: Gone): boolean {
   return all.some((hello) => hello.id === id || hello.launch === id) || !all.some(({ ranks }) => ranks.includes(rank));
 }
 
+/** What all clients of a run know once they have met. */
+export interface Meeting {
+  /** Name of the client that a rank lives in: its lowest rank, by rank. */
+  readonly nodeOf: readonly number[];
+  /** Random name of each client, by its lowest rank. */
+  readonly ids: ReadonlyMap<number, string>;
+  readonly cipher: Cipher;
+}
+
+/** Names heard of clients that are not admitted, at most, beside one a rank; and reasons of refusals. */
+const most = 64;
+
+function checkRanks({ ranks, size }: Hello): void {
+  const wrong = ranks.find((rank, i) => rank >= size || ranks.indexOf(rank) < i);
+  if (wrong !== undefined || ranks.length === 0) throw new FrameError(`ranks [${ranks.slice(0, 8)}] of ${size}`);
+}
+
 export class Rendezvous {
   readonly #known = new Map<string, Hello>();
-  readonly #own: Omit<Hello, "complete">;
+  readonly #own: Omit<Hello, "complete" | "heard">;
+  /** Clients heard, the last one last: they are named in what this one says. */
+  readonly #heard = new Set<string>();
+  /** The last of those with another secret. */
+  #strangers: readonly string[] = [];
   /** Why others were refused. */
   readonly refused = new Set<string>();
 
-  constructor(own: Omit<Hello, "complete" | "kind">) {
+  constructor(own: Omit<Hello, "complete" | "heard" | "kind">) {
     this.#own = { kind: "hello", ...own };
     this.#known.set(own.id, this.hello);
   }
 
   /** What this client says of itself. */
   get hello(): Hello {
-    return { ...this.#own, complete: this.missing().length === 0 };
+    return { ...this.#own, complete: this.missing().length === 0, heard: this.heard };
+  }
+
+  /** Lists the clients that may take this one's word for new. */
+  get heard(): string[] {
+    const all = new Set([...this.#known.keys(), ...this.#heard, ...this.#strangers]);
+    return [...all].filter((id) => id !== this.#own.id);
+  }
+
+  /** Names a client of another secret in what this one says from now on: it may take that as an answer. */
+  noteStranger(id: string): void {
+    this.#strangers = [...this.#strangers.filter((other) => other !== id), id].slice(-8);
   }
 
   /** Lists the ranks that nobody said hello for. */
@@ -54,8 +88,8 @@ export class Rendezvous {
   }
 
   /** Whether nothing new is in `hello`, and nothing in it needs an answer. */
-  knows({ id, complete }: Hello): boolean {
-    return this.#known.has(id) && (complete || this.missing().length > 0);
+  knows({ id, complete, heard }: Hello): boolean {
+    return this.#known.has(id) && heard.includes(this.#own.id) && (complete || this.missing().length > 0);
   }
 
   /** Whether every client knows every rank. */
@@ -64,19 +98,24 @@ export class Rendezvous {
     return this.missing().length === 0 && others.every(({ complete }) => complete);
   }
 
-  /** Tells the lowest rank of each rank's client. */
-  nodeOf(): number[] {
-    const nodes: number[] = [];
-    for (const { ranks } of this.#known.values()) for (const rank of ranks) nodes[rank] = Math.min(...ranks);
-    return nodes;
+  /** Tells who lives where. Throws where the runtimes have no cipher in common. */
+  meeting(): Meeting {
+    const nodeOf: number[] = [];
+    const known = [...this.#known.values()];
+    for (const { ranks } of known) for (const rank of ranks) nodeOf[rank] = Math.min(...ranks);
+    const ids = new Map(known.map(({ id, ranks }) => [Math.min(...ranks), id]));
+    return { nodeOf, ids, cipher: cipherOf(known.map(({ ciphers }) => ciphers)) };
   }
 
-  /** Whether a word that a rank ended is of this run. */
+  /** Whether a word that a rank ended is of this run, and new. */
   concerns(gone: Gone): boolean {
-    return concerns(this.#known.values(), gone);
+    return gone.heard.includes(this.#own.id) && concerns(this.#known.values(), gone);
   }
 
-  /** Hears a message; returns what to answer. Throws where this client itself is refused. */
+  /**
+   * Hears a message; returns what to answer. Throws where this client itself is refused, a FrameError where ranks are named
+   * that there are not.
+   */
   hear(message: Heard): Refusal | undefined {
     if (message.id === this.#own.id) return this.#told(message);
     if (message.kind === "refusal") this.#known.delete(message.id); // it ends: its ranks are free again
@@ -84,10 +123,20 @@ export class Rendezvous {
     if (message.kind === "stranger")
       return this.#refuse(message.id, `protocol ${message.version}, this run speaks ${protocol}: install one version`);
     if (message.run !== this.#own.run) return undefined;
+    this.#note(message.id);
+    if (!message.heard.includes(this.#own.id)) return undefined; // said once more when it heard this one's
+    checkRanks(message);
     const reason = disagreement(this.hello, message);
     if (reason === undefined) return this.#admit(message);
     if (this.#stays(message)) return this.#refuse(message.id, reason);
     throw new Error(`refused: ${disagreement(message, this.hello) ?? reason}`);
+  }
+
+  #note(id: string): void {
+    this.#heard.delete(id);
+    this.#heard.add(id);
+    const [oldest] = this.#heard;
+    if (this.#heard.size > this.#own.size + most && oldest !== undefined) this.#heard.delete(oldest);
   }
 
   #admit(other: Hello): Refusal | undefined {
@@ -95,7 +144,7 @@ export class Rendezvous {
     const rival = [...this.#known.values()].find((known) => known.id !== other.id && overlaps(known));
     if (rival && (this.over || goesBefore(this.#asNow(rival), other)))
       return this.#refuse(other.id, claimed(other.run, rival.ranks, this.over));
-    if (rival?.id === this.#own.id) throw new Error(`refused: ${claimed(other.run, other.ranks, false)}`);
+    if (rival?.id === this.#own.id) throw new Error(`refused: ${claimed(other.run, other.ranks, other.complete)}`);
     if (rival) this.#known.delete(rival.id);
     this.#known.set(other.id, other);
     return undefined;
@@ -106,7 +155,7 @@ export class Rendezvous {
   }
 
   #refuse(id: string, reason: string): Refusal {
-    this.refused.add(reason);
+    if (this.refused.size < most) this.refused.add(reason);
     return { kind: "refusal", id, reason };
   }
 

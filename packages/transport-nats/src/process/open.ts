@@ -3,6 +3,7 @@
 import { Counters, homesOf, joinThreads, type ThreadWiring, wireThreads } from "@orthant/core/transport-kit";
 import type { LinkOptions } from "../connection/dial.ts";
 import { type ClientJob, clientThread } from "../job.ts";
+import { secretOf } from "../protocol/secret.ts";
 import { subjectsOf } from "../protocol/subjects.ts";
 import { Shared, sharedBytes } from "../shared.ts";
 import { endpoint, type NatsEndpoint } from "./endpoint.ts";
@@ -17,6 +18,14 @@ export interface RunOptions extends LinkOptions {
   readonly epoch?: number;
   /** Name of the launcher that started this process, as in its lobby: what that says of ranks then concerns this run. */
   readonly launch?: string;
+  /**
+   * What all processes of the run know and nobody else, 16 bytes at least, text as UTF-8: keys are derived from it, and
+   * what is not sealed with them is dropped. By default that of the environment's `ORTHANT_SECRET`. Without one, the run
+   * trusts whoever may publish on its subjects.
+   */
+  readonly secret?: string | Uint8Array;
+  /** Encrypt frames too; needs a secret. Who may subscribe still sees keys, shapes, sizes and control messages. */
+  readonly encrypt?: boolean;
   /** What all ranks must agree on, by name: the mesh, the model, the version. */
   readonly fingerprint?: Readonly<Record<string, string>>;
   /** ms to wait for the other ranks. Default 60 000. */
@@ -64,8 +73,10 @@ function homes(size: number, threads: readonly (readonly number[])[]): number[] 
 }
 
 function jobOf(options: RunOptions, threads: readonly (readonly number[])[]): ClientJob {
-  const { size, credit = 64 * 2 ** 20, epoch = 0, launch = "", fingerprint = {}, run } = options;
+  const { size, credit = 64 * 2 ** 20, epoch = 0, launch = "", fingerprint = {}, run, encrypt = false } = options;
   subjectsOf(run, epoch);
+  const secret = secretOf(options.secret);
+  if (encrypt && !secret) throw new Error("encrypt: true needs a secret: nats({ secret }), or ORTHANT_SECRET");
   const ranks = threads.flat();
   const others = Math.max(1, size - ranks.length);
   const defaults = { gather: 60_000, silence: 30_000, heartbeat: 1000, linger: 30_000, maxFrame: 2 ** 30 };
@@ -75,7 +86,9 @@ function jobOf(options: RunOptions, threads: readonly (readonly number[])[]): Cl
     ...limits,
     epoch,
     launch,
-    fingerprint: Object.entries(fingerprint),
+    secret,
+    encrypt,
+    fingerprint: Object.entries({ ...fingerprint, encrypt: String(encrypt) }),
     ranks,
     wiring,
     shared: new SharedArrayBuffer(sharedBytes(size)),

@@ -12,6 +12,10 @@ const countersOf = ({ wiring }: ClientJob): Counters => new Counters(wiring.coun
 
 /** Resolves when all ranks of the run have met. Rejects, in one line, where they cannot. */
 export function startClient(job: ClientJob): Promise<void> {
+  if (!job.secret)
+    process.emitWarning(
+      `run "${job.run}" has no secret: it trusts whoever may publish on orthant.${job.run}.> (nats({ secret }), ORTHANT_SECRET)`,
+    );
   // Flags of this program, such as --eval, are not the client's.
   const worker = new Worker(new URL("../client/client.ts", import.meta.url), { workerData: job, execArgv: [] });
   const atExit = (code: number): void => leave(job, code);
@@ -41,9 +45,11 @@ function warningOf({ servers, silence }: ClientJob, report: ClientReport): strin
   if (report.kind === "waits") return `waits for rank ${report.ranks.join(", ")}: start them, on the same server`;
   if (report.kind === "down") return `lost the connection to ${where}, trying again for ${silence} ms`;
   if (report.kind === "up") return `connected to ${where} again after ${report.ms.toFixed(0)} ms`;
+  if (report.kind === "stranger") return `refused a client: ${report.reason}`;
+  if (report.kind === "cut")
+    return `${where} cut the connection: a slow consumer? Senders may have ${report.window} bytes on the way to here`;
   if (report.kind !== "refused") return undefined;
-  const { count, why } = report;
-  return `${count} messages refused so far, the last one because: ${why}; somebody else uses its subjects, or a link spoils bytes`;
+  return `${report.what}; somebody else uses its subjects, or a link spoils bytes`;
 }
 
 /** Nobody serves the rings any more: who waits for ranks elsewhere must hear of it. */

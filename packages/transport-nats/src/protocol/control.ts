@@ -2,8 +2,9 @@
 // says how things stand, never what changed, so that a lost or repeated one does no harm.
 import type { Packr } from "msgpackr";
 import { maxFailure } from "./failure.ts";
-import { FrameError, isCount, maxKey, protocol } from "./frame.ts";
+import { FrameError, isCount, isRank, maxKey, mostRanks, protocol } from "./frame.ts";
 import { newPackr, unpack } from "./packed.ts";
+import { bodyOf, opened, sealed } from "./sealed.ts";
 
 /** Said in the lobby of a run, by each client until all have met. */
 export interface Hello {
@@ -20,6 +21,10 @@ export interface Hello {
   readonly fingerprint: readonly (readonly [name: string, value: string])[];
   /** Knows all ranks. */
   readonly complete: boolean;
+  /** Clients heard so far: who is not named may hear an old message, said again by somebody else. */
+  readonly heard: readonly string[];
+  /** Ciphers for frames, the fastest here first. */
+  readonly ciphers: readonly string[];
 }
 
 export interface Refusal {
@@ -36,6 +41,14 @@ export interface Gone {
   readonly rank: number;
   /** Why, as `packFailure` makes it. */
   readonly failure: string;
+  /** Clients that it tells: those it heard. */
+  readonly heard: readonly string[];
+}
+
+/** A launcher's word that it is there, for other launchers. */
+export interface Here {
+  readonly kind: "here";
+  readonly id: string;
 }
 
 /** From one client to another, each named by its lowest rank. */
@@ -47,6 +60,10 @@ export interface State {
   readonly count: number;
   /** Times that it connected again. */
   readonly links: number;
+  /** Parts published more than once, to whomever: so many may come twice. */
+  readonly resent: number;
+  /** Bytes that you may have on the way to me: fewer where the server cuts me off for being slow. */
+  readonly window: number;
   /** Sends here wait for credit with the receiver: tell me at once what changes. */
   readonly asks: boolean;
   /** My ranks that wait for something. */
@@ -72,16 +89,20 @@ export interface Stranger {
   readonly version: number;
 }
 
-export type Control = Hello | Refusal | Gone | State;
+export type Control = Hello | Refusal | Gone | Here | State;
 
 type Check = (value: unknown) => boolean;
 const text: Check = (value) => typeof value === "string" && value.length <= maxKey;
 const failure: Check = (value) => typeof value === "string" && value.length <= maxFailure;
 const flag: Check = (value) => typeof value === "boolean";
+const number: Check = (value) => isCount(value) && value < 2 ** 31;
+const word: Check = (value) => isCount(value) && value < 2 ** 32;
 const list =
-  (item: Check): Check =>
+  (item: Check, most = 2 ** 16): Check =>
   (value) =>
-    Array.isArray(value) && value.every(item);
+    Array.isArray(value) && value.length <= most && value.every(item);
+const ranks = list(isRank, mostRanks);
+const names = list(text, 4 * mostRanks);
 const tuple =
   (...items: Check[]): Check =>
   (value) =>
@@ -94,43 +115,68 @@ const fields: Readonly<Record<string, Readonly<Record<string, Check>>>> = {
     launch: text,
     run: text,
     epoch: isCount,
-    ranks: list(isCount),
-    size: isCount,
-    fingerprint: list(tuple(text, text)),
+    ranks,
+    size: (value) => isCount(value) && value <= mostRanks,
+    fingerprint: list(tuple(text, text), 256),
     complete: flag,
+    heard: names,
+    ciphers: list(text, 16),
   },
   refusal: { id: text, reason: text },
-  gone: { id: text, rank: isCount, failure },
+  gone: { id: text, rank: isRank, failure, heard: names },
+  here: { id: text },
   state: {
     epoch: isCount,
-    node: isCount,
-    count: isCount,
-    links: isCount,
+    node: isRank,
+    count: number,
+    links: number,
+    resent: isCount,
+    window: number,
     asks: flag,
-    waiting: list(isCount),
-    consumed: list(tuple(isCount, isCount, isCount)),
-    acks: list(tuple(isCount, text, isCount, isCount)),
-    opens: list(tuple(isCount, text)),
-    left: list(isCount),
-    seen: list(isCount),
-    last: list(tuple(isCount, text)),
+    waiting: ranks,
+    consumed: list(tuple(isRank, isRank, word)),
+    acks: list(tuple(isRank, text, isCount, number)),
+    opens: list(tuple(isRank, text)),
+    left: ranks,
+    seen: ranks,
+    last: list(tuple(isRank, text)),
   },
 };
 
+/** Codes the messages of one key: those of the lobby, or those to one client. */
 export class ControlCodec {
   readonly #packr: Packr = newPackr();
+  readonly #key: Uint8Array | undefined;
+
+  /** Without a key nothing has a tag. */
+  constructor(key?: Uint8Array) {
+    this.#key = key;
+  }
 
   encode(message: Control): Uint8Array {
     const names = Object.keys(fields[message.kind] as object) as (keyof typeof message)[];
-    return new Uint8Array(this.#packr.pack([protocol, message.kind, ...names.map((name) => message[name])]));
+    return sealed(this.#key, this.#packr.pack([protocol, message.kind, ...names.map((name) => message[name])]));
   }
 
-  /** Reads a message. Throws a FrameError where it is not one of these. */
+  /** Reads a message. Throws a SecretError where its tag is not of this key, a FrameError where it is not one of these. */
   decode(bytes: Uint8Array): Control | Stranger {
+    return this.#read(opened(this.#key, bytes));
+  }
+
+  /** Reads what a message claims to be, whoever made it; undefined where it claims nothing. */
+  claimed(bytes: Uint8Array): Control | Stranger | undefined {
+    try {
+      return this.#read(bodyOf(bytes));
+    } catch {
+      return undefined;
+    }
+  }
+
+  #read(bytes: Uint8Array): Control | Stranger {
     const value = unpack(this.#packr, bytes);
     if (!Array.isArray(value) || !isCount(value[0])) throw new FrameError("not a control message");
     const [version, kind, ...values] = value as [number, ...unknown[]];
-    if (version !== protocol) return { kind: "stranger", id: String(values[0]), version };
+    if (version !== protocol) return { kind: "stranger", id: String(values[0]).slice(0, 64), version };
     const checks = typeof kind === "string" && Object.hasOwn(fields, kind) ? Object.entries(fields[kind]!) : [];
     if (checks.length === 0 || checks.length !== values.length || !checks.every(([, check], i) => check(values[i])))
       throw new FrameError("a control message of a wrong form");

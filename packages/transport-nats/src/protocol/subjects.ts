@@ -25,9 +25,10 @@ export function subjectsOf(run: string, epoch: number): Subjects {
 export const setOf = (ranks: readonly number[]): string =>
   ranks.reduce((set, rank) => set | (1n << BigInt(rank)), 0n).toString(16);
 
-/** Lists the ranks below `size` in a set; none where it is not a set. */
+/** Lists the ranks of a set; none where it is not one of ranks below `size`, by the one name that it has. */
 export function ranksOf(set: string, size: number): number[] {
-  if (!/^[\da-f]{1,1024}$/.test(set)) return [];
+  if (!/^[1-9a-f][\da-f]{0,1023}$/.test(set)) return [];
   const bits = BigInt(`0x${set}`);
+  if (bits >> BigInt(size)) return [];
   return Array.from({ length: size }, (_, rank) => rank).filter((rank) => (bits >> BigInt(rank)) & 1n);
 }

@@ -1,0 +1,153 @@
+// What a client without the secret can do to a run whose subjects it may use: each once held or did not, when runs had none.
+import type { State } from "../../packages/transport-nats/src/protocol/control.ts";
+import { type Attacker, dataTo } from "./attacker.ts";
+
+export interface Attack {
+  readonly name: string;
+  readonly run: (attacker: Attacker) => Promise<void>;
+  /** What warnings of the ranks say of it. */
+  readonly named: RegExp;
+}
+
+const ranks = [0, 1, 2, 3];
+const others = (rank: number): number[] => ranks.filter((other) => other !== rank);
+
+const nothing = { links: 0, resent: 0, window: 2 ** 24, asks: false, waiting: [], left: [], seen: [], last: [] };
+const state = (node: number, more: Partial<State>): State => ({
+  kind: "state",
+  epoch: 0,
+  node,
+  count: 2 ** 31 - 1,
+  ...nothing,
+  consumed: [],
+  acks: [],
+  opens: [],
+  ...more,
+});
+
+/** States from each client to each other. */
+async function states(attacker: Attacker, times: number, more: (from: number, to: number) => Partial<State>) {
+  for (let i = 0; i < times; i++)
+    for (const to of ranks)
+      for (const from of others(to)) await attacker.control(`0.state.${to}`, state(from, more(from, to)));
+}
+
+const flipped = (bytes: Uint8Array): Uint8Array => {
+  const copy = bytes.slice();
+  copy[copy.length - 1] = (copy.at(-1) ?? 0) ^ 0x40;
+  return copy;
+};
+
+/** The next frame of each stream, as the run will send it, with data of the attacker's own. */
+async function forgedFrames(attacker: Attacker): Promise<void> {
+  for (const heard of attacker.frames.slice(-400)) {
+    const head = attacker.headOf(heard);
+    for (const ahead of [0, 1, 2]) {
+      const next = { ...head, seq: head.seq + ahead };
+      const data = new Uint8Array(heard.bytes.length > 512 ? 64 : 8).fill(0x3f);
+      await attacker.say(heard.subject, attacker.frame({ ...next, shape: [data.length / 4], dtype: "float32" }, data));
+    }
+    await attacker.say(heard.subject, flipped(heard.bytes));
+  }
+}
+
+async function wrongChecksums(attacker: Attacker): Promise<void> {
+  for (let i = 0; i < 20_000; i++) {
+    const heard = attacker.frames[i % attacker.frames.length];
+    if (heard) await attacker.say(heard.subject, flipped(heard.bytes));
+  }
+}
+
+async function replays(attacker: Attacker): Promise<void> {
+  for (let i = 0; i < 20_000; i++) {
+    const heard = attacker.frames[i % attacker.frames.length];
+    if (heard) await attacker.say(heard.subject, heard.bytes);
+  }
+}
+
+async function junk(attacker: Attacker): Promise<void> {
+  const noise = (i: number): Uint8Array => new Uint8Array(i % 300).map((_, at) => (at * 31 + i * 17) & 255);
+  for (let i = 0; i < 4060; i++)
+    await attacker.say(["lobby", `0.state.${i % 4}`, dataTo(0, i % 4, (i + 1) % 4)][i % 3] as string, noise(i));
+}
+
+async function unasked(attacker: Attacker): Promise<void> {
+  const data = new Uint8Array(900_000);
+  const head = { run: attacker.run, epoch: 0, from: 0, dtype: "uint8", wire: "uint8", part: 0, parts: 1 } as const;
+  const shape = [data.length];
+  for (let seq = 0; seq < 3000; seq++)
+    await attacker.say(dataTo(0, 1, 0), attacker.frame({ ...head, seq, key: `unasked ${seq}`, shape }, data));
+}
+
+const hello = (id: string, claims: readonly number[]) =>
+  ({
+    kind: "hello",
+    id,
+    launch: "",
+    run: "",
+    epoch: 0,
+    ranks: claims,
+    size: 4,
+    fingerprint: [],
+    complete: true,
+    heard: [],
+    ciphers: [],
+  }) as const;
+
+async function hellos(attacker: Attacker, count: number, claims: readonly number[]): Promise<void> {
+  for (let i = 0; i < count; i++)
+    await attacker.control("lobby", { ...hello(`0-${i}`, claims), run: attacker.run, heard: [`${i}`] });
+}
+
+async function gone(attacker: Attacker): Promise<void> {
+  const failure = JSON.stringify({ name: "Error", message: "rank 2 was killed by SIGKILL", fields: {} });
+  for (let i = 0; i < 100; i++)
+    await attacker.control("lobby", { kind: "gone", id: "launcher", rank: i % 4, failure, heard: [] });
+}
+
+/** All that was said so far, by anybody, said again. */
+async function allAgain(attacker: Attacker): Promise<void> {
+  const before = [...attacker.lobby, ...attacker.states];
+  for (let i = 0; i < 20; i++)
+    for (const { subject, bytes } of before.slice(0, 500)) await attacker.say(subject, bytes);
+}
+
+const forgedStates = /states \("(?:left|open|credit|acknowledgement|heartbeat)"\)/;
+
+export const attacks: readonly Attack[] = [
+  { name: "one frame forged, at the right number", run: forgedFrames, named: /frames [\d,]+/ },
+  { name: "20,000 frames with a wrong tag", run: wrongChecksums, named: /frames [\d,]+/ },
+  { name: "20,000 frames played again", run: replays, named: /frames played again/ },
+  { name: "4,060 messages of junk", run: junk, named: /frames [\d,]+.*states|states.*frames/ },
+  { name: "3,000 frames of 900 kB, unasked", run: unasked, named: /frames [\d,]+/ },
+  { name: 'forged "left"', run: (a) => states(a, 20, (from) => ({ left: [from] })), named: /states \("left"\)/ },
+  { name: 'forged "gone"', run: gone, named: /words that a rank is gone/ },
+  {
+    name: "100,000 forged opens",
+    run: (a) =>
+      states(a, 84, (from) => ({ opens: Array.from({ length: 100 }, (_, i) => [from, (i + 1).toString(16)]) })),
+    named: /states \("open"\)/,
+  },
+  {
+    name: "forged acknowledgements, credit and counters",
+    run: (a) =>
+      states(a, 100, (from, to) => ({
+        acks: [[to, "1", 2 ** 40, 1]],
+        consumed: [[to, from, 2 ** 32 - 1]],
+        links: 2 ** 31 - 1,
+      })),
+    named: forgedStates,
+  },
+  { name: "a state that counts to the end", run: (a) => states(a, 1, () => ({})), named: forgedStates },
+  {
+    name: "20,000 hellos",
+    run: (a) => hellos(a, 20_000, [1]),
+    named: /hellos[^,;]* a second from unknown clients in the lobby/,
+  },
+  {
+    name: "a hello of rank 4294967294",
+    run: (a) => hellos(a, 20, [4294967294]),
+    named: /hellos|messages in the lobby/,
+  },
+  { name: "states and lobby said again", run: allAgain, named: /old states/ },
+];

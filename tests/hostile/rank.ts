@@ -1,0 +1,49 @@
+// One rank of a run that is attacked: trains the tiny model, stands at a step until it hears SIGUSR2, and says its losses,
+// what its client counted, and its largest memory. The secret comes in ORTHANT_SECRET.
+import { type Endpoint, type Transport, train } from "@orthant/core";
+import { atOfKey, callOfKey, messageKey, world } from "@orthant/core/transport-kit";
+import { type NatsEndpoint, nats } from "@orthant/transport-nats";
+import { optionsOf } from "../faults/job.ts";
+
+export interface HostileJob {
+  readonly servers: string;
+  readonly run: string;
+  readonly rank: number;
+  readonly epoch: number;
+  readonly steps: number;
+  /** Stands at the end of this step. */
+  readonly stands?: number;
+}
+
+const control = messageKey(world, "control");
+const { steps, stands, rank, ...way }: HostileJob = JSON.parse(process.argv[2] ?? "");
+const go = new Promise((resolve) => process.once("SIGUSR2", resolve));
+const pin = setInterval(() => {}, 1000);
+
+/** Says each step as it ends, stands where it is to, and at the end says what was counted. */
+const told = (inner: NatsEndpoint): Endpoint => ({
+  ...inner,
+  async send(to, key, frame) {
+    if (callOfKey(key) === control) console.log(atOfKey(key));
+    if (key === messageKey(world, "control", `step ${stands}`)) await go;
+    return inner.send(to, key, frame);
+  },
+  async close(failure) {
+    await inner.close(failure);
+    console.log(`counts ${JSON.stringify(inner.counts())}`);
+    console.log(`memory ${process.resourceUsage().maxRSS}`);
+    clearInterval(pin);
+  },
+});
+
+const over = nats({ ...way, ranks: [rank] });
+const transport: Transport = {
+  ...over,
+  workers: 1,
+  join: (ticket, thread) =>
+    new Map([...over.join(ticket, thread)].map(([at, endpoint]) => [at, told(endpoint as NatsEndpoint)])),
+};
+console.log(`pid ${process.pid}`);
+const options = await optionsOf({ model: "tiny", mesh: { pp: 2, dp: 2 }, steps });
+const { losses } = await train({ ...options, transport });
+console.log(`losses ${JSON.stringify(losses)}`);
