@@ -38,7 +38,14 @@ export {
   type Use,
 } from "./params/params.ts";
 export { fillUniform, normal, randomKey, uniformInt } from "./params/random.ts";
-export type { Moment, ParamStore, StoreLayer } from "./params/store.ts";
+export {
+  type BaseStore,
+  type Dealt,
+  localStore,
+  type Moment,
+  type ParamStore,
+  type StoreLayer,
+} from "./params/store.ts";
 
 // Strategies, and the plan that they make.
 
