@@ -25,7 +25,7 @@ export { cutAlong, elements, onAxis, type Segment, type SegmentShape, type Shape
 
 // Parameters, their optimizer, and who holds them.
 
-export { type HeldBytes, Meter } from "./meter.ts";
+export { type HeldBytes, type Kind, Meter, showHeld, totalOf } from "./meter.ts";
 export { adamw, constant, cosine, type LearningRate, type Optimizer, sgd } from "./params/optimizer.ts";
 export {
   chunk,
