@@ -2,8 +2,19 @@
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { adamw, memory, type Plan, plan, type Strategy, type TrainOptions, totalOf, train } from "@orthant/core";
-import { arrays, mlp } from "@orthant/nn";
+import {
+  adamw,
+  type Layer,
+  type Model,
+  memory,
+  type Plan,
+  plan,
+  type Strategy,
+  type TrainOptions,
+  totalOf,
+  train,
+} from "@orthant/core";
+import { arrays, segments } from "@orthant/nn";
 import { pipeline } from "@orthant/pipeline";
 import { accountingFailures, heldFailures, observe, tinyGpt, tinySequences } from "@orthant/testing";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -70,10 +81,23 @@ test("works under a pipeline", async () => {
 });
 
 describe("a cap on a rank's bytes", () => {
-  const field = (i: number, size: number) => Array.from({ length: size }, (_, j) => Math.sin(i * size + j));
-  const inputs = Array.from({ length: 32 }, (_, i) => field(i, 8));
+  const width = 64;
+  const layer = (name: string): Layer => ({
+    name,
+    params: [
+      { name: "weight", shape: [width, width], init: { kind: "normal", std: 0.1 } },
+      { name: "bias", shape: [width], init: { kind: "constant", value: 0 } },
+    ],
+    forward: (tape, x) => tape.local(segments.linear, name, x),
+  });
+  const model: Model = {
+    name: "deep",
+    layers: Array.from({ length: 64 }, (_, i) => layer(`${i}`)),
+    loss: (tape, y, target) => tape.local(segments.squaredError, "", y, target),
+  };
+  const inputs = Array.from({ length: 32 }, (_, i) => Array.from({ length: width }, (_, j) => Math.sin(i * width + j)));
   const wide = (offload: ZeroOptions["offload"], capBytes?: number): TrainOptions => ({
-    model: mlp({ inputs: 8, outputs: 8, layers: 90, width: 32 }),
+    model,
     data: arrays({ inputs, targets: inputs }),
     batch: 16,
     mesh: { dp: 16 },
