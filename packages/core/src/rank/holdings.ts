@@ -31,12 +31,31 @@ export interface Holdings {
   dispose(): void;
 }
 
-/** Deals this rank its first values and puts the strategies around them: the first of the list is the outermost. */
-export async function hold(given: HoldingsOptions): Promise<Holdings> {
-  const { options, plan, self, meter, group, pipe } = given;
-  const { strategies = [], seed = 0 } = options;
+/** What the store of strategy `i` may know of its rank. */
+function viewsOf({ options, plan, self, meter, group }: HoldingsOptions): (i: number) => RankView {
+  const { strategies = [], optimizer } = options;
   const { mesh } = plan;
   const { coords, rank } = self;
+  const acquires = acquiresOf(plan, plan.schedule[stageAxis(plan.roles, coords)]!);
+  return (i) => ({
+    rank,
+    mesh,
+    group,
+    meter,
+    acquires: acquiresBy(strategies, i, acquires, { mesh, coords }),
+    ...shapesFor(strategies, i, { mesh, coords }),
+    kept: (spec) => keptSize(spec, mesh, coords),
+    piece: (spec) => keptSize(pieceOf(spec), mesh, coords),
+    slots: optimizer.slots,
+  });
+}
+
+/** Deals this rank its first values and puts the strategies around them: the first of the list is the outermost. */
+export async function hold(given: HoldingsOptions): Promise<Holdings> {
+  const { options, plan, self, meter, pipe } = given;
+  const { strategies = [], seed = 0 } = options;
+  const { mesh } = plan;
+  const { coords } = self;
   const dealt = self.params.map((spec) => ({
     spec,
     shape: localShape(spec, mesh),
@@ -44,20 +63,7 @@ export async function hold(given: HoldingsOptions): Promise<Holdings> {
       return initialValues(spec, seed, mesh, coords); // each time: all at once may not fit
     },
   }));
-  const acquires = acquiresOf(plan, plan.schedule[stageAxis(plan.roles, coords)]!);
-  const viewOf = (i: number): RankView => {
-    return {
-      rank,
-      mesh,
-      group,
-      meter,
-      acquires: acquiresBy(strategies, i, acquires, { mesh, coords }),
-      ...shapesFor(strategies, i, { mesh, coords }),
-      kept: (spec) => keptSize(spec, mesh, coords),
-      piece: (spec) => keptSize(pieceOf(spec), mesh, coords),
-      slots: options.optimizer.slots,
-    };
-  };
+  const viewOf = viewsOf(given);
   const at = strategies.findIndex(({ base }) => base);
   const base: BaseStore = (await strategies[at]?.base?.(dealt, viewOf(at))) ?? localStore(dealt, meter);
   const layers: StoreLayer[] = [];
