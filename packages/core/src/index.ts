@@ -25,7 +25,7 @@ export { cutAlong, elements, onAxis, type Segment, type SegmentShape, type Shape
 
 // Parameters, their optimizer, and who holds them.
 
-export { type HeldBytes, Meter } from "./meter.ts";
+export { type HeldBytes, type Kind, Meter, showHeld, totalOf } from "./meter.ts";
 export { adamw, constant, cosine, type LearningRate, type Optimizer, sgd } from "./params/optimizer.ts";
 export {
   chunk,
@@ -38,7 +38,14 @@ export {
   type Use,
 } from "./params/params.ts";
 export { fillUniform, normal, randomKey, uniformInt } from "./params/random.ts";
-export type { Moment, ParamStore, StoreLayer } from "./params/store.ts";
+export {
+  type BaseStore,
+  type Dealt,
+  localStore,
+  type Moment,
+  type ParamStore,
+  type StoreLayer,
+} from "./params/store.ts";
 
 // Strategies, and the plan that they make.
 

@@ -3,12 +3,16 @@ import {
   type Cost,
   type CostInput,
   elements,
+  type HeldBytes,
   type HeldInput,
+  type Mesh,
   type ParamSpec,
   type PlannedCall,
   type Shape,
 } from "@orthant/core";
+import { bucketsOf } from "./buckets.ts";
 import { type GatherOptions, planGathers } from "./gather-plan.ts";
+import { type Bucket, gatheredElements, restingBuckets, widestWindow } from "./offload/buckets.ts";
 import type { ZeroOptions } from "./options.ts";
 import { isSharded } from "./reduce.ts";
 
@@ -29,13 +33,35 @@ export const gatherOptions = (
 export function cost(input: CostInput, settings: Settings): Cost {
   const { stage } = settings;
   const reduced = input.reductions.flatMap((params) => reduceCalls(input, params, settings));
-  if (stage === 0) return { calls: reduced };
-  if (stage < 3) return { calls: [...reduced, ...updateCalls(input, settings)] };
+  const held = (rank: HeldInput) => heldBytes(input, rank, settings);
+  if (stage === 0) return { calls: reduced, held };
+  if (stage < 3) return { calls: [...reduced, ...updateCalls(input, settings)], held };
+  const gathers = unshards(input) ? stageCalls(input, settings) : planCalls(input, settings);
+  return { calls: [...reduced, ...gathers], held };
+}
+
+/** What stage 3 gathers, what is in flight to and from where it rests, less what rests there. */
+function heldBytes(input: CostInput, rank: HeldInput, settings: Settings): Partial<HeldBytes> {
+  const { params, optimizer } = restingBuckets(rank.params, rank, settings);
+  const all = (buckets: readonly Bucket[]) => buckets.reduce((sum, { elements }) => sum + elements, 0);
+  const gathered = settings.stage === 3 ? gatheredAtOnce(input, rank, settings) : 0;
   return {
-    calls: [...reduced, ...(unshards(input) ? stageCalls(input, settings) : planCalls(input, settings))],
-    held: (rank) => ({ params: 4 * gatheredElements(input, rank, settings) }),
+    params: 4 * (Math.max(gathered, widestWindow(params)) - all(params)),
+    optimizer: 4 * (widestWindow(optimizer) - all(optimizer)),
   };
 }
+
+interface View {
+  readonly mesh: Mesh;
+  valueShape(spec: ParamSpec): Shape;
+  kept(spec: ParamSpec): number;
+}
+
+/** Elements that a rank holds on account of a parameter while it is gathered. */
+export const heldOf =
+  (settings: Settings, { mesh, valueShape, kept }: View) =>
+  (spec: ParamSpec): number =>
+    gatheredElements(spec, elements(valueShape(spec)), kept(spec), (mesh[settings.axis] ?? 1) === 1, settings);
 
 /** Whether stages stay whole for a step, by this strategy's word or another's: UNSHARD is asked of every store. */
 const unshards = ({ schedule }: CostInput): boolean => schedule.flat().some(({ op }) => op === "UNSHARD");
@@ -69,18 +95,6 @@ function updateCalls(input: CostInput, { axis, bucketBytes }: Settings): Planned
   });
 }
 
-/** Neighbours, together until they have `bytes`. */
-export function bucketsOf<T>(items: readonly T[], bytes: number, bytesOf: (item: T) => number): T[][] {
-  const buckets: T[][] = [];
-  let filled = Number.POSITIVE_INFINITY;
-  for (const item of items) {
-    if (filled >= bytes) [filled] = [0, buckets.push([])];
-    buckets.at(-1)!.push(item);
-    filled += bytesOf(item);
-  }
-  return buckets;
-}
-
 const planCalls = (input: CostInput, settings: Settings): PlannedCall[] =>
   input.acquires.flatMap((acquires) =>
     planGathers(acquires, gatherOptions(settings, input)).steps.flatMap(({ start }) =>
@@ -98,11 +112,9 @@ const stageCalls = (input: CostInput, { axis }: Settings): PlannedCall[] =>
     );
   });
 
-/** The most elements that a rank has gathered at once; none where it is alone on the axis. */
-function gatheredElements(input: CostInput, rank: HeldInput, settings: Settings): number {
-  const { axis } = settings;
-  if ((input.model.mesh[axis] ?? 1) === 1) return 0;
-  const options = gatherOptions(settings, input);
-  if (!unshards(input)) return planGathers(rank.acquires, options).peak;
-  return rank.params.reduce((sum, spec) => sum + options.size(spec), 0);
+/** The most elements that a rank holds of gathered parameters at once. */
+function gatheredAtOnce(input: CostInput, rank: HeldInput, settings: Settings): number {
+  const held = heldOf(settings, { mesh: input.model.mesh, valueShape: input.valueShape, kept: rank.kept });
+  if (unshards(input)) return rank.params.reduce((sum, spec) => sum + held(spec), 0);
+  return planGathers(rank.acquires, { ...gatherOptions(settings, input), held }).peak;
 }

@@ -11,6 +11,8 @@ export interface GatherOptions {
   readonly prefetch: number;
   /** Elements of the whole parameter; 0 for one that is not sharded. */
   size(spec: ParamSpec): number;
+  /** Elements that a rank holds while it is gathered, where these are others. */
+  held?(spec: ParamSpec): number;
 }
 
 /** What to do around each acquire of a step. */
@@ -95,7 +97,7 @@ const microOf = ({ stage, micro }: Acquire): string => `micro ${stage} ${micro}`
 export function planGathers(acquires: readonly Acquire[], options: GatherOptions): GatherPlan {
   const { keep, prefetch, size } = options;
   const buckets = bucketsOf(acquires, options);
-  const holders = new Holders(size);
+  const holders = new Holders(options.held ?? size);
   const lastOf = new Map(buckets.map((bucket, i) => [microOf(bucket.action), i]));
   let started = 0;
   const steps: GatherStep[] = [];

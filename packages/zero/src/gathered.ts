@@ -1,6 +1,6 @@
 // ZeRO stage 3's layer of a store: inside it this rank holds its chunk of each parameter; whole ones are gathered ahead of
 // their use and freed after it, as `gather-plan.ts` says.
-import { elements, type Moment, type StoreLayer } from "@orthant/core";
+import type { Moment, ParamSpec, StoreLayer } from "@orthant/core";
 import type { Tensor } from "@tensorflow/tfjs";
 import type { GatherPlan } from "./gather-plan.ts";
 import type { LayerOptions } from "./reduce.ts";
@@ -25,9 +25,12 @@ class Gathered implements StoreLayer {
   /** Numbers the gathers, so that each has its own name: members make the same ones in the same order. */
   #calls = 0;
 
-  constructor(options: LayerOptions, plan: GatherPlan) {
+  readonly #bytes: ReadonlyMap<string, number>;
+
+  constructor(options: LayerOptions, plan: GatherPlan, held: (spec: ParamSpec) => number) {
     this.#options = options;
     this.#plan = plan;
+    this.#bytes = new Map(options.inner.owned().map((spec) => [spec.name, 4 * held(spec)]));
     this.reduce = options.reduce;
     this.#shapes = new Map(options.inner.owned().map((spec) => [spec.name, options.rank.valueShape(spec)]));
   }
@@ -88,7 +91,7 @@ class Gathered implements StoreLayer {
       return group.allGather(lent, shapes, key);
     });
     names.forEach((name, i) => {
-      const bytes = group.size > 1 ? 4 * elements(shapes[i]!) : 0; // alone, the chunk is the whole
+      const bytes = this.#bytes.get(name)!;
       rank.meter.add("params", bytes);
       this.#whole.set(name, { tensor: wholes.then((tensors) => tensors[i]!), bytes, users: 0 });
     });
@@ -116,5 +119,6 @@ const free = (tensor: Promise<Tensor>): Promise<void> =>
     () => {},
   );
 
-/** Puts gathering around a store that holds chunks. */
-export const gathered = (options: LayerOptions, plan: GatherPlan): StoreLayer => new Gathered(options, plan);
+/** Puts gathering around a store that holds chunks; `held` is what a rank holds of a parameter while it is gathered, in elements. */
+export const gathered = (options: LayerOptions, plan: GatherPlan, held: (spec: ParamSpec) => number): StoreLayer =>
+  new Gathered(options, plan, held);

@@ -1,5 +1,6 @@
 // Data parallelism with optional sharding: see README.md.
 
-export type { ZeroOptions } from "./options.ts";
+export { bytesPerParameter, type StateBytes } from "./formula.ts";
+export type { Offload, Place, ZeroOptions } from "./options.ts";
 export { withUnshard } from "./passes.ts";
 export { zero } from "./zero.ts";

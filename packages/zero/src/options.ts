@@ -1,5 +1,17 @@
 // What `zero` is told, and what it refuses.
 
+/** Where what does not fit the device rests: host memory, or a file of each rank. */
+export type Place = "host" | "disk";
+
+export interface Offload {
+  /** Optimizer state: read ahead of the update and written behind it, by buckets of `bucketBytes`. */
+  readonly optimizer?: Place;
+  /** Stage 3: this rank's chunks of parameters, read when they are gathered. */
+  readonly params?: Place;
+  /** Folder for "disk", in which each rank makes one of its own and removes it; the system's for temporary files by default. */
+  readonly folder?: string;
+}
+
 export interface ZeroOptions {
   /** What is sharded: 0 nothing, 1 optimizer state, 2 gradients too, 3 parameters too. */
   readonly stage: 0 | 1 | 2 | 3;
@@ -20,6 +32,8 @@ export interface ZeroOptions {
   readonly prefetch?: number;
   /** Parameters of at most this many elements stay whole on every member; 0 by default. */
   readonly persist?: number;
+  /** What rests off the device; nothing by default. */
+  readonly offload?: Offload;
 }
 
 /** The options with their defaults. Throws on what cannot be. */
@@ -30,6 +44,7 @@ export function checked({
   gather = "segment",
   prefetch = 1,
   persist = 0,
+  offload = {},
 }: ZeroOptions): Required<ZeroOptions> {
   if (![0, 1, 2, 3].includes(stage)) throw new Error(`zero({ stage: ${stage} }): the stages there are: 0, 1, 2, 3`);
   if (!["segment", "micro", "step"].includes(gather))
@@ -40,5 +55,18 @@ export function checked({
     if (!(value >= 0)) throw new Error(`zero({ ${name}: ${value} }): give a number from 0`);
   if (!Number.isInteger(prefetch) || prefetch < 0)
     throw new Error(`zero({ prefetch: ${prefetch} }): give a whole number of buckets, from 0`);
-  return { stage, axis, bucketBytes, gather, prefetch, persist };
+  checkOffload(offload, stage);
+  return { stage, axis, bucketBytes, gather, prefetch, persist, offload };
+}
+
+function checkOffload({ optimizer, params, folder }: Offload, stage: number): void {
+  for (const [name, place] of Object.entries({ optimizer, params }))
+    if (place !== undefined && place !== "host" && place !== "disk")
+      throw new Error(`zero({ offload: { ${name}: "${place}" } }): give "host" or "disk"`);
+  if (params && stage !== 3)
+    throw new Error(
+      `zero({ stage: ${stage}, offload: { params } }): only stage 3 gathers parameters for their use: use stage: 3`,
+    );
+  if (folder !== undefined && optimizer !== "disk" && params !== "disk")
+    throw new Error(`zero({ offload: { folder } }): nothing goes to disk: set optimizer or params to "disk"`);
 }

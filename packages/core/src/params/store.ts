@@ -51,7 +51,10 @@ export interface StoreLayer extends Partial<ParamStore> {
   dispose?(): void;
 }
 
-/** One entry of `localStore`: what this rank keeps of a parameter. */
+/** The innermost store: all of its own, nothing inside to leave it to. */
+export type BaseStore = ParamStore & Pick<StoreLayer, "endStep" | "dispose">;
+
+/** One entry of a base store: what this rank keeps of a parameter. */
 export interface Dealt {
   readonly spec: ParamSpec;
   /** Shape of the local parameter, before a flat cut. */

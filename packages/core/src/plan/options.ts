@@ -27,6 +27,11 @@ export interface JobOptions {
   readonly clip?: number;
   /** Runs each segment's forward again in backward instead of keeping what it saved (activation checkpointing). */
   readonly recompute?: boolean;
+  /**
+   * Device bytes that no rank may pass, by the count of `Meter`: `plan` refuses what would, and a rank ends that does. No cap
+   * where this is absent.
+   */
+  readonly capBytes?: number;
   /** Where tensors are computed. "auto" by default. */
   readonly device?: DeviceChoice;
   /** Folder of the run under `runs/`; a time stamp by default. `false` writes nothing. */
@@ -47,6 +52,7 @@ const known = [
   "seed",
   "clip",
   "recompute",
+  "capBytes",
   "device",
   "transport",
   "run",
@@ -60,8 +66,9 @@ export function checkOptions(options: JobOptions): void {
   for (const name of ["model", "data", "batch", "optimizer", "steps"] as const)
     if (options[name] === undefined) throw new Error(`train() needs the option ${name}`);
   for (const name of ["batch", "steps", "micros"] as const) checkCount(name, options[name] ?? 1);
-  const { device = "auto", clip = 1 } = options;
+  const { device = "auto", clip = 1, capBytes = 1 } = options;
   checkDevice(device);
+  if (!(capBytes > 0)) throw new Error(`capBytes is ${capBytes}; it must be above 0, or left out for no cap`);
   if (!(clip > 0))
     throw new Error(`clip is ${clip}; it is a norm: give a number above 0, or leave it out for no clipping`);
   checkMesh(options.mesh ?? {}, options.strategies ?? []);
@@ -89,6 +96,9 @@ function checkMesh(mesh: Mesh, strategies: readonly Strategy[]): void {
       );
   checkWires(strategies);
   checkTwice(strategies);
+  const bases = strategies.filter(({ base }) => base).map(({ name, axis }) => `${name}(${axis ?? ""})`);
+  if (bases.length > 1)
+    throw new Error(`${bases.join(" and ")} both say where values rest (offload): let one of them do it`);
 }
 
 /** One that divides something is refused with what it divides, by `rolesOf`. */

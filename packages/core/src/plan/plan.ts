@@ -9,7 +9,7 @@ import { type Simulation, simulate } from "../schedule/simulate.ts";
 import { validate } from "../schedule/validate.ts";
 import { measure } from "./measure.ts";
 import { checkOptions, type JobOptions } from "./options.ts";
-import { dealRanks, type RankPlan } from "./ranks.ts";
+import { checkCap, dealRanks, type RankPlan } from "./ranks.ts";
 import { positionOf, type Roles, rolesOf } from "./roles.ts";
 import { dealSpecs } from "./specs.ts";
 import type { ModelShape, Strategy } from "./strategy.ts";
@@ -56,7 +56,9 @@ export async function plan(options: JobOptions): Promise<Plan> {
   const costs = strategies.map((_, i) => costOf(parts, strategies, i));
   const losses = [...new Set(model.layers.flatMap((layer) => layer.losses))];
   const decided = { mesh, roles, batch, micros, microSize, specs, model, stages, schedule, losses, sent, simulation };
-  return { ...decided, ranks: dealRanks(decided, options, costs) };
+  const ranks = dealRanks(decided, options, costs);
+  checkCap(ranks, options.capBytes);
+  return { ...decided, ranks };
 }
 
 /** Folds the schedule hooks. Gradients are reduced whatever the strategies add. */

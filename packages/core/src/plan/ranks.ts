@@ -1,6 +1,6 @@
 // What each rank does and holds: its stages, its parameters, its bytes at their peak. Pure.
 import { type Coords, coordsOf, type Mesh, meshSize, showCoords } from "../mesh.ts";
-import type { HeldBytes } from "../meter.ts";
+import { type HeldBytes, showHeld, totalOf } from "../meter.ts";
 import { elements } from "../model/segment.ts";
 import { keptSize, localShape, type ParamSpec, pieceOf } from "../params/params.ts";
 import { type Action, rankOfStage, type Schedule } from "../schedule/schedule.ts";
@@ -45,6 +45,16 @@ export const showRank = ({ rank, coords }: Pick<RankPlan, "rank" | "coords">): s
 /** Deals stages and parameters to every rank of the mesh. */
 export const dealRanks = (plan: Decided, options: JobOptions, costs: readonly (Cost | undefined)[]): RankPlan[] =>
   Array.from({ length: meshSize(plan.mesh) }, (_, rank) => dealRank(plan, rank, options, costs));
+
+/** Refuses a plan whose fullest rank may hold more than `cap` bytes: all kinds at their peaks at once. */
+export function checkCap(ranks: readonly RankPlan[], cap = Number.POSITIVE_INFINITY): void {
+  const fullest = ranks.reduce((a, b) => (totalOf(b.bytes) > totalOf(a.bytes) ? b : a));
+  if (totalOf(fullest.bytes) <= cap) return;
+  throw new Error(
+    `${showRank(fullest)} needs ${showHeld(fullest.bytes)} bytes, over capBytes ${cap}: use more ranks, a higher ZeRO stage, ` +
+      "offload, smaller buckets or microbatches",
+  );
+}
 
 function dealRank(plan: Decided, rank: number, options: JobOptions, costs: readonly (Cost | undefined)[]): RankPlan {
   const { mesh, stages, schedule, specs, model, roles, simulation } = plan;

@@ -7,7 +7,7 @@ import type { HeldBytes, Meter } from "../meter.ts";
 import type { Placement } from "../model/placement.ts";
 import type { Shape } from "../model/segment.ts";
 import type { ParamSpec } from "../params/params.ts";
-import type { ParamStore, StoreLayer } from "../params/store.ts";
+import type { BaseStore, Dealt, ParamStore, StoreLayer } from "../params/store.ts";
 import type { Schedule } from "../schedule/schedule.ts";
 
 /** What the members of an axis do not share: samples, stages, or a dim of every sample. */
@@ -134,6 +134,10 @@ export interface RankView {
   valueShape(spec: ParamSpec): Shape;
   /** Every `acquire` of a step that this layer gets, in order, but for those of no parameter. */
   readonly acquires: readonly Acquire[];
+  /** As in `HeldInput`. */
+  kept(spec: ParamSpec): number;
+  piece(spec: ParamSpec): number;
+  readonly slots: number;
 }
 
 export interface Strategy {
@@ -162,6 +166,11 @@ export interface Strategy {
   readonly wire?: Wire;
   /** Who holds a parameter now? The only hook that communicates. The first strategy of the list is the outermost layer. */
   store?(inner: ParamStore, rank: RankView): StoreLayer;
+  /**
+   * Where do values and optimizer state rest? The innermost store, in place of the one that keeps them on the device; one strategy
+   * of the list may have it. `values` of an entry are computed when they are read: read one, put it away, read the next.
+   */
+  base?(dealt: readonly Dealt[], rank: RankView): Promise<BaseStore>;
   /**
    * What does its layer ask of the store inside, where that is not each `acquire` that it gets itself? Pure: for the costs, and
    * the plans, of strategies later in the list.

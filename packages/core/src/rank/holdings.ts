@@ -3,7 +3,7 @@ import type { Group } from "../group/group.ts";
 import type { Meter } from "../meter.ts";
 import { Gradients, type Trained } from "../params/gradients.ts";
 import { initialValues, keptSize, localShape, pieceOf } from "../params/params.ts";
-import { layered, localStore, type Moment, type ParamStore, type StoreLayer } from "../params/store.ts";
+import { type BaseStore, layered, localStore, type Moment, type ParamStore, type StoreLayer } from "../params/store.ts";
 import { acquiresOf, additionsOf, bucketBytesOf } from "../plan/backward.ts";
 import type { JobOptions } from "../plan/options.ts";
 import type { Plan } from "../plan/plan.ts";
@@ -31,36 +31,48 @@ export interface Holdings {
   dispose(): void;
 }
 
-/** Deals this rank its first values and puts the strategies around them: the first of the list is the outermost. */
-export function hold(given: HoldingsOptions): Holdings {
-  const { options, plan, self, meter, group, pipe } = given;
-  const { strategies = [], seed = 0 } = options;
+/** What the store of strategy `i` may know of its rank. */
+function viewsOf({ options, plan, self, meter, group }: HoldingsOptions): (i: number) => RankView {
+  const { strategies = [], optimizer } = options;
   const { mesh } = plan;
   const { coords, rank } = self;
+  const acquires = acquiresOf(plan, plan.schedule[stageAxis(plan.roles, coords)]!);
+  return (i) => ({
+    rank,
+    mesh,
+    group,
+    meter,
+    acquires: acquiresBy(strategies, i, acquires, { mesh, coords }),
+    ...shapesFor(strategies, i, { mesh, coords }),
+    kept: (spec) => keptSize(spec, mesh, coords),
+    piece: (spec) => keptSize(pieceOf(spec), mesh, coords),
+    slots: optimizer.slots,
+  });
+}
+
+/** Deals this rank its first values and puts the strategies around them: the first of the list is the outermost. */
+export async function hold(given: HoldingsOptions): Promise<Holdings> {
+  const { options, plan, self, meter, pipe } = given;
+  const { strategies = [], seed = 0 } = options;
+  const { mesh } = plan;
+  const { coords } = self;
   const dealt = self.params.map((spec) => ({
     spec,
     shape: localShape(spec, mesh),
-    values: initialValues(spec, seed, mesh, coords),
+    get values() {
+      return initialValues(spec, seed, mesh, coords); // each time: all at once may not fit
+    },
   }));
-  const local = localStore(dealt, meter);
-  const acquires = acquiresOf(plan, plan.schedule[stageAxis(plan.roles, coords)]!);
-  const viewOf = (i: number): RankView => {
-    return {
-      rank,
-      mesh,
-      group,
-      meter,
-      acquires: acquiresBy(strategies, i, acquires, { mesh, coords }),
-      ...shapesFor(strategies, i, { mesh, coords }),
-    };
-  };
+  const viewOf = viewsOf(given);
+  const at = strategies.findIndex(({ base }) => base);
+  const base: BaseStore = (await strategies[at]?.base?.(dealt, viewOf(at))) ?? localStore(dealt, meter);
   const layers: StoreLayer[] = [];
   const store = strategies.reduceRight<ParamStore>((inner, strategy, i) => {
     const layer = strategy.store?.(inner, viewOf(i));
     if (!layer) return inner;
     layers.unshift(layer);
     return layered(inner, layer);
-  }, local);
+  }, base);
   const reductions = layers.flatMap((layer) => (layer.reduce ? [layer.reduce.bind(layer)] : []));
   const gradients = new Gradients({
     trained: trainedBy(plan, self),
@@ -73,12 +85,11 @@ export function hold(given: HoldingsOptions): Holdings {
     store,
     gradients,
     async endStep(at) {
-      for (const layer of layers) await layer.endStep?.(at);
+      for (const layer of [...layers, base]) await layer.endStep?.(at);
     },
     dispose() {
       gradients.dispose();
-      for (const layer of layers) layer.dispose?.();
-      local.dispose();
+      for (const layer of [...layers, base]) layer.dispose?.();
     },
   };
 }

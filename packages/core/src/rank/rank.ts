@@ -42,7 +42,11 @@ export async function runRank(job: RankJob): Promise<Outcome> {
   const self = job.plan.ranks[job.endpoint.rank]!;
   const { endpoint, sent } = counted(job.endpoint);
   const groups = await openGroups(job.plan, job.options.strategies ?? [], endpoint);
-  const rank = new Rank({ ...job, endpoint }, self, groups);
+  const { options, plan } = job;
+  const meter = new Meter(options.capBytes);
+  const pipe = groups(plan.roles.layers ?? "no axis");
+  const holdings = await hold({ options, plan, self, meter, group: groups, pipe });
+  const rank = new Rank({ ...job, endpoint }, self, { groups, pipe, meter, holdings });
   try {
     return { rank: self.rank, ...(await rank.run()), pieces: await rank.pieces(), peak: rank.meter.peak, sent };
   } finally {
@@ -50,8 +54,16 @@ export async function runRank(job: RankJob): Promise<Outcome> {
   }
 }
 
+/** What a rank opens before it starts. */
+interface Opened {
+  readonly groups: Groups;
+  readonly pipe: Group;
+  readonly meter: Meter;
+  readonly holdings: Holdings;
+}
+
 class Rank {
-  readonly meter = new Meter();
+  readonly meter: Meter;
   readonly #job: RankJob;
   readonly #self: RankPlan;
   readonly #group: Groups;
@@ -59,14 +71,14 @@ class Rank {
   readonly #holdings: Holdings;
   readonly #agreement: Agreement;
 
-  constructor(job: RankJob, self: RankPlan, groups: Groups) {
-    const { options, plan, endpoint } = job;
+  constructor(job: RankJob, self: RankPlan, { groups, pipe, meter, holdings }: Opened) {
     this.#job = job;
     this.#self = self;
     this.#group = groups;
-    this.#pipe = this.#group(plan.roles.layers ?? "no axis");
-    this.#agreement = new Agreement(plan, endpoint);
-    this.#holdings = hold({ options, plan, self, meter: this.meter, group: this.#group, pipe: this.#pipe });
+    this.#pipe = pipe;
+    this.meter = meter;
+    this.#agreement = new Agreement(job.plan, job.endpoint);
+    this.#holdings = holdings;
   }
 
   async run(): Promise<Pick<Outcome, "losses" | "stopped">> {
