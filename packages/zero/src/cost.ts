@@ -9,10 +9,9 @@ import {
   type Shape,
 } from "@orthant/core";
 import { type GatherOptions, planGathers } from "./gather-plan.ts";
-import type { ZeroOptions } from "./options.ts";
+import type { Settings } from "./options.ts";
 import { isSharded } from "./reduce.ts";
-
-type Settings = Required<ZeroOptions>;
+import { keepsMasters } from "./updated.ts";
 
 /** How stage 3 gathers, given the shapes of whole parameters. */
 export const gatherOptions = (
@@ -30,12 +29,22 @@ export function cost(input: CostInput, settings: Settings): Cost {
   const { stage } = settings;
   const reduced = input.reductions.flatMap((params) => reduceCalls(input, params, settings));
   if (stage === 0) return { calls: reduced };
-  if (stage < 3) return { calls: [...reduced, ...updateCalls(input, settings)] };
+  if (stage < 3)
+    return {
+      calls: [...reduced, ...updateCalls(input, settings)],
+      ...(keepsMasters(settings, input.model.mesh[settings.axis]) && {
+        held: (rank) => ({ params: 4 * updatedBy(rank, settings) }),
+      }),
+    };
   return {
     calls: [...reduced, ...(unshards(input) ? stageCalls(input, settings) : planCalls(input, settings))],
     held: (rank) => ({ params: 4 * gatheredElements(input, rank, settings) }),
   };
 }
+
+/** Elements of the chunks that a rank updates. */
+const updatedBy = (rank: HeldInput, { axis }: Settings): number =>
+  rank.params.filter((spec) => !spec.frozen && isSharded(spec, axis)).reduce((sum, spec) => sum + rank.piece(spec), 0);
 
 /** Whether stages stay whole for a step, by this strategy's word or another's: UNSHARD is asked of every store. */
 const unshards = ({ schedule }: CostInput): boolean => schedule.flat().some(({ op }) => op === "UNSHARD");

@@ -1,5 +1,8 @@
 // What `zero` is told, and what it refuses.
 
+import type { Precision } from "./wire/codec.ts";
+import type { WireOptions } from "./wire/wire.ts";
+
 export interface ZeroOptions {
   /** What is sharded: 0 nothing, 1 optimizer state, 2 gradients too, 3 parameters too. */
   readonly stage: 0 | 1 | 2 | 3;
@@ -20,6 +23,18 @@ export interface ZeroOptions {
   readonly prefetch?: number;
   /** Parameters of at most this many elements stay whole on every member; 0 by default. */
   readonly persist?: number;
+  /**
+   * What gradients are reduced as and parameters gathered as: "f32", "bf16", "int8" with a scale a block (ZeRO++: Wang et al.,
+   * 2023), or an answer for each direction. Sums are added up in float32. "f32" by default.
+   */
+  readonly wire?: Precision | Partial<WireOptions>;
+  /** Members of the axis on one machine, in blocks: links between machines then carry each byte once. All of them by default. */
+  readonly machine?: number;
+}
+
+/** The options, each one said. */
+export interface Settings extends Required<ZeroOptions> {
+  readonly wire: WireOptions;
 }
 
 /** The options with their defaults. Throws on what cannot be. */
@@ -30,7 +45,9 @@ export function checked({
   gather = "segment",
   prefetch = 1,
   persist = 0,
-}: ZeroOptions): Required<ZeroOptions> {
+  wire = "f32",
+  machine = Number.POSITIVE_INFINITY,
+}: ZeroOptions): Settings {
   if (![0, 1, 2, 3].includes(stage)) throw new Error(`zero({ stage: ${stage} }): the stages there are: 0, 1, 2, 3`);
   if (!["segment", "micro", "step"].includes(gather))
     throw new Error(
@@ -40,5 +57,18 @@ export function checked({
     if (!(value >= 0)) throw new Error(`zero({ ${name}: ${value} }): give a number from 0`);
   if (!Number.isInteger(prefetch) || prefetch < 0)
     throw new Error(`zero({ prefetch: ${prefetch} }): give a whole number of buckets, from 0`);
-  return { stage, axis, bucketBytes, gather, prefetch, persist };
+  if (machine !== Number.POSITIVE_INFINITY && !(Number.isInteger(machine) && machine > 0))
+    throw new Error(`zero({ machine: ${machine} }): give the number of members on one machine, from 1`);
+  return { stage, axis, bucketBytes, gather, prefetch, persist, wire: checkedWire(wire), machine };
+}
+
+function checkedWire(wire: Precision | Partial<WireOptions>): WireOptions {
+  const given = typeof wire === "string" ? { gather: wire, reduce: wire } : wire;
+  const { gather = "f32", reduce = "f32", block = 256 } = given;
+  for (const precision of [gather, reduce])
+    if (!["f32", "bf16", "int8"].includes(precision))
+      throw new Error(`zero({ wire: "${precision}" }): the precisions there are: "f32", "bf16", "int8"`);
+  if (!Number.isInteger(block) || block < 1)
+    throw new Error(`zero({ wire: { block: ${block} } }): give the elements that share a scale, from 1`);
+  return { gather, reduce, block };
 }
