@@ -9,6 +9,7 @@ export { fixtureData, fixtureModel } from "./fixture-model.ts";
 export { extras, grid, type MeshCase, onThreads, pairwise, showCase, strategiesOf } from "./grid.ts";
 export { type Observed, observe, type Pieces } from "./observe.ts";
 export { type Cell, featuresOf, pairRunner, pairTraining, placePair, referenceOf } from "./pairs.ts";
+export { delayed, type SlowLinks, slowed } from "./slow.ts";
 export { underAdamw, underSgd } from "./standard.ts";
 export { type StrategyTest, testStrategy, type UnderTest } from "./strategy.ts";
 export { showRow, showTable, showWorst, tableHead } from "./table.ts";

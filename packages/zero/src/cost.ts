@@ -13,10 +13,9 @@ import {
 import { bucketsOf } from "./buckets.ts";
 import { type GatherOptions, planGathers } from "./gather-plan.ts";
 import { type Bucket, gatheredElements, restingBuckets, widestWindow } from "./offload/buckets.ts";
-import type { ZeroOptions } from "./options.ts";
+import type { Settings } from "./options.ts";
 import { isSharded } from "./reduce.ts";
-
-type Settings = Required<ZeroOptions>;
+import { keepsMasters } from "./updated.ts";
 
 /** How stage 3 gathers, given the shapes of whole parameters. */
 export const gatherOptions = (
@@ -45,8 +44,9 @@ function heldBytes(input: CostInput, rank: HeldInput, settings: Settings): Parti
   const { params, optimizer } = restingBuckets(rank.params, rank, settings);
   const all = (buckets: readonly Bucket[]) => buckets.reduce((sum, { elements }) => sum + elements, 0);
   const gathered = settings.stage === 3 ? gatheredAtOnce(input, rank, settings) : 0;
+  const masters = keepsMasters(settings, input.model.mesh[settings.axis]) ? updatedBy(rank, settings) : 0;
   return {
-    params: 4 * (Math.max(gathered, widestWindow(params)) - all(params)),
+    params: 4 * (masters + Math.max(gathered, widestWindow(params)) - all(params)),
     optimizer: 4 * (widestWindow(optimizer) - all(optimizer)),
   };
 }
@@ -62,6 +62,10 @@ export const heldOf =
   (settings: Settings, { mesh, valueShape, kept }: View) =>
   (spec: ParamSpec): number =>
     gatheredElements(spec, elements(valueShape(spec)), kept(spec), (mesh[settings.axis] ?? 1) === 1, settings);
+
+/** Elements of the chunks that a rank updates. */
+const updatedBy = (rank: HeldInput, { axis }: Settings): number =>
+  rank.params.filter((spec) => !spec.frozen && isSharded(spec, axis)).reduce((sum, spec) => sum + rank.piece(spec), 0);
 
 /** Whether stages stay whole for a step, by this strategy's word or another's: UNSHARD is asked of every store. */
 const unshards = ({ schedule }: CostInput): boolean => schedule.flat().some(({ op }) => op === "UNSHARD");

@@ -1,5 +1,8 @@
 // What `zero` is told, and what it refuses.
 
+import type { Precision } from "./wire/codec.ts";
+import type { WireOptions } from "./wire/wire.ts";
+
 /** Where what does not fit the device rests: host memory, or a file of each rank. */
 export type Place = "host" | "disk";
 
@@ -34,6 +37,18 @@ export interface ZeroOptions {
   readonly persist?: number;
   /** What rests off the device; nothing by default. */
   readonly offload?: Offload;
+  /**
+   * What gradients are reduced as and parameters gathered as: "f32", "bf16", "int8" with a scale a block (ZeRO++: Wang et al.,
+   * 2023), or an answer for each direction. Sums are added up in float32. "f32" by default.
+   */
+  readonly wire?: Precision | Partial<WireOptions>;
+  /** Members of the axis on one machine, in blocks: links between machines then carry each byte once. All of them by default. */
+  readonly machine?: number;
+}
+
+/** The options, each one said. */
+export interface Settings extends Required<ZeroOptions> {
+  readonly wire: WireOptions;
 }
 
 /** The options with their defaults. Throws on what cannot be. */
@@ -45,7 +60,9 @@ export function checked({
   prefetch = 1,
   persist = 0,
   offload = {},
-}: ZeroOptions): Required<ZeroOptions> {
+  wire = "f32",
+  machine = Number.POSITIVE_INFINITY,
+}: ZeroOptions): Settings {
   if (![0, 1, 2, 3].includes(stage)) throw new Error(`zero({ stage: ${stage} }): the stages there are: 0, 1, 2, 3`);
   if (!["segment", "micro", "step"].includes(gather))
     throw new Error(
@@ -56,7 +73,9 @@ export function checked({
   if (!Number.isInteger(prefetch) || prefetch < 0)
     throw new Error(`zero({ prefetch: ${prefetch} }): give a whole number of buckets, from 0`);
   checkOffload(offload, stage);
-  return { stage, axis, bucketBytes, gather, prefetch, persist, offload };
+  if (machine !== Number.POSITIVE_INFINITY && !(Number.isInteger(machine) && machine > 0))
+    throw new Error(`zero({ machine: ${machine} }): give the number of members on one machine, from 1`);
+  return { stage, axis, bucketBytes, gather, prefetch, persist, offload, wire: checkedWire(wire), machine };
 }
 
 function checkOffload({ optimizer, params, folder }: Offload, stage: number): void {
@@ -69,4 +88,15 @@ function checkOffload({ optimizer, params, folder }: Offload, stage: number): vo
     );
   if (folder !== undefined && optimizer !== "disk" && params !== "disk")
     throw new Error(`zero({ offload: { folder } }): nothing goes to disk: set optimizer or params to "disk"`);
+}
+
+function checkedWire(wire: Precision | Partial<WireOptions>): WireOptions {
+  const given = typeof wire === "string" ? { gather: wire, reduce: wire } : wire;
+  const { gather = "f32", reduce = "f32", block = 256 } = given;
+  for (const precision of [gather, reduce])
+    if (!["f32", "bf16", "int8"].includes(precision))
+      throw new Error(`zero({ wire: "${precision}" }): the precisions there are: "f32", "bf16", "int8"`);
+  if (!Number.isInteger(block) || block < 1)
+    throw new Error(`zero({ wire: { block: ${block} } }): give the elements that share a scale, from 1`);
+  return { gather, reduce, block };
 }

@@ -23,6 +23,12 @@ export function directGroup(axis: string, endpoint: Endpoint, ranks: readonly nu
     ...together(axis, members, spare),
     exchange: (parts, at) => exchange(members, parts, messageKey(axis, "exchange", at)),
     ...between(axis, members, spare),
+    subgroup: (places) =>
+      directGroup(
+        axis,
+        endpoint,
+        places.map((i) => ranks[i]!),
+      ),
   };
 }
 

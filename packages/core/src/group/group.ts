@@ -30,4 +30,9 @@ export interface Group {
   send(to: number, x: Tensor, at: string): Promise<void>;
   /** Receives the tensor that member `from` sends under the same name; shape and dtype travel with it. */
   recv(from: number, at: string): Promise<Tensor>;
+  /**
+   * Makes the group of some members, by position, this one among them, in the order given. Its calls need names of their own.
+   * Absent where a device brings groups that cannot be divided.
+   */
+  subgroup?(members: readonly number[]): Group;
 }

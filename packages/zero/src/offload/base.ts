@@ -13,7 +13,7 @@ import {
 } from "@orthant/core";
 import type { Tensor } from "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs";
-import type { Place, ZeroOptions } from "../options.ts";
+import type { Place, Settings } from "../options.ts";
 import { type Bucket, restingBuckets } from "./buckets.ts";
 import { diskRest, hostRest, type Rest } from "./rest.ts";
 import { Stream } from "./stream.ts";
@@ -119,11 +119,7 @@ async function fill(rest: Rest, buckets: readonly Bucket[], first: (name: string
 }
 
 /** Opens the store of a rank. Throws where a place cannot be written, or has no room; nothing is left there then. */
-export async function offloaded(
-  dealt: readonly Dealt[],
-  rank: RankView,
-  settings: Required<ZeroOptions>,
-): Promise<BaseStore> {
+export async function offloaded(dealt: readonly Dealt[], rank: RankView, settings: Settings): Promise<BaseStore> {
   const { params, optimizer, folder } = settings.offload;
   const specs = dealt.map(({ spec }) => spec);
   const byName = new Map(dealt.map((d) => [d.spec.name, d]));

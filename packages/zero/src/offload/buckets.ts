@@ -1,10 +1,9 @@
 // What rests off the device, cut into buckets of neighbouring parameters, and the most of it that is on its way at once. Pure.
 import type { HeldInput, ParamSpec } from "@orthant/core";
 import { bucketsOf } from "../buckets.ts";
-import type { ZeroOptions } from "../options.ts";
+import type { Settings } from "../options.ts";
 import { isSharded } from "../reduce.ts";
 
-type Settings = Required<ZeroOptions>;
 type Sizes = Pick<HeldInput, "kept" | "piece" | "slots">;
 
 /** All that rests of one parameter, as one vector; positions in elements from the start of the resting place. */
