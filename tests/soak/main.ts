@@ -77,9 +77,10 @@ function growth(looks: readonly Look[]): { held: number; computed: number } {
       return sum + (last.computed - first.computed) / (last.step - first.step);
     }, 0);
   const grown = ranks.map((rank) => held(rank, inLast) / held(rank, inFirst));
+  const parts = [0, 1, 2, 3, 4].map((i) => warm + (i * (steps - warm - window)) / 4);
   const mib = (rank: number) =>
-    [inFirst, inLast].map((within) => (held(rank, within) / 2 ** 20).toFixed(0)).join(" to ");
-  console.log(`memory by rank, MiB: ${ranks.map((rank) => `${rank}: ${mib(rank)}`).join(", ")}`);
+    parts.map((from) => (held(rank, (step) => step >= from && step <= from + window) / 2 ** 20).toFixed(0)).join(" ");
+  for (const rank of ranks.toSorted()) console.log(`memory of rank ${rank}, MiB, start to end: ${mib(rank)}`);
   return { held: Math.max(...grown), computed: computed(inLast) / computed(inFirst) };
 }
 
@@ -126,8 +127,8 @@ async function soak(scene: Scene): Promise<boolean> {
   return rows.every(({ ok }) => ok);
 }
 
-// Garbage is collected before each look, and V8 keeps little room for it: what grows then is held.
-process.env.NODE_OPTIONS = "--expose-gc --max-semi-space-size=2";
+// Garbage is collected before each look, V8 keeps little room for it, and malloc one arena: what grows then is held.
+Object.assign(process.env, { NODE_OPTIONS: "--expose-gc --max-semi-space-size=2", MALLOC_ARENA_MAX: "1" });
 const folder = mkdtempSync(join(tmpdir(), "orthant-soak-"));
 chdir(folder);
 const scene = new Scene();
