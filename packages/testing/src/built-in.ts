@@ -2,7 +2,7 @@
 import { pipeline } from "@orthant/pipeline";
 import { tensorParallel } from "@orthant/tensor-parallel";
 import { type ZeroOptions, zero } from "@orthant/zero";
-import type { Fixture } from "./fixture.ts";
+import type { Fixture } from "./fixture/fixture.ts";
 
 const zeroFixture = (name: string, options: Omit<ZeroOptions, "axis">): Fixture => ({
   name,

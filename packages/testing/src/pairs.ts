@@ -3,8 +3,8 @@
 import { axisSize, type Mesh, type Plan, plan, type Strategy, sgd, type TrainOptions } from "@orthant/core";
 import { accountingFailures, type Errors, errorsBetween, heldFailures } from "./compare.ts";
 import { toleranceFailures } from "./differential.ts";
-import type { Features, Fixture, Placed } from "./fixture.ts";
-import { fixtureData, fixtureModel } from "./fixture-model.ts";
+import type { Features, Fixture, Placed } from "./fixture/fixture.ts";
+import { fixtureData, fixtureModel } from "./fixture/model.ts";
 import { type Observed, observe } from "./observe.ts";
 
 /** What came of one pair. */

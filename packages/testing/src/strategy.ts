@@ -5,7 +5,7 @@ import { axisSize, type ParamSpec, type Plan, plan, type Strategy, type TrainOpt
 import { builtIn } from "./built-in.ts";
 import type { Case } from "./case.ts";
 import { errorsBetween } from "./compare.ts";
-import type { Fixture, Placed } from "./fixture.ts";
+import type { Fixture, Placed } from "./fixture/fixture.ts";
 import { observe } from "./observe.ts";
 import { type Cell, failuresOf, featuresOf, pairRunner, pairTraining, referenceOf, toleranceOf } from "./pairs.ts";
 

@@ -1,6 +1,5 @@
-// Hybrid sharding: parameters, gradients and optimizer state in flat shards along one axis, copies of each shard along another
-// (Zhao et al.: PyTorch FSDP, VLDB 2023, section 3.2.2). Two strategies, one an axis.
-import { type CostInput, elements, type ParamSpec, type PlannedCall, type Strategy } from "@orthant/core";
+// Hybrid sharding: flat shards of parameters, gradients and state along one axis, copies of each along another (FSDP, VLDB 2023).
+import { axisSize, type CostInput, elements, type ParamSpec, type PlannedCall, type Strategy } from "@orthant/core";
 import type { Tensor } from "@tensorflow/tfjs";
 
 /** Lists the strategies of both axes, whose members all train on different samples. */
@@ -14,25 +13,29 @@ const sharded = (axis: string): Strategy => ({
   axis,
   divides: "batch",
   split: (param) => ({ ...param, split: { ...param.split, [axis]: "flat" } }),
-  store: (inner, { meter, group, valueShape }) => {
+  store: gathering(axis),
+  cost: price(axis),
+});
+
+const gathering =
+  (axis: string): NonNullable<Strategy["store"]> =>
+  (inner, { meter, valueShape, ...rank }) => {
+    const group = rank.group(axis);
     const shapes = new Map(inner.owned().map((spec) => [spec.name, valueShape(spec)]));
-    const [members, wholes, users] = [group(axis), new Map<string, Tensor>(), new Map<string, number>()];
+    const [wholes, users] = [new Map<string, Tensor>(), new Map<string, number>()];
     let calls = 0; // members make the same ones in the same order
     const use = (name: string, more: 1 | -1): number => {
       const now = (users.get(name) ?? 0) + more;
       users.set(name, now);
-      if (members.size > 1 && now === (more + 1) / 2) meter.add("params", more * 4 * elements(shapes.get(name)!));
+      if (group.size > 1 && now === (more + 1) / 2) meter.add("params", more * 4 * elements(shapes.get(name)!));
       return now;
     };
     return {
       async acquire(names, at) {
         const missing = names.filter((name) => use(name, 1) === 1);
         const chunks = missing.length ? (await inner.acquire(missing, at)).map((t) => t.clone()) : [];
-        const all = await members.allGather(
-          chunks,
-          missing.map((name) => shapes.get(name)!),
-          `${at.key} #${calls++}`,
-        );
+        const wanted = missing.map((name) => shapes.get(name)!);
+        const all = await group.allGather(chunks, wanted, `${at.key} #${calls++}`);
         for (const [i, name] of missing.entries()) wholes.set(name, all[i]!);
         return names.map((name) => wholes.get(name)!);
       },
@@ -41,31 +44,29 @@ const sharded = (axis: string): Strategy => ({
         for (const name of freed) wholes.get(name)!.dispose();
         inner.release(freed);
       },
-      reduce: (names, grads, at) => members.reduceScatter(grads, `${at.key} ${names[0]}`),
+      reduce: (names, grads, at) => group.reduceScatter(grads, `${at.key} ${names[0]}`),
     };
-  },
-  cost(input) {
-    const { model, stages, schedule, acquires } = input;
-    const sizesOf = (params: readonly ParamSpec[]) =>
-      [...new Set(params)].map((spec) => elements(input.valueShape(spec)));
-    // Another strategy may keep whole stages whole for a step.
-    const unshards = schedule.flat().some(({ op }) => op === "UNSHARD");
-    const whole = stages.map((layers) => layers.flatMap((i) => model.layers[i]!.params));
-    const gathers = unshards ? whole : acquires.flat().map(({ params }) => params);
+  };
+
+const price =
+  (axis: string): NonNullable<Strategy["cost"]> =>
+  (input) => {
+    const { model, stages, schedule, acquires, valueShape } = input;
+    const sizesOf = (params: readonly ParamSpec[]) => [...new Set(params)].map((spec) => elements(valueShape(spec)));
     const most = (lists: readonly (readonly ParamSpec[])[]) =>
       Math.max(0, ...lists.map((list) => sizesOf(list).reduce((sum, size) => sum + size, 0)));
+    const unshards = schedule.flat().some(({ op }) => op === "UNSHARD"); // another strategy keeps stages whole
+    const whole = stages.map((layers) => layers.flatMap((i) => model.layers[i]!.params));
+    const gathers = unshards ? whole : acquires.flat().map(({ params }) => params);
+    const calls = gathers.map((list): PlannedCall => ({ op: "allGather", sizes: sizesOf(list) }));
     return {
-      calls: [
-        ...reductions(input, "reduceScatter"),
-        ...gathers.map((list) => ({ op: "allGather", sizes: sizesOf(list) }) as const),
-      ],
-      held({ params, acquires: mine }) {
-        if ((model.mesh[axis] ?? 1) === 1) return {};
-        return { params: 4 * most(unshards ? [params] : mine.map((acquire) => acquire.params)) };
-      },
+      calls: [...reductions(input, "reduceScatter"), ...calls],
+      held: (rank) =>
+        axisSize(model.mesh, axis) === 1
+          ? {}
+          : { params: 4 * most(unshards ? [rank.params] : rank.acquires.map(({ params }) => params)) },
     };
-  },
-});
+  };
 
 const replicated = (axis: string): Strategy => ({
   name: "replicated",

@@ -3,8 +3,8 @@ import { type Mesh, memory, type Strategy, sgd, type TrainOptions } from "@ortha
 import { expect, test } from "vitest";
 import { accountingFailures, errorsBetween } from "../src/compare.ts";
 import { toleranceFailures } from "../src/differential.ts";
-import type { Features, Fixture } from "../src/fixture.ts";
-import { fixtureData, fixtureModel } from "../src/fixture-model.ts";
+import type { Features, Fixture } from "../src/fixture/fixture.ts";
+import { fixtureData, fixtureModel } from "../src/fixture/model.ts";
 import { type Observed, observe } from "../src/observe.ts";
 
 /** One run. */
