@@ -2,7 +2,7 @@
 import { axisSize, type CostInput, elements, type ParamSpec, type PlannedCall, type Strategy } from "@orthant/core";
 import type { Tensor } from "@tensorflow/tfjs";
 
-/** Lists the strategies of both axes, whose members all train on different samples. */
+/** Lists the strategies of both axes. */
 export const hybrid = ({ shard = "shard", replica = "replica" } = {}): Strategy[] => [
   sharded(shard),
   replicated(replica),
@@ -22,12 +22,13 @@ const gathering =
   (inner, { meter, valueShape, ...rank }) => {
     const group = rank.group(axis);
     const shapes = new Map(inner.owned().map((spec) => [spec.name, valueShape(spec)]));
+    const shapeOf = (name: string) => shapes.get(name)!;
     const [wholes, users] = [new Map<string, Tensor>(), new Map<string, number>()];
     let calls = 0; // members make the same ones in the same order
     const use = (name: string, more: 1 | -1): number => {
       const now = (users.get(name) ?? 0) + more;
       users.set(name, now);
-      if (group.size > 1 && now === (more + 1) / 2) meter.add("params", more * 4 * elements(shapes.get(name)!));
+      if (group.size > 1 && now === (more + 1) / 2) meter.add("params", more * 4 * elements(shapeOf(name)));
       return now;
     };
     return {
