@@ -90,6 +90,7 @@ const hello = (id: string, claims: readonly number[]) =>
     size: 4,
     fingerprint: [],
     complete: true,
+    members: [],
     heard: [],
     ciphers: [],
   }) as const;

@@ -1,5 +1,6 @@
 // One rank of a run that is attacked: trains the tiny model, stands at a step until it hears SIGUSR2, and says its losses,
 // what its client counted, and its largest memory. The secret comes in ORTHANT_SECRET.
+import { readFileSync } from "node:fs";
 import { type Endpoint, type Transport, train } from "@orthant/core";
 import { atOfKey, callOfKey, messageKey, world } from "@orthant/core/transport-kit";
 import { type NatsEndpoint, nats } from "@orthant/transport-nats";
@@ -20,6 +21,18 @@ const { steps, stands, rank, ...way }: HostileJob = JSON.parse(process.argv[2] ?
 const go = new Promise((resolve) => process.once("SIGUSR2", resolve));
 const pin = setInterval(() => {}, 1000);
 
+/**
+ * The largest memory of this process, KiB. Linux counts in `maxRSS` what the process that started this one had, so that its
+ * own word goes first where there is one.
+ */
+function largest(): number {
+  try {
+    return Number(/VmHWM:\s+(\d+)/.exec(readFileSync("/proc/self/status", "utf8"))?.[1]);
+  } catch {
+    return process.resourceUsage().maxRSS;
+  }
+}
+
 /** Says each step as it ends, stands where it is to, and at the end says what was counted. */
 const told = (inner: NatsEndpoint): Endpoint => ({
   ...inner,
@@ -31,12 +44,12 @@ const told = (inner: NatsEndpoint): Endpoint => ({
   async close(failure) {
     await inner.close(failure);
     console.log(`counts ${JSON.stringify(inner.counts())}`);
-    console.log(`memory ${process.resourceUsage().maxRSS}`);
+    console.log(`memory ${largest()}`);
     clearInterval(pin);
   },
 });
 
-const over = nats({ ...way, ranks: [rank] });
+const over = nats({ ...way, ranks: [rank], gather: 180_000, stall: 240_000 }); // a busy machine may start strangers slowly
 const transport: Transport = {
   ...over,
   workers: 1,

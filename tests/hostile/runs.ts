@@ -2,7 +2,7 @@
 import { setTimeout } from "node:timers/promises";
 import type { Program, Scene } from "../faults/processes.ts";
 import { until } from "../faults/processes.ts";
-import { patience, runName } from "../faults/runs.ts";
+import { runName } from "../faults/runs.ts";
 import { Attacker } from "./attacker.ts";
 import type { Attack } from "./attacks.ts";
 import type { HostileJob } from "./rank.ts";
@@ -10,6 +10,8 @@ import type { HostileJob } from "./rank.ts";
 const [size, steps] = [4, 24];
 /** The step in which an attack begins, and the one at whose end the ranks stand until it is over. */
 const [begins, stands] = [2, 12];
+/** ms that processes may take to start, on a machine that does other things. */
+export const patience = 180_000;
 /** ms after an attack in which ranks say what they saw: more than a heartbeat. */
 const after = 1500;
 

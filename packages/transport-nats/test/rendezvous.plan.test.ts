@@ -63,7 +63,13 @@ it("names what ranks disagree on", () => {
 
 it("takes no old hello, and none of a rank that there is not", () => {
   const own = meeting("a", [0]);
-  const old = { ...meeting("z", [1]).hello, complete: true, fingerprint: [["mesh", "pp 2"] as const], heard: ["y"] };
+  const old = {
+    ...meeting("z", [1]).hello,
+    complete: true,
+    members: ["y"],
+    fingerprint: [["mesh", "pp 2"] as const],
+    heard: ["x"],
+  };
   expect(own.hear(old)).toBeUndefined(); // it would refuse this client
   expect([own.missing(), own.hello.heard]).toEqual([[1], ["z"]]);
   const forged = { ...meeting("b", [4294967294]).hello, heard: ["a"] };
@@ -84,4 +90,18 @@ it("picks a cipher that all have and nobody has as a bad second", () => {
   expect(cipherOf([node!, deno!])).toBe("chacha20-poly1305");
   expect(cipherOf([deno!, bun!])).toBe("aes-256-gcm");
   expect(() => cipherOf([["chacha20-poly1305"], bun!])).toThrow("no cipher that all runtimes have");
+});
+
+it("neither joins nor ends a run that is complete without it", () => {
+  const run = { a: meeting("a", [0]), b: meeting("b", [1]) };
+  meet(run, random(1));
+  for (const id of ["0", "z"]) {
+    const late = meeting(id, [0]);
+    for (let i = 0; i < 3; i++) for (const each of Object.values(run)) each.hear(late.hello); // it is named from now on
+    expect(late.hear(run.b.hello)).toBeUndefined();
+    expect(late.missing()).toEqual([1]);
+    expect(() => late.hear(run.a.hello)).toThrow(/goes on with its own rank 0/);
+    expect(run.b.hear(late.hello)).toMatchObject({ kind: "refusal", id });
+    expect(run.a.hear({ kind: "refusal", id: "a", reason: "" })).toBeUndefined();
+  }
 });

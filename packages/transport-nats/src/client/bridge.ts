@@ -16,6 +16,7 @@ import { Ledger } from "./ledger.ts";
 import type { Outflow } from "./outflow.ts";
 import { Peer } from "./peer.ts";
 import type { Refusals } from "./refusals.ts";
+import { Replays } from "./replays.ts";
 import { Traffic } from "./traffic.ts";
 
 /** ms without acknowledgement after which parts are sent again, at first. */
@@ -52,9 +53,7 @@ export class Bridge {
   readonly #ledger: Ledger;
   readonly #traffic: Traffic;
   readonly #refusals: Refusals;
-  /** Parts that came twice without a reason: now, and those counted. */
-  #unexplained = 0;
-  #replays = 0;
+  readonly #replays: Replays;
   readonly #controls: ControlCodec;
   /** By client: what it is told is sealed for it alone. */
   readonly #toPeers: ReadonlyMap<number, ControlCodec>;
@@ -63,6 +62,7 @@ export class Bridge {
     const { nodeOf, ids } = meeting;
     this.#job = job;
     this.#refusals = refusals;
+    this.#replays = new Replays(refusals);
     this.grant = new Grant(job.window);
     this.#link = link;
     this.#subjects = subjects;
@@ -104,7 +104,7 @@ export class Bridge {
       const peer = this.peers.get(state.node);
       if (!peer) throw new FrameError(`no client has rank ${state.node} as its lowest`);
       if (peer.hear(state)) this.#learn(peer, state);
-      else this.#refusals.count("old states", "it was said before");
+      else this.#replays.oldState();
     } catch (error) {
       const claimed = error instanceof SecretError ? this.#controls.claimed(bytes) : undefined;
       this.#refuse(error, claimed?.kind === "state" ? claimOf(claimed) : "states");
@@ -164,18 +164,13 @@ export class Bridge {
     for (const peer of this.peers.values()) peer.due = "now";
   }
 
-  /**
-   * Counts the parts that came twice and that no sender sent twice: somebody plays them again. What senders say of
-   * themselves comes later than the parts: so only what was already unexplained when this looked last.
-   */
+  /** Counts what somebody plays again. */
   countReplays(): void {
-    const explained = [...this.peers.values()].reduce((sum, { resent }) => sum + resent, 0);
-    const replays = this.shared.counts().duplicates - explained;
-    const more = Math.min(replays, this.#unexplained) - this.#replays;
-    this.#unexplained = replays;
-    if (more <= 0) return;
-    this.#replays += more;
-    this.#refusals.count("frames played again", "it was there before, and its sender did not send it twice", more);
+    const peers = [...this.peers.values()];
+    const { duplicates, reconnects } = this.shared.counts();
+    const resent = peers.reduce((sum, peer) => sum + peer.resent, 0);
+    const links = peers.reduce((sum, peer) => sum + peer.links, reconnects);
+    this.#replays.look({ duplicates, resent, links });
   }
 
   /** Closes `rank`, which lives elsewhere and will send nothing more, once all it sent is delivered. */

@@ -16,6 +16,8 @@ export class Peer {
   readonly left = new Set<number>();
   /** Heartbeats missed in a row. */
   missed = 0;
+  /** Times that it connected again. */
+  links = 0;
   /** Parts that it says it published more than once. */
   resent = 0;
   /** Sends there wait for credit with my ranks. */
@@ -27,7 +29,6 @@ export class Peer {
   /** My ranks that it knows to have closed. */
   readonly #seen = new Set<number>();
   #heard = 0;
-  #links = 0;
   #told = 0;
   #toldWords = 0;
   #toldWaiting = "";
@@ -68,8 +69,8 @@ export class Peer {
 
   /** Whether it has a new connection: what went to the one before may be lost. */
   linked({ links }: State): boolean {
-    const more = links > this.#links;
-    this.#links = links;
+    const more = links > this.links;
+    this.links = links;
     return more;
   }
 

@@ -63,6 +63,8 @@ export class Gathering {
   /** Since when others are heard that have another secret, ms; what they have. */
   #others: { readonly since: number; readonly have: string } | undefined;
   #done = false;
+  /** Clients told once more that all have met. */
+  readonly #behind = new Set<string>();
 
   constructor(job: GatheringJob, link: Link, events: GatheringEvents) {
     const { run, epoch, launch, ranks, size, fingerprint, secret } = job;
@@ -169,7 +171,14 @@ export class Gathering {
     const refusal = this.#met.hear(message);
     if (refusal) this.#events.onStranger?.(refusal.reason);
     if (refusal) this.#link.publish(this.#lobby, this.#controls.encode(refusal));
-    else if (news) this.#sayAgain();
+    else if (news || this.#isBehind(message)) this.#sayAgain();
+  }
+
+  /** Whether a client still says hello when all have met here: it may lack this one's last word. */
+  #isBehind({ id }: { readonly id: string }): boolean {
+    if (!this.#met.over || this.#behind.has(id)) return false;
+    if (this.#met.heard.includes(id)) this.#behind.add(id);
+    return this.#behind.has(id);
   }
 
   /** Says hello once for all whom it is an answer to. */

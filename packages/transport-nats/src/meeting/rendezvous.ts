@@ -42,6 +42,12 @@ export interface Meeting {
   readonly cipher: Cipher;
 }
 
+/** What a hello says of the others. */
+type Told = "complete" | "members" | "heard";
+
+/** Whether who says `hello` heard the client `id`. */
+const names = ({ members, heard }: Hello, id: string): boolean => heard.includes(id) || members.includes(id);
+
 /** Names heard of clients that are not admitted, at most, beside one a rank; and reasons of refusals. */
 const most = 64;
 
@@ -52,7 +58,7 @@ function checkRanks({ ranks, size }: Hello): void {
 
 export class Rendezvous {
   readonly #known = new Map<string, Hello>();
-  readonly #own: Omit<Hello, "complete" | "heard">;
+  readonly #own: Omit<Hello, Told>;
   /** Clients heard, the last one last: they are named in what this one says. */
   readonly #heard = new Set<string>();
   /** The last of those with another secret. */
@@ -60,14 +66,16 @@ export class Rendezvous {
   /** Why others were refused. */
   readonly refused = new Set<string>();
 
-  constructor(own: Omit<Hello, "complete" | "heard" | "kind">) {
+  constructor(own: Omit<Hello, Told | "kind">) {
     this.#own = { kind: "hello", ...own };
     this.#known.set(own.id, this.hello);
   }
 
   /** What this client says of itself. */
   get hello(): Hello {
-    return { ...this.#own, complete: this.missing().length === 0, heard: this.heard };
+    const complete = this.missing().length === 0;
+    const members = complete ? [...this.#known.keys()] : [];
+    return { ...this.#own, complete, members, heard: this.heard.filter((id) => !members.includes(id)) };
   }
 
   /** Lists the clients that may take this one's word for new. */
@@ -88,14 +96,14 @@ export class Rendezvous {
   }
 
   /** Whether nothing new is in `hello`, and nothing in it needs an answer. */
-  knows({ id, complete, heard }: Hello): boolean {
-    return this.#known.has(id) && heard.includes(this.#own.id) && (complete || this.missing().length > 0);
+  knows(hello: Hello): boolean {
+    return this.#known.has(hello.id) && names(hello, this.#own.id) && (hello.complete || this.missing().length > 0);
   }
 
   /** Whether every client knows every rank. */
   get over(): boolean {
     const others = [...this.#known.values()].filter(({ id }) => id !== this.#own.id);
-    return this.missing().length === 0 && others.every(({ complete }) => complete);
+    return this.missing().length === 0 && others.every(({ members }) => members.includes(this.#own.id));
   }
 
   /** Tells who lives where. Throws where the runtimes have no cipher in common. */
@@ -124,7 +132,7 @@ export class Rendezvous {
       return this.#refuse(message.id, `protocol ${message.version}, this run speaks ${protocol}: install one version`);
     if (message.run !== this.#own.run) return undefined;
     this.#note(message.id);
-    if (!message.heard.includes(this.#own.id)) return undefined; // said once more when it heard this one's
+    if (!names(message, this.#own.id)) return undefined; // said once more when it heard this one's
     checkRanks(message);
     const reason = disagreement(this.hello, message);
     if (reason === undefined) return this.#admit(message);
@@ -145,13 +153,20 @@ export class Rendezvous {
     if (rival && (this.over || goesBefore(this.#asNow(rival), other)))
       return this.#refuse(other.id, claimed(other.run, rival.ranks, this.over));
     if (rival?.id === this.#own.id) throw new Error(`refused: ${claimed(other.run, other.ranks, other.complete)}`);
+    if (this.missing().length > 0 && this.#isWithout(other)) return undefined; // its run is none of this client's
     if (rival) this.#known.delete(rival.id);
     this.#known.set(other.id, other);
     return undefined;
   }
 
+  /** Whether all ranks of the run that `other` is in are others'. */
+  #isWithout({ complete, members }: Hello): boolean {
+    return complete && !members.includes(this.#own.id);
+  }
+
+  /** Nobody refuses a client whose run goes on. */
   #told(message: Heard): undefined {
-    if (message.kind === "refusal") throw new Error(`refused: ${message.reason}`);
+    if (message.kind === "refusal" && !this.over) throw new Error(`refused: ${message.reason}`);
   }
 
   #refuse(id: string, reason: string): Refusal {
@@ -166,6 +181,6 @@ export class Rendezvous {
   /** Whether this client stays and `other` goes; the later epoch stays: the earlier is over. */
   #stays(other: Hello): boolean {
     const own = this.hello;
-    return own.epoch === other.epoch ? goesBefore(own, other) : own.epoch > other.epoch;
+    return own.epoch === other.epoch ? this.over || goesBefore(own, other) : own.epoch > other.epoch;
   }
 }

@@ -21,7 +21,9 @@ export interface Hello {
   readonly fingerprint: readonly (readonly [name: string, value: string])[];
   /** Knows all ranks. */
   readonly complete: boolean;
-  /** Clients heard so far: who is not named may hear an old message, said again by somebody else. */
+  /** Where it knows all: all clients of its run, itself too. */
+  readonly members: readonly string[];
+  /** Other clients heard so far: who is in neither list may hear an old message, said again by somebody else. */
   readonly heard: readonly string[];
   /** Ciphers for frames, the fastest here first. */
   readonly ciphers: readonly string[];
@@ -119,6 +121,7 @@ const fields: Readonly<Record<string, Readonly<Record<string, Check>>>> = {
     size: (value) => isCount(value) && value <= mostRanks,
     fingerprint: list(tuple(text, text), 256),
     complete: flag,
+    members: names,
     heard: names,
     ciphers: list(text, 16),
   },
