@@ -1,4 +1,5 @@
-// Hybrid sharding: flat shards of parameters, gradients and state along one axis, copies of each along another (FSDP, VLDB 2023).
+// Hybrid sharding: flat shards of parameters, gradients and optimizer state along one axis, copies of each shard along another
+// (Zhao et al.: PyTorch FSDP, VLDB 2023, section 3.2.2).
 import { axisSize, type CostInput, elements, type ParamSpec, type PlannedCall, type Strategy } from "@orthant/core";
 import type { Tensor } from "@tensorflow/tfjs";
 
@@ -35,8 +36,7 @@ const gathering =
       async acquire(names, at) {
         const missing = names.filter((name) => use(name, 1) === 1);
         const chunks = missing.length ? (await inner.acquire(missing, at)).map((t) => t.clone()) : [];
-        const wanted = missing.map((name) => shapes.get(name)!);
-        const all = await group.allGather(chunks, wanted, `${at.key} #${calls++}`);
+        const all = await group.allGather(chunks, missing.map(shapeOf), `${at.key} #${calls++}`);
         for (const [i, name] of missing.entries()) wholes.set(name, all[i]!);
         return names.map((name) => wholes.get(name)!);
       },
@@ -56,16 +56,14 @@ const price =
     const sizesOf = (params: readonly ParamSpec[]) => [...new Set(params)].map((spec) => elements(valueShape(spec)));
     const most = (lists: readonly (readonly ParamSpec[])[]) =>
       Math.max(0, ...lists.map((list) => sizesOf(list).reduce((sum, size) => sum + size, 0)));
+    const bytes = axisSize(model.mesh, axis) === 1 ? 0 : 4; // alone, the chunk is the whole
     const unshards = schedule.flat().some(({ op }) => op === "UNSHARD"); // another strategy keeps stages whole
     const whole = stages.map((layers) => layers.flatMap((i) => model.layers[i]!.params));
     const gathers = unshards ? whole : acquires.flat().map(({ params }) => params);
     const calls = gathers.map((list): PlannedCall => ({ op: "allGather", sizes: sizesOf(list) }));
     return {
       calls: [...reductions(input, "reduceScatter"), ...calls],
-      held: (rank) =>
-        axisSize(model.mesh, axis) === 1
-          ? {}
-          : { params: 4 * most(unshards ? [rank.params] : rank.acquires.map(({ params }) => params)) },
+      held: ({ params, acquires: mine }) => ({ params: bytes * most(unshards ? [params] : mine.map((a) => a.params)) }),
     };
   };
 

@@ -55,7 +55,7 @@ export class Bridge {
   readonly #refusals: Refusals;
   readonly #replays: Replays;
   readonly #controls: ControlCodec;
-  /** By client: what it is told is sealed for it alone. */
+  /** One seal a client: what it is told is sealed for it alone. */
   readonly #toPeers: ReadonlyMap<number, ControlCodec>;
 
   constructor(job: ClientJob, link: Link, subjects: Subjects, meeting: Meeting, refusals: Refusals) {

@@ -151,7 +151,7 @@ export class ControlCodec {
   readonly #packr: Packr = newPackr();
   readonly #key: Uint8Array | undefined;
 
-  /** Without a key nothing has a tag. */
+  /** Makes a codec; without a key no message has a tag. */
   constructor(key?: Uint8Array) {
     this.#key = key;
   }
