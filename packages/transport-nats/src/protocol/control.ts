@@ -151,7 +151,7 @@ export class ControlCodec {
   readonly #packr: Packr = newPackr();
   readonly #key: Uint8Array | undefined;
 
-  /** Without a key nothing has a tag. */
+  /** Takes the key of all messages; without one nothing has a tag. */
   constructor(key?: Uint8Array) {
     this.#key = key;
   }
