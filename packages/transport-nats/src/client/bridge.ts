@@ -15,7 +15,7 @@ import { Grant } from "./grant.ts";
 import { Ledger } from "./ledger.ts";
 import type { Outflow } from "./outflow.ts";
 import { Peer } from "./peer.ts";
-import type { Refusals } from "./refusals.ts";
+import { claimOf, type Refusals } from "./refusals.ts";
 import { Replays } from "./replays.ts";
 import { Traffic } from "./traffic.ts";
 
@@ -23,18 +23,6 @@ import { Traffic } from "./traffic.ts";
 const retryAfter = 1000;
 /** ms between two looks at what changed without a bell. */
 export const tickEvery = 10;
-
-/** What a state says of a sender's ranks, for messages: the gravest of it. */
-function claimOf({ left, opens, consumed, acks }: State): string {
-  const claims = [
-    ["left", left],
-    ["open", opens],
-    ["credit", consumed],
-    ["acknowledgement", acks],
-  ] as const;
-  const what = claims.find(([, list]) => list.length > 0)?.[0] ?? "heartbeat";
-  return `states ("${what}")`;
-}
 
 export class Bridge {
   readonly peers: ReadonlyMap<number, Peer>;
@@ -55,7 +43,7 @@ export class Bridge {
   readonly #refusals: Refusals;
   readonly #replays: Replays;
   readonly #controls: ControlCodec;
-  /** One seal a client: what it is told is sealed for it alone. */
+  /** Codecs by client: what one is told is sealed for it alone. */
   readonly #toPeers: ReadonlyMap<number, ControlCodec>;
 
   constructor(job: ClientJob, link: Link, subjects: Subjects, meeting: Meeting, refusals: Refusals) {

@@ -10,6 +10,7 @@ import { Gathering } from "../meeting/gathering.ts";
 import { setOf, subjectsOf } from "../protocol/subjects.ts";
 import { Shared } from "../shared.ts";
 import { Bridge, tickEvery } from "./bridge.ts";
+import { slowError } from "./grant.ts";
 import type { Peer } from "./peer.ts";
 import { Refusals } from "./refusals.ts";
 
@@ -28,7 +29,6 @@ class Client {
   /** When the connection was lost last, ms. */
   #since = performance.now();
   readonly #refusals: Refusals;
-  readonly #shared: Shared;
   readonly #telling: NodeJS.Timeout;
   /** Reasons for which others were refused, told once each. */
   readonly #strangers = new Set<string>();
@@ -38,8 +38,8 @@ class Client {
     this.#job = job;
     this.#link = link;
     this.#report = report;
-    this.#shared = new Shared(job.shared, job.size);
-    this.#refusals = new Refusals(`the lobby of run "${job.run}"`, (more) => this.#shared.count("refused", more));
+    const shared = new Shared(job.shared, job.size);
+    this.#refusals = new Refusals(`the lobby of run "${job.run}"`, (more) => shared.count("refused", more));
     this.#telling = setInterval(() => this.#tellRefused(), job.heartbeat);
     void link.watch({ onUp: (cut) => this.#up(cut), onDown: () => this.#down() });
     const onGone = (rank: number, failure: Error): void => this.#lose(rank, failure);
@@ -200,16 +200,13 @@ class Client {
 
   /** The server cut this process off for being slow: less may be on the way to it, and in the end nothing. */
   #shrink({ grant, shared }: Bridge): void {
-    const { ranks, servers } = this.#job;
+    const { ranks } = this.#job;
     shared.count("cuts");
     const before = grant.window;
     const cuts = grant.cut(performance.now());
     if (grant.window < before) this.#report({ kind: "cut", window: grant.window });
     if (cuts === undefined) return;
-    const who = `rank ${ranks.join(", ")}`;
-    const how = `${showServers(servers)} cut its connection ${cuts} times in a minute`;
-    const reason = `${who} is a slow consumer: ${how} with ${grant.window} bytes of each sender on the way; raise max_pending and write_deadline of the server, or give the process a core`;
-    const lost = new LostRankError({ rank: Math.min(...ranks), reason });
+    const lost = slowError(this.#job, cuts, grant.window);
     for (const rank of ranks) this.#gathering.tellGone(rank, lost);
     this.fail(lost);
   }

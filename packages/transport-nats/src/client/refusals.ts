@@ -1,6 +1,8 @@
 // What a client refused, counted by kind, and told in one line now and then: at once where a kind is new, later every few
 // seconds, so that a flood does not flood the terminal too.
 
+import type { State } from "../protocol/control.ts";
+
 /** ms between two reports of what is no news. */
 const every = 10_000;
 /** Messages of a kind a second that are called a flood. */
@@ -11,6 +13,18 @@ const most = 32;
 interface Tally {
   count: number;
   told: number;
+}
+
+/** Says what a state claims of its sender's ranks, the gravest of it. */
+export function claimOf({ left, opens, consumed, acks }: State): string {
+  const claims = [
+    ["left", left],
+    ["open", opens],
+    ["credit", consumed],
+    ["acknowledgement", acks],
+  ] as const;
+  const what = claims.find(([, list]) => list.length > 0)?.[0] ?? "heartbeat";
+  return `states ("${what}")`;
 }
 
 export class Refusals {
