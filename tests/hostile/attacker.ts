@@ -1,5 +1,6 @@
 // A client that may publish and subscribe on all subjects of a run, knows how its messages are made, and has not its secret.
 import { connect, type NatsConnection } from "@nats-io/transport-node";
+import { PartKey } from "../../packages/transport-nats/src/protocol/cipher.ts";
 import { type Control, ControlCodec } from "../../packages/transport-nats/src/protocol/control.ts";
 import { FrameCodec, type PartHeader } from "../../packages/transport-nats/src/protocol/frame.ts";
 import { newPackr } from "../../packages/transport-nats/src/protocol/packed.ts";
@@ -28,6 +29,7 @@ export class Attacker {
   readonly #packr = newPackr();
   readonly #guessed = new ControlCodec(new Uint8Array(32).fill(7));
   readonly #open = new ControlCodec();
+  readonly #wrong = new PartKey("aes-256-gcm", new Uint8Array(32).fill(7), false);
 
   private constructor(connection: NatsConnection, run: string) {
     this.#connection = connection;
@@ -59,9 +61,9 @@ export class Attacker {
     return { run, epoch, seq, from, key, dtype, wire, shape, part, parts } as unknown as PartHeader;
   }
 
-  /** Makes a frame as a run without a secret would. */
+  /** Makes a frame as a run of another secret would, or one without. */
   frame(head: PartHeader, data: Uint8Array): Uint8Array {
-    return this.#codec.encode(head, data);
+    return this.#codec.encode(head, data, this.sent % 2 ? this.#wrong : undefined);
   }
 
   /** Resolves when the server has all. */
