@@ -1,5 +1,6 @@
 // What a client without the secret can do to a run whose subjects it may use: each once held or did not, when runs had none.
 import type { State } from "../../packages/transport-nats/src/protocol/control.ts";
+import { frameBytes } from "../../packages/transport-nats/src/protocol/frame.ts";
 import { type Attacker, dataTo } from "./attacker.ts";
 
 export interface Attack {
@@ -7,6 +8,8 @@ export interface Attack {
   readonly run: (attacker: Attacker) => Promise<void>;
   /** What warnings of the ranks say of it. */
   readonly named: RegExp;
+  /** Begins when the ranks stand, and nothing of theirs is on the way. */
+  readonly standing?: boolean;
 }
 
 const ranks = [0, 1, 2, 3];
@@ -38,18 +41,28 @@ const flipped = (bytes: Uint8Array): Uint8Array => {
   return copy;
 };
 
-/** The next frame of each stream, as the run will send it, with data of the attacker's own. */
+/**
+ * The next frames of each stream, at the numbers and under the keys that the run itself will use: those of two steps before,
+ * one step on and on. With data of the attacker's own, in the forms of a run with a secret and without.
+ */
 async function forgedFrames(attacker: Attacker): Promise<void> {
-  for (const heard of attacker.frames.slice(-400)) {
-    const head = attacker.headOf(heard);
-    for (const ahead of [0, 1, 2]) {
-      const next = { ...head, seq: head.seq + ahead };
-      const data = new Uint8Array(heard.bytes.length > 512 ? 64 : 8).fill(0x3f);
-      await attacker.say(heard.subject, attacker.frame({ ...next, shape: [data.length / 4], dtype: "float32" }, data));
+  const streams = Map.groupBy(attacker.frames, ({ subject }) => subject);
+  for (const [subject, heard] of streams) {
+    const heads = heard.map((frame) => ({ ...attacker.headOf(frame), bytes: frame.bytes }));
+    const next = Math.max(...heads.map(({ seq }) => seq)) + 1;
+    const last = Math.max(...heads.map(({ key }) => stepOf(key)));
+    const again = heads.filter(({ key }) => stepOf(key) === last - 1);
+    const rest = again.slice(heads.filter(({ key }) => stepOf(key) === last).length); // what is to come of its last step
+    for (const [i, head] of [...rest, ...again].entries()) {
+      const key = head.key.replace(/step \d+/, `step ${i < rest.length ? last : last + 1}`);
+      const data = new Uint8Array(frameBytes(head)).fill(0x3c);
+      for (let form = 0; form < 2; form++)
+        await attacker.say(subject, attacker.frame({ ...head, key, seq: next + i }, data));
     }
-    await attacker.say(heard.subject, flipped(heard.bytes));
   }
 }
+
+const stepOf = (key: string): number => Number(/step (\d+)/.exec(key)?.[1] ?? -1);
 
 async function wrongChecksums(attacker: Attacker): Promise<void> {
   for (let i = 0; i < 20_000; i++) {
@@ -116,7 +129,7 @@ async function allAgain(attacker: Attacker): Promise<void> {
 const forgedStates = /states \("(?:left|open|credit|acknowledgement|heartbeat)"\)/;
 
 export const attacks: readonly Attack[] = [
-  { name: "one frame forged, at the right number", run: forgedFrames, named: /frames [\d,]+/ },
+  { name: "frames forged, at the right numbers", run: forgedFrames, named: /frames [\d,]+/, standing: true },
   { name: "20,000 frames with a wrong tag", run: wrongChecksums, named: /frames [\d,]+/ },
   { name: "20,000 frames played again", run: replays, named: /frames played again/ },
   { name: "4,060 messages of junk", run: junk, named: /frames [\d,]+.*states|states.*frames/ },

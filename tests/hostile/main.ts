@@ -43,7 +43,7 @@ const calmOf = (): Promise<Outcome> =>
 /** Once more where memory alone is over: V8 gives a rank 40 MiB more by chance, one undisturbed run of five has such a one. */
 async function attacked(attack: Attack, calm: Outcome): Promise<boolean> {
   const from = performance.now();
-  const once = (): Promise<Outcome> => inScene(async (scene) => trained(scene, (await scene.server()).url, attack.run));
+  const once = (): Promise<Outcome> => inScene(async (scene) => trained(scene, (await scene.server()).url, attack));
   try {
     const first = await once();
     const seen = ratioOf(first.memory, calm.memory) > limit ? await once() : first;

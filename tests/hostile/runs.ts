@@ -32,14 +32,18 @@ export function startRanks(scene: Scene, servers: string, job: Partial<HostileJo
   return Array.from({ length: size }, (_, rank) => scene.start("tests/hostile/rank.ts", JSON.stringify(of(rank))));
 }
 
-/** Trains while `disturb` is done, and goes on after that. */
-export async function trained(scene: Scene, servers: string, disturb?: Attack["run"]): Promise<Outcome> {
+/** Trains while an attack is made, and goes on after that. */
+export async function trained(scene: Scene, servers: string, attack?: Attack): Promise<Outcome> {
   const run = runName();
   const attacker = await Attacker.connect(servers, run);
   scene.defer(() => attacker.close());
   const ranks = startRanks(scene, servers, { run });
   await ranks[0]?.said(new RegExp(`^step ${begins}$`), patience);
-  await disturb?.(attacker);
+  if (attack?.standing) {
+    await standing(ranks);
+    await setTimeout(after);
+  }
+  await attack?.run(attacker);
   await attacker.flush();
   await setTimeout(after);
   await standing(ranks);
