@@ -65,7 +65,7 @@ test("a second run of the same name is refused, with or without ranks that train
   const broken = orthant(options, { ...job, mesh: { pp: 1, dp: 4 } });
   expect(await Promise.all([second.code(), broken.code()])).toEqual([1, 1]);
   expect(second.error).toMatch(
-    /refused: run "taken" goes on with its own ranks? [01].*: give each run a name of its own$/m,
+    /run "taken": the clients in its lobby have another secret: give all the same, or this run a name of its own$/m,
   );
   expect(broken.error).toMatch(/the mesh { pp: 1, dp: 4 } has 4 ranks, orthant run started 2: --ranks 4$/m);
   await setTimeout(5000); // a launcher gives ranks 4 s to end

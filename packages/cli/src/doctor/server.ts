@@ -92,7 +92,8 @@ async function bandwidth([a, b]: readonly [NatsEndpoint, NatsEndpoint]): Promise
 }
 
 async function speeds({ servers, run, jetstream: _, ...access }: ServerJob): Promise<Row[]> {
-  const open = (rank: number) => openNats({ servers, run, rank, size: 2, ...access });
+  const secret = crypto.randomUUID();
+  const open = (rank: number) => openNats({ servers, run, rank, size: 2, secret, ...access });
   const clients = await Promise.all([open(0), open(1)]);
   const [ms, rate] = [await roundTrip(clients), await bandwidth(clients)];
   await Promise.all(clients.map((client) => client.close()));
