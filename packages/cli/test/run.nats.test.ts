@@ -72,8 +72,9 @@ test("a second run of the same name is refused, with or without ranks that train
   expect(first.process.exitCode).toBe(null);
   first.process.kill("SIGINT");
   expect(await first.code()).toBe(130);
+  expect(first.error).toMatch(/messages refused so far.*of another secret/); // of those who came under its name
   expect(first.error).toMatch(
-    /^orthant run: SIGINT: ranks that train stop after their step; once more ends all\n\[0\] stopped by SIGINT( to rank \d)? after step \d+ of 2000\n$/,
+    /orthant run: SIGINT: ranks that train stop after their step; once more ends all\n\[0\] stopped by SIGINT( to rank \d)? after step \d+ of 2000\n$/,
   );
 });
 
