@@ -1,10 +1,14 @@
 // Counts the bytes one rank holds, by kind, and their peak. Every owner of a tensor reports to it; it owns nothing.
+import * as tf from "@tensorflow/tfjs";
 
 export type Kind = "params" | "grads" | "optimizer" | "activations";
 /** Bytes by kind. */
 export type HeldBytes = Record<Kind, number>;
 
 const none = (): HeldBytes => ({ params: 0, grads: 0, optimizer: 0, activations: 0 });
+
+/** Bytes of a tensor's elements. */
+export const tensorBytes = ({ size, dtype }: tf.Tensor): number => size * tf.util.bytesPerElement(dtype);
 
 /** Adds up all kinds. */
 export const totalOf = ({ params, grads, optimizer, activations }: HeldBytes): number =>

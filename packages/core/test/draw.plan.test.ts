@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { type Coords, coordsOf, type Mesh, meshSize, randomKey, type Shape, uniformInt } from "../src/index.ts";
 import { elements } from "../src/model/segment.ts";
-import { type Draw, drawUniform } from "../src/rank/draw.ts";
+import { type Draw, drawUniform } from "../src/params/draw.ts";
 
 const draw = (over: Partial<Draw>): Float32Array =>
   drawUniform({

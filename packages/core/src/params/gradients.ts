@@ -2,7 +2,7 @@
 // will add to them, while the backward goes on (Li et al.: PyTorch distributed, VLDB 2020, section 3.2.3).
 import type { Tensor } from "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs";
-import type { Meter } from "../meter.ts";
+import { type Meter, tensorBytes } from "../meter.ts";
 import { elements, type Shape } from "../model/segment.ts";
 import type { Moment, StoreLayer } from "./store.ts";
 
@@ -29,8 +29,6 @@ export interface GradientsOptions {
   /** Complete gradients wait until they are this many bytes together; 0 for none to wait. */
   readonly bucketBytes: number;
 }
-
-const bytes = (t: Tensor): number => t.size * 4;
 
 /** Lets calls through in the order in which their turns were taken. */
 class Turnstile {
@@ -107,7 +105,7 @@ export class Gradients {
     const seen = this.#sums.get(use);
     this.#sums.set(use, seen ? tf.add(seen, grad) : grad);
     if (seen) tf.dispose([seen, grad]);
-    else this.#count(bytes(grad));
+    else this.#count(tensorBytes(grad));
   }
 
   #start(names: readonly string[], at: Moment): void {
@@ -124,7 +122,7 @@ export class Gradients {
     return uses.map((use) => {
       const sum = this.#sums.get(use);
       this.#sums.delete(use);
-      if (sum) this.#count(-bytes(sum));
+      if (sum) this.#count(-tensorBytes(sum));
       return sum ?? tf.zeros([...shape]);
     });
   }

@@ -2,7 +2,7 @@
 // strategies put layers around it: ZeRO-3 gathers its shards, others keep optimizer state elsewhere.
 import type { Tensor } from "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs";
-import type { Meter } from "../meter.ts";
+import { type Meter, tensorBytes } from "../meter.ts";
 import type { Shape } from "../model/segment.ts";
 import type { ParamSpec } from "./params.ts";
 
@@ -63,9 +63,6 @@ export interface Dealt {
   readonly values: Float32Array;
 }
 
-/** Bytes of a float32 tensor. */
-const bytes = (t: Tensor): number => t.size * 4;
-
 interface Cell {
   readonly spec: ParamSpec;
   value: Tensor;
@@ -84,7 +81,7 @@ class LocalStore implements ParamStore {
   constructor(dealt: readonly Dealt[], meter: Meter) {
     this.#meter = meter;
     this.#cells = new Map(dealt.map((d) => [d.spec.name, toCell(d)]));
-    for (const { value } of this.#cells.values()) meter.add("params", bytes(value));
+    for (const { value } of this.#cells.values()) meter.add("params", tensorBytes(value));
   }
 
   #cell(name: string): Cell {
@@ -118,12 +115,12 @@ class LocalStore implements ParamStore {
   }
 
   #count(slots: readonly Tensor[] = [], sign: 1 | -1): void {
-    for (const slot of slots) this.#meter.add("optimizer", sign * bytes(slot));
+    for (const slot of slots) this.#meter.add("optimizer", sign * tensorBytes(slot));
   }
 
   dispose(): void {
     for (const { value, slots = [] } of this.#cells.values()) {
-      this.#meter.add("params", -bytes(value));
+      this.#meter.add("params", -tensorBytes(value));
       this.#count(slots, -1);
       tf.dispose([value, ...slots]);
     }

@@ -2,7 +2,7 @@
 import type { Tensor } from "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs";
 import type { Group } from "../group/group.ts";
-import type { Meter } from "../meter.ts";
+import { type Meter, tensorBytes } from "../meter.ts";
 import type { AnyLayer, AnyModel } from "../model/model.ts";
 import type { Gradients } from "../params/gradients.ts";
 import type { ParamStore } from "../params/store.ts";
@@ -131,7 +131,7 @@ class Step {
     const { context, mail } = { context: this.#context, mail: this.#mail };
     const { stage, micro = 0 } = action;
     const x = stage === 0 ? context.read(micro, "input") : take(mail.arrived, `F${key(action)}`);
-    if (stage > 0) context.meter.add("activations", 4 * x.size);
+    if (stage > 0) context.meter.add("activations", tensorBytes(x));
     const tape = context.newTape(micro, stage > 0 ? x : undefined);
     let y: Tensor = x;
     for (const layer of this.#stage(action).layers) {
@@ -176,7 +176,7 @@ class Step {
   /** Frees what a micro leaves of this stage. */
   #end(action: Action): void {
     const { x, target } = take(this.#live, key(action));
-    if (action.stage > 0) this.#context.meter.add("activations", -4 * x.size);
+    if (action.stage > 0) this.#context.meter.add("activations", -tensorBytes(x));
     x.dispose();
     target?.dispose();
   }

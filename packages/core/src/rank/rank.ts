@@ -70,6 +70,8 @@ class Rank {
   readonly #pipe: Group;
   readonly #holdings: Holdings;
   readonly #agreement: Agreement;
+  /** The parameter of each use. */
+  readonly #paramOf: ReadonlyMap<string, string>;
 
   constructor(job: RankJob, self: RankPlan, { groups, pipe, meter, holdings }: Opened) {
     this.#job = job;
@@ -79,6 +81,7 @@ class Rank {
     this.meter = meter;
     this.#agreement = new Agreement(job.plan, job.endpoint);
     this.#holdings = holdings;
+    this.#paramOf = new Map(job.plan.specs.flatMap(({ name, uses }) => uses.map((use) => [use.name, name] as const)));
   }
 
   async run(): Promise<Pick<Outcome, "losses" | "stopped">> {
@@ -170,8 +173,7 @@ class Rank {
     const { options, plan } = this.#job;
     const { store, gradients } = this.#holdings;
     const vjp = options.recompute ? recompute : rebind;
-    const names = new Map(plan.specs.flatMap(({ name, uses }) => uses.map((use) => [use.name, name] as const)));
-    const paramOf = (use: string) => names.get(use)!;
+    const paramOf = (use: string) => this.#paramOf.get(use)!;
     const uniform = uniformOf(options, plan, this.#self.coords, { step, micro });
     return new GradTape(
       { vjp, store, gradients, paramOf, group: this.#group, meter: this.meter, step, micro, uniform },

@@ -3,11 +3,11 @@ import type { Tensor } from "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs";
 import type { Coords } from "../mesh.ts";
 import type { AnyModel } from "../model/model.ts";
+import { drawUniform } from "../params/draw.ts";
 import type { JobOptions } from "../plan/options.ts";
 import type { Plan } from "../plan/plan.ts";
 import { usedBy } from "../plan/specs.ts";
 import type { Action } from "../schedule/schedule.ts";
-import { drawUniform } from "./draw.ts";
 import type { StageContext } from "./execute.ts";
 import { firstSample, type MicroAt } from "./samples.ts";
 

@@ -3,13 +3,14 @@
 import type { Tensor } from "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs";
 import type { Group } from "../group/group.ts";
-import type { Meter } from "../meter.ts";
+import { type Meter, tensorBytes } from "../meter.ts";
 import { type Crossing, enter, leave } from "../model/crossing.ts";
 import type { Random, Tape } from "../model/model.ts";
 import type { Held, Placement, Placements } from "../model/placement.ts";
 import type { Segment } from "../model/segment.ts";
 import type { Gradients } from "../params/gradients.ts";
 import type { ParamStore } from "../params/store.ts";
+import { AuxiliaryLosses } from "./auxiliary.ts";
 import { Buffers } from "./buffers.ts";
 import { momentOf } from "./moment.ts";
 import {
@@ -38,14 +39,11 @@ export interface TapeContext {
   uniform(name: string, x: Tensor, cuts: Readonly<Record<string, number>>): Tensor;
 }
 
-const bytesOf = (t: Tensor): number => t.size * tf.util.bytesPerElement(t.dtype);
-
 export class GradTape implements Tape {
   readonly #steps: Step[] = [];
   /** Steps whose backward of parameters is still to come, with the gradients of their outputs. */
   readonly #later: { readonly step: Step; readonly dy: Tensor | undefined }[] = [];
-  /** Auxiliary losses. */
-  readonly #losses: { readonly name: string; readonly sum: Tensor }[] = [];
+  readonly #auxiliary = new AuxiliaryLosses();
   /** Tensors that some trained parameter, or the stage before, wants the gradient of. */
   readonly #wanted = new Set<Tensor>();
   readonly #buffers: Buffers;
@@ -75,7 +73,7 @@ export class GradTape implements Tape {
     const linear = vjp(run, [...params, ...xs], segment.name);
     store.release(names);
     const { y } = linear;
-    this.#buffers.hold(y.dataId, bytesOf(y));
+    this.#buffers.hold(y.dataId, tensorBytes(y));
     const trained = uses.some((use) => gradients?.trains(use)) || xs.some((x) => this.#wanted.has(x));
     this.#steps.push(trained ? this.#differentiable({ uses, names, params, xs, linear }) : constantStep(linear));
     return y as Held<Out>;
@@ -101,7 +99,7 @@ export class GradTape implements Tape {
     if (wanted) this.#wanted.add(y);
     const back = async (dy: Tensor): Promise<InputGradient[]> =>
       wanted ? [[x, await crossing.back().apply(group, dy, this.#moment(`${name} B`).key)]] : [];
-    this.#buffers.hold(y.dataId, bytesOf(y));
+    this.#buffers.hold(y.dataId, tensorBytes(y));
     this.#steps.push({ y, back, drop: () => {} });
     return y as never;
   }
@@ -118,7 +116,7 @@ export class GradTape implements Tape {
     return {
       uniform: async (x, cuts = {}) => {
         const y = this.#context.uniform(name, x, cuts);
-        this.#buffers.hold(y.dataId, bytesOf(y));
+        this.#buffers.hold(y.dataId, tensorBytes(y));
         this.#steps.push({ y, back: async () => [], drop: () => {} });
         return y as never;
       },
@@ -126,18 +124,12 @@ export class GradTape implements Tape {
   }
 
   addLoss(name: string, sum: Tensor): void {
-    if (sum.size !== 1)
-      throw new Error(`addLoss("${name}"): give a scalar, the sum over samples, not [${sum.shape.join(", ")}]`);
+    this.#auxiliary.add(name, sum);
     this.#buffers.need(sum.dataId);
-    this.#losses.push({ name, sum });
   }
 
   /** The auxiliary losses of this micro, by name. */
-  async losses(): Promise<Map<string, number>> {
-    const sums = new Map<string, number>();
-    for (const { name, sum } of this.#losses) sums.set(name, (sums.get(name) ?? 0) + (await sum.data())[0]!);
-    return sums;
-  }
+  losses = (): Promise<Map<string, number>> => this.#auxiliary.read();
 
   /** Call after a layer, whose output is `y`: frees every other output so far that no pullback will read. */
   seal(y: Tensor): void {
@@ -164,7 +156,7 @@ export class GradTape implements Tape {
     { half = "whole" as Half, seed = 1 } = {},
   ): Promise<Tensor | undefined> {
     const grads = new Map<Tensor, Tensor>([[y, dy]]);
-    for (const { sum } of this.#losses) accumulate(grads, sum, tf.fill(sum.shape, seed));
+    for (const sum of this.#auxiliary.sums) accumulate(grads, sum, tf.fill(sum.shape, seed));
     for (let step = this.#steps.pop(); step; step = this.#steps.pop()) {
       const g = grads.get(step.y);
       grads.delete(step.y);

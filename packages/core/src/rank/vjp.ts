@@ -3,8 +3,9 @@
 
 import type { Tensor } from "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs";
-import { withoutDraws } from "./draws.ts";
+import { tensorBytes } from "../meter.ts";
 import { Reverse, type TapeNode } from "./reverse.ts";
+import { withoutDraws } from "./without-draws.ts";
 
 export type Fn = (...xs: Tensor[]) => Tensor;
 
@@ -94,7 +95,7 @@ const savedOf = (nodes: readonly TapeNode[]) => nodes.flatMap((n) => n.saved ?? 
 
 /** Bytes of distinct buffers, but for that of `y`. */
 function bytesBeside(y: Tensor, kept: readonly Tensor[]): number {
-  const sizes = new Map(kept.map((t) => [t.dataId, t.size * tf.util.bytesPerElement(t.dtype)]));
+  const sizes = new Map(kept.map((t) => [t.dataId, tensorBytes(t)]));
   sizes.delete(y.dataId);
   return [...sizes.values()].reduce((sum, n) => sum + n, 0);
 }

@@ -2,7 +2,7 @@
 // same on every mesh, and the same again when it is drawn anew.
 import { axisSize, type Coords, type Mesh } from "../mesh.ts";
 import { elements, type Shape } from "../model/segment.ts";
-import { fillUniform, randomKey } from "../params/random.ts";
+import { fillUniform, randomKey } from "./random.ts";
 
 export interface Draw {
   readonly seed: number;
