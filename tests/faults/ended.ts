@@ -99,7 +99,7 @@ export async function machineLost(scene: Scene): Promise<string> {
 
 /** Rank 5 never enters a collective: all are told which, and where rank 5 was last. */
 export async function stall(scene: Scene): Promise<string> {
-  const key = messageKey("dp", "all-gather", "step 2 stage 1");
+  const key = messageKey("dp", "all-gather", "step 2 gather");
   const mesh = { pp: 2, dp: 2, tp: 2 };
   const job: Job = { ...four, mesh, stall: 2000, hangs: { rank: 5, key } };
   const server = await scene.server();

@@ -84,7 +84,7 @@ class Gathered implements StoreLayer {
   #gather(names: readonly string[], at: Moment): void {
     const { inner, group, rank } = this.#options;
     const shapes = names.map((name) => this.#shapes.get(name)!);
-    const key = `step ${at.step} gather ${this.#calls++}`;
+    const key = `step ${at.step} gather ${this.#calls++} ${names[0]}`;
     const wholes = inner.acquire(names, at).then((chunks) => {
       const lent = chunks.map((part) => part.clone());
       inner.release(names);
