@@ -5,6 +5,7 @@
 export { type Forward, type ForwardInput, forward, type Weights } from "./forward.ts";
 export { axisSize, type Coords, coordsOf, type Mesh, meshSize, rankOf, ranksAlong, showCoords } from "./mesh.ts";
 export type { JobOptions } from "./plan/options.ts";
+export { type ParameterValues, run, type Session } from "./session.ts";
 export { type TrainOptions, type TrainResult, train } from "./train.ts";
 
 // The model and its data.

@@ -1,14 +1,16 @@
 // The one call: plan, start the ranks, tell what happens, hand back losses and weights.
 import { workerData } from "node:worker_threads";
 import type { Weights } from "./forward.ts";
+import type { CommandQueue } from "./hosts/command-queue.ts";
 import { exitCodeOf, Interrupt } from "./hosts/interrupt.ts";
 import { runRanks } from "./hosts/run.ts";
+import type { RanksJob } from "./hosts/share.ts";
 import { serveThread, type ThreadTicket } from "./hosts/workers.ts";
 import type { HeldBytes } from "./meter.ts";
 import { assemble } from "./plan/assemble.ts";
 import type { JobOptions } from "./plan/options.ts";
 import { type Plan, plan } from "./plan/plan.ts";
-import type { Outcome } from "./rank/events.ts";
+import type { Outcome, RankEvents } from "./rank/events.ts";
 import type { Stop } from "./rank/stop.ts";
 import { openRun } from "./report/run.ts";
 import { threads } from "./transports/threads/threads.ts";
@@ -55,18 +57,41 @@ const never = new Promise<never>(() => {});
  * trained, `stopped` names the signal, and the exit code will be 130, 143 or 129 unless the script sets another.
  */
 export async function train(options: TrainOptions): Promise<TrainResult> {
+  return (await start(options)).done;
+}
+
+/** A run that has been planned, and begins. */
+interface Started {
+  readonly plan: Plan;
+  readonly done: Promise<TrainResult>;
+}
+
+/** Starts a run, which `driver` drives where there is one. Resolves in the process and thread alone that go on with the script. */
+export async function start(options: TrainOptions, driver?: CommandQueue): Promise<Started> {
   const taken = intercept();
   if (taken) return taken(options).then(() => never);
   const decided = await plan(options);
   const transport = launched() ?? options.transport ?? threads();
   const ticket = (workerData as { orthant?: ThreadTicket } | null)?.orthant;
   const job = { options, plan: decided };
-  if (ticket?.transport === transport.name) return serveThread(job, transport, ticket).then(() => never);
+  if (ticket?.transport === transport.name)
+    return serveThread({ ...job, driven: driver !== undefined }, transport, ticket).then(() => never);
   const root = transport.ranks?.includes(0) ?? true;
+  const done = runToEnd({ ...job, driver }, transport, root);
+  return root ? { plan: decided, done } : done.then(() => never);
+}
+
+/** Runs the ranks of this process to their end, with files and signals around them. */
+async function runToEnd(
+  { options, plan: decided, driver }: Pick<RanksJob, "options" | "plan" | "driver">,
+  transport: Transport,
+  root: boolean,
+): Promise<TrainResult> {
   const shown = root ? options : { ...options, run: false as const, quiet: true };
   const run = openRun({ options: shown, plan: decided, out: process.stdout });
   const interrupt = new Interrupt(run.close);
-  const work = { ...job, events: run.events, stop: interrupt.stop, onBegin: () => interrupt.begin() };
+  const events = driver ? answering(driver, run.events) : run.events;
+  const work = { options, plan: decided, driver, events, stop: interrupt.stop, onBegin: () => interrupt.begin() };
   const outcomes = await runRanks(transport, work).finally(() => {
     interrupt.release();
     run.close();
@@ -78,6 +103,15 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
   if (stopped) process.exitCode ||= exitCodeOf(stopped.signal);
   return root ? toResult(decided, outcomes, run.dir) : process.exit();
 }
+
+/** Hands each report to who drives the run too. */
+const answering = (driver: CommandQueue, events: RankEvents): RankEvents => ({
+  ...events,
+  onStep(report) {
+    events.onStep?.(report);
+    driver.answer(report);
+  },
+});
 
 /** Tells, in one line, that the run was stopped, and by what; the exit code says so too. */
 function tellStopped({ signal, rank }: Stop, { steps, done, alone, dir }: StoppedRun): void {

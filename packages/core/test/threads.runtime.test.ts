@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 
-const job = new URL("./jobs/job.ts", import.meta.url).pathname;
+const [job, session] = ["job", "session"].map((name) => new URL(`./jobs/${name}.ts`, import.meta.url).pathname);
 const folder = mkdtempSync(join(tmpdir(), "orthant-threads-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
@@ -19,8 +19,9 @@ interface Ended {
 function run(
   env: Record<string, string>,
   watch: (child: ChildProcess, out: string) => void = () => {},
+  script = job!,
 ): Promise<Ended> {
-  const child = spawn(process.execPath, [job], { cwd: folder, env: { ...process.env, ...env } });
+  const child = spawn(process.execPath, [script], { cwd: folder, env: { ...process.env, ...env } });
   let out = "";
   for (const pipe of [child.stdout, child.stderr])
     pipe.on("data", (piece) => {
@@ -33,6 +34,14 @@ function run(
 test("eight ranks on two threads train and the process ends by itself", async () => {
   const { code, out } = await run({ STEPS: "3" });
   expect({ code, result: JSON.parse(out.trim().split("\n").at(-1)!) }).toEqual({ code: 0, result: { steps: 3 } });
+});
+
+test("a loop in the first thread drives ranks on two others, reads a parameter between steps, and leaves early", async () => {
+  const { code, out } = await run({}, () => {}, session);
+  const { losses, seen, last } = JSON.parse(out) as { losses: number; seen: number[][]; last: number[] };
+  expect({ code, losses, seen: seen.length }).toEqual({ code: 0, losses: 3, seen: 4 });
+  expect(new Set(seen.map(String)).size).toBe(4);
+  expect(seen.at(-1)).toEqual(last);
 });
 
 test("a rank that throws ends the run, named with its step and action", async () => {

@@ -3,11 +3,13 @@
 import { toFrame, toVector } from "../group/vectors.ts";
 import type { JobOptions } from "../plan/options.ts";
 import type { Plan } from "../plan/plan.ts";
+import type { Driver } from "../rank/commands.ts";
 import type { ActionTime, Outcome, RankEvents } from "../rank/events.ts";
 import { runRank } from "../rank/rank.ts";
 import { TRACED_STEPS } from "../report/trace.ts";
 import type { Endpoint, Frame } from "../transports/endpoint.ts";
 import { messageKey, world } from "../transports/key.ts";
+import type { CommandQueue } from "./command-queue.ts";
 
 export interface RanksJob {
   readonly options: JobOptions;
@@ -17,9 +19,12 @@ export interface RanksJob {
   readonly stop: AbortSignal;
   /** Told once all ranks of this process are there and their first step begins. */
   onBegin?(): void;
+  /** Who asks for each step; absent where steps follow each other by themselves. */
+  readonly driver?: CommandQueue | undefined;
 }
 
-export interface ShareJob extends Omit<RanksJob, "stop" | "onBegin"> {
+export interface ShareJob extends Omit<RanksJob, "stop" | "onBegin" | "driver"> {
+  readonly driver?: Driver | undefined;
   /** The ends of this thread's ranks. */
   readonly endpoints: readonly Endpoint[];
   /** The ranks of this process. */

@@ -8,9 +8,11 @@ import { useDevice } from "../devices/index.ts";
 import { fromPlain, type PlainError, toPlain } from "../errors.ts";
 import type { JobOptions } from "../plan/options.ts";
 import type { Plan } from "../plan/plan.ts";
+import type { Command } from "../rank/commands.ts";
 import type { ActionTime, Outcome, RankEvents, StepReport } from "../rank/events.ts";
 import { signalOf } from "../rank/stop.ts";
 import { ranksHere, type Transport } from "../transports/transport.ts";
+import { CommandQueue } from "./command-queue.ts";
 import { fingerprint } from "./fingerprint.ts";
 import { type RanksJob, runShare } from "./share.ts";
 import { within } from "./within.ts";
@@ -42,6 +44,7 @@ type Message =
   | { readonly kind: "came" }
   | { readonly kind: "step"; readonly report: StepReport }
   | { readonly kind: "actions"; readonly rank: number; readonly step: number; readonly actions: readonly ActionTime[] }
+  | { readonly kind: "gathered"; readonly values: Float32Array }
   | { readonly kind: "done"; readonly outcomes: readonly Outcome[] }
   | { readonly kind: "failed"; readonly error: PlainError; readonly at: number };
 
@@ -73,11 +76,18 @@ export async function runWorkers(job: RanksJob, { threads, script, stall, ...cre
     const outcomes = outcomesOf(started.map((worker, i) => listen(worker, job, nameOf(i, threads))));
     await gather(started, { threads, stall, outcomes });
     job.onBegin?.();
+    const root = threads.findIndex((ranks) => ranks.includes(0));
+    if (job.driver && root >= 0) void passOn(job.driver, started[root]!);
     return await outcomes;
   } finally {
     job.stop.removeEventListener("abort", ask);
     await Promise.all(started.map((worker) => worker.terminate()));
   }
+}
+
+/** Passes commands on to the worker of rank 0. */
+async function passOn(queue: CommandQueue, worker: Worker): Promise<void> {
+  for (let command: Command | undefined; command !== "close"; worker.postMessage(command)) command = await queue.next();
 }
 
 /** Names a thread for messages: `thread 2 (ranks 4, 5)`. */
@@ -138,11 +148,12 @@ async function outcomesOf(endings: readonly Promise<Ending>[]): Promise<Outcome[
 
 const now = () => performance.timeOrigin + performance.now();
 
-function listen(worker: Worker, { events }: RanksJob, name: string): Promise<Ending> {
+function listen(worker: Worker, { events, driver }: RanksJob, name: string): Promise<Ending> {
   return new Promise((resolve) => {
     worker.on("message", (message: Message) => {
       if (message.kind === "step") events.onStep?.(message.report);
       if (message.kind === "actions") events.onActions?.(message.rank, message.step, message.actions);
+      if (message.kind === "gathered") driver?.answer(message.values);
       if (message.kind === "done") resolve({ outcomes: message.outcomes });
       if (message.kind === "failed") resolve({ error: fromPlain(message.error), at: message.at });
     });
@@ -155,11 +166,14 @@ function listen(worker: Worker, { events }: RanksJob, name: string): Promise<End
 
 /** Runs, in a worker, the ranks that the ticket names, and reports to the thread that started it. */
 export async function serveThread(
-  { options, plan }: { readonly options: JobOptions; readonly plan: Plan },
+  { options, plan, driven }: { readonly options: JobOptions; readonly plan: Plan; readonly driven: boolean },
   transport: Transport,
   given: ThreadTicket,
 ): Promise<void> {
-  parentPort!.on("message", () => {}); // keeps this thread until the one that started it ends it
+  const queue = new CommandQueue();
+  parentPort!.on("message", (sent: Command | "begin") => {
+    if (sent !== "begin") queue.push(sent);
+  }); // keeps this thread, too, until the one that started it ends it
   const post = (message: Message) => parentPort!.postMessage(message);
   const fail = (error: unknown) => post({ kind: "failed", error: toPlain(error), at: now() });
   try {
@@ -174,7 +188,9 @@ export async function serveThread(
     const endpoints = [...transport.join(given.ticket, given.thread).values()];
     const here = ranksHere(transport, plan.mesh);
     const events = eventsTo(post, given.wantsActions);
-    post({ kind: "done", outcomes: await runShare({ options, plan, events, endpoints, here, stopped }, fail) });
+    const gathered = (values: Float32Array) => post({ kind: "gathered", values });
+    const driver = driven ? { next: () => queue.next(), gathered } : undefined;
+    post({ kind: "done", outcomes: await runShare({ options, plan, events, driver, endpoints, here, stopped }, fail) });
   } catch (error) {
     fail(error);
   }

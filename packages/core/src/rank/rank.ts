@@ -12,6 +12,7 @@ import { type Action, rankOfStage, showAction } from "../schedule/schedule.ts";
 import { counted } from "../transports/counted.ts";
 import type { Endpoint } from "../transports/endpoint.ts";
 import { Agreement, type Verdict } from "./agree.ts";
+import { Commands, type Driver } from "./commands.ts";
 import type { ActionTime, Outcome, RankEvents } from "./events.ts";
 import { ActionError, execute, type StepContext } from "./execute.ts";
 import { type Groups, openGroups } from "./groups.ts";
@@ -30,6 +31,8 @@ export interface RankJob {
   readonly plan: Plan;
   readonly endpoint: Endpoint;
   readonly events: RankEvents;
+  /** Who asks for each step, on every rank or none. */
+  readonly driver?: Driver | undefined;
   /** Read once a step: the number of the signal that asks to stop after it, 0 for none. */
   stopped(): number;
 }
@@ -72,6 +75,7 @@ class Rank {
   readonly #agreement: Agreement;
   /** The parameter of each use. */
   readonly #paramOf: ReadonlyMap<string, string>;
+  readonly #commands: Commands | undefined;
 
   constructor(job: RankJob, self: RankPlan, { groups, pipe, meter, holdings }: Opened) {
     this.#job = job;
@@ -82,12 +86,14 @@ class Rank {
     this.#agreement = new Agreement(job.plan, job.endpoint);
     this.#holdings = holdings;
     this.#paramOf = new Map(job.plan.specs.flatMap(({ name, uses }) => uses.map((use) => [use.name, name] as const)));
+    this.#commands = job.driver && new Commands(job.plan, job.driver, job.endpoint);
   }
 
   async run(): Promise<Pick<Outcome, "losses" | "stopped">> {
     const losses: number[] = [];
     const { steps } = this.#job.options;
-    for (let step = 0; step < steps; step++) {
+    const read = (name: string) => this.#read(name);
+    for (let step = 0; (await this.#commands?.obey(step, read)) ?? step < steps; step++) {
       const { loss, stop } = await this.#step(step, step === steps - 1).catch((cause) => {
         throw this.#located(cause, step);
       });
@@ -184,12 +190,16 @@ class Rank {
   async pieces(): Promise<Map<string, Float32Array>> {
     const { store } = this.#holdings;
     const pieces = new Map<string, Float32Array>();
-    for (const { name } of store.owned()) {
-      const piece = await store.piece(name);
-      pieces.set(name, (await piece.data()) as Float32Array);
-      piece.dispose();
-    }
+    for (const { name } of store.owned()) pieces.set(name, await this.#read(name));
     return pieces;
+  }
+
+  /** Copies the piece that this rank updates of a parameter. */
+  async #read(name: string): Promise<Float32Array> {
+    const piece = await this.#holdings.store.piece(name);
+    const values = (await piece.data()) as Float32Array;
+    piece.dispose();
+    return values;
   }
 
   dispose(): void {
