@@ -2,7 +2,7 @@
 // with the defaults; then, where there is a nats-server, the time of a step of 8 processes over it against 8 ranks in threads.
 // Ends with 1 where more than a quarter of the first edition's 1,893 messages are sent, or the times are over 1.6 apart.
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { execPath } from "node:process";
@@ -12,6 +12,7 @@ import { NatsServer } from "@orthant/transport-nats";
 import type { ZeroOptions } from "@orthant/zero";
 import { axisOfKey, callOfKey } from "../packages/core/src/transports/key.ts";
 import { job } from "./messages/job.ts";
+import { medianStep } from "./parts/median-step.ts";
 
 const target = { messages: 1893 / 4, ratio: 1.6 };
 type Counts = ReadonlyMap<string, number>;
@@ -74,15 +75,11 @@ async function messages(): Promise<boolean> {
   return met;
 }
 
-/** The median step of a run, the first two left out, in ms. */
+/** Trains in a process of its own; the median ms of a step. */
 function step(folder: string, args: readonly string[]): number {
   const script = join(import.meta.dirname, "messages", "train.ts");
   execFileSync(execPath, [...args, script], { cwd: folder, stdio: ["ignore", "ignore", "inherit"] });
-  const lines = readFileSync(join(folder, "runs", "timed", "metrics.jsonl"), "utf8")
-    .trim()
-    .split("\n");
-  const ms = lines.slice(3).map((line): number => JSON.parse(line).ms);
-  return ms.toSorted((a, b) => a - b)[ms.length >> 1]!;
+  return medianStep(folder, "timed");
 }
 
 function times(): boolean {

@@ -1,23 +1,10 @@
 // `npm run bench -- wire`: the tiny GPT of the tests over 200 steps on 4 ranks, for each stage and wire precision: final loss,
 // the largest distance of the loss curve from that of float32, bytes sent against float32's.
 // Ends with 1 where a distance is over its bound.
-import { adamw, memory, type TrainOptions } from "@orthant/core";
-import { lossError, observe, tinyGpt, tinySequences } from "@orthant/testing";
-import { type ZeroOptions, zero } from "@orthant/zero";
+import { lossError, observe } from "@orthant/testing";
+import { wireJob } from "../packages/zero/test/wire-job.ts";
 
 const steps = Number(process.env.STEPS ?? 200);
-
-const job = (options: ZeroOptions): TrainOptions => ({
-  model: tinyGpt(),
-  data: tinySequences(),
-  batch: 12,
-  optimizer: adamw({ lr: 3e-3 }),
-  steps,
-  clip: 1,
-  mesh: { dp: 4 },
-  strategies: [zero(options)],
-  transport: memory(),
-});
 
 /** The most that a loss may differ from float32's, relative, at any step. */
 const bounds = { f32: 0, bf16: 0.02, int8: 0.1 } as const;
@@ -26,9 +13,9 @@ let met = true;
 console.log(`${steps} steps of the tiny GPT, dp 4: losses against wire f32`);
 console.log("stage  wire   first loss  last loss  largest distance      bound   bytes sent, of f32");
 for (const stage of [0, 1, 2, 3] as const) {
-  const exact = await observe(job({ stage }));
+  const exact = await observe(wireJob(4, { stage }, steps));
   for (const wire of ["f32", "bf16", "int8"] as const) {
-    const { losses, sent } = wire === "f32" ? exact : await observe(job({ stage, wire }));
+    const { losses, sent } = wire === "f32" ? exact : await observe(wireJob(4, { stage, wire }, steps));
     const distance = lossError(losses, exact.losses);
     met &&= distance <= bounds[wire];
     const cells = [losses[0]!.toFixed(4), losses.at(-1)!.toFixed(4), `${(100 * distance).toFixed(3)} %`];

@@ -1,8 +1,9 @@
 // Training over the wires: the conformance suite, how far losses are from float32's, and refusals.
-import { adamw, memory, plan, type TrainOptions } from "@orthant/core";
-import { type Fixture, heldFailures, lossError, observe, testStrategy, tinyGpt, tinySequences } from "@orthant/testing";
+import { plan } from "@orthant/core";
+import { type Fixture, heldFailures, lossError, observe, testStrategy } from "@orthant/testing";
 import { describe, expect, test } from "vitest";
 import { type ZeroOptions, zero } from "../src/index.ts";
+import { wireJob } from "./wire-job.ts";
 
 const options: readonly (ZeroOptions & { tolerance: number })[] = [
   { stage: 0, wire: "bf16", tolerance: 0.01 },
@@ -29,18 +30,6 @@ describe("machines of two", () => {
   for (const { name, run } of testStrategy(() => fixture, { sizes: [1, 2, 4], beside: [] })) test(name, run);
 });
 
-const job = (dp: number, option: ZeroOptions, steps = 30): TrainOptions => ({
-  model: tinyGpt(),
-  data: tinySequences(),
-  batch: 12,
-  optimizer: adamw({ lr: 3e-3 }),
-  steps,
-  clip: 1,
-  mesh: { dp },
-  strategies: [zero(option)],
-  transport: memory(),
-});
-
 describe.each([0, 1, 2, 3] as const)("stage %i", (stage) => {
   test.each([
     ["bf16", 0.005],
@@ -48,8 +37,8 @@ describe.each([0, 1, 2, 3] as const)("stage %i", (stage) => {
   ] as const)(
     "%s stays within its distance of the float32 losses, holds and sends what was planned",
     async (wire, most) => {
-      const exact = await observe(job(3, { stage }));
-      const found = await observe(job(3, { stage, wire, bucketBytes: 2000 }));
+      const exact = await observe(wireJob(3, { stage }, 30));
+      const found = await observe(wireJob(3, { stage, wire, bucketBytes: 2000 }, 30));
       expect(lossError(found.losses, exact.losses)).toBeLessThan(most);
       expect(found.losses).not.toEqual(exact.losses);
       expect(heldFailures(found)).toEqual([]);
@@ -69,5 +58,5 @@ test.each([
 });
 
 test("machines that do not divide the axis are refused with the arithmetic", async () => {
-  await expect(plan(job(3, { stage: 2, machine: 2 }))).rejects.toThrow("3 members are 3 / 2 machines");
+  await expect(plan(wireJob(3, { stage: 2, machine: 2 }, 1))).rejects.toThrow("3 members are 3 / 2 machines");
 });
