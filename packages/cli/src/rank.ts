@@ -79,10 +79,18 @@ async function runMain(ticket: LaunchTicket, script: string): Promise<void> {
   });
 }
 
+/** Shows warnings without the process id that Node puts before them: those of several ranks are then one line. */
+function showWarnings(): void {
+  if ("bun" in process.versions || "deno" in process.versions) return;
+  process.removeAllListeners("warning");
+  process.on("warning", ({ name, message }) => process.stderr.write(`${name}: ${message}\n`));
+}
+
 const ticket = readTicket(process.env);
 process.argv = [process.argv[0] as string, ticket.script, ...ticket.args];
 const script = pathToFileURL(ticket.script).href;
 // Not awaited in a process of its own: a script that waits for ever would end with the runtime's error about this file.
+if (isMainThread) showWarnings();
 if (isMainThread) void runMain(ticket, script);
 else {
   Object.assign(globalThis, { [TRANSPORT]: transportOf(ticket) });

@@ -55,6 +55,25 @@ test("two launchers join into one run; the password is nowhere", async () => {
   for (const { out, error } of [first, second, wrong]) expect(out + error).not.toMatch(/(right|wrong)-word/);
 });
 
+test("launchers of different secrets, or a secret and none: one line each, before a rank starts", async () => {
+  const server = await TestServer.start();
+  onTestFinished(() => server.stop());
+  const start = (run: string, node: number, secret?: string) =>
+    orthant(
+      `--ranks 2 --run ${run} --nodes 2 --node-rank ${node} --nats ${server.url}`,
+      job,
+      secret ? { ORTHANT_SECRET: secret } : {},
+    );
+  for (const secret of ["b".repeat(16), undefined]) {
+    const both = [start(`with-${secret}`, 0, "a".repeat(16)), start(`with-${secret}`, 1, secret)];
+    expect(await Promise.all(both.map((one) => one.code()))).toEqual([1, 1]);
+    for (const { out, error } of both) {
+      expect(out).toBe("");
+      expect(error).toMatch(/^orthant: run "with-\w+": somebody in its lobby has .*: give all launchers the same\n$/);
+    }
+  }
+});
+
 test("a second run of the same name is refused, with or without ranks that train, and the first goes on", async () => {
   const server = await TestServer.start();
   onTestFinished(() => server.stop());
@@ -65,7 +84,7 @@ test("a second run of the same name is refused, with or without ranks that train
   const broken = orthant(options, { ...job, mesh: { pp: 1, dp: 4 } });
   expect(await Promise.all([second.code(), broken.code()])).toEqual([1, 1]);
   expect(second.error).toMatch(
-    /run "taken": the clients in its lobby have another secret: give all the same, or this run a name of its own$/m,
+    /run "taken": the clients in its lobby have another secret: if they are another job, give this one a name of its own;/,
   );
   expect(broken.error).toMatch(/the mesh { pp: 1, dp: 4 } has 4 ranks, orthant run started 2: --ranks 4$/m);
   await setTimeout(5000); // a launcher gives ranks 4 s to end
@@ -73,6 +92,7 @@ test("a second run of the same name is refused, with or without ranks that train
   first.process.kill("SIGINT");
   expect(await first.code()).toBe(130);
   expect(first.error).toMatch(/messages refused so far.*of another secret/); // of those who came under its name
+  expect(first.error.match(/messages refused so far/g)?.length, first.error).toBeLessThan(5); // two ranks, two strangers
   expect(first.error).toMatch(
     /orthant run: SIGINT: ranks that train stop after their step; once more ends all\n\[0\] stopped by SIGINT( to rank \d)? after step \d+ of 2000\n$/,
   );

@@ -21,7 +21,7 @@ it("halves what it grants at each cut, ends after ten with the least, and grows 
   expect([grant.grow(40_000), grant.window]).toEqual([true, 2 ** 17]);
 });
 
-it("tells a new kind at once, the rest every ten seconds, and a flood as one", () => {
+it("tells the first at once, then a new kind or twice as many, and a flood as one", () => {
   let counted = 0;
   const refusals = new Refusals('the lobby of run "r"', (more) => (counted += more));
   const now = performance.now();
@@ -29,21 +29,23 @@ it("tells a new kind at once, the rest every ten seconds, and a flood as one", (
   expect(refusals.report(now + 1000)).toBe(
     "1 messages refused so far, the last one because: its tag is wrong; by kind: frames 1",
   );
-  refusals.count("frames", "its tag is wrong");
+  refusals.count("hellos", "its sender has no secret", 22_000);
   expect(refusals.report(now + 2000)).toBeUndefined();
-  refusals.count("hellos", "its sender has no secret", 2000);
-  expect(refusals.report(now + 2000)).toContain(
-    '; by kind: frames 2, hellos 2,000; 2,000 hellos a second from unknown clients in the lobby of run "r"',
+  expect(refusals.report(now + 12_000)).toContain(
+    '; by kind: frames 1, hellos 22,000; 2,000 hellos a second from unknown clients in the lobby of run "r"',
   );
-  expect(counted).toBe(2002);
+  refusals.count("hellos", "its sender has no secret", 20_000);
+  for (const later of [23_000, 70_000]) expect(refusals.report(now + later)).toBeUndefined();
+  expect(refusals.report(now + 73_000)).toContain("hellos 42,000");
+  expect(counted).toBe(42_001);
   for (let i = 0; i < 1000; i++) refusals.count(`kind ${i}`, "");
-  expect(refusals.report(now + 3000)?.length).toBeLessThan(1000);
+  expect(refusals.report(now + 84_000)?.length).toBeLessThan(1000);
 });
 
 it("calls what nothing explains played again", () => {
   const refusals = new Refusals("", () => {});
   const replays = new Replays(refusals);
-  const told = (): string => refusals.report(performance.now(), true) ?? "";
+  const told = (): string => refusals.report(performance.now()) ?? "";
   for (let i = 0; i < 2; i++) replays.look({ duplicates: 100, resent: 50, links: 1 });
   expect(told()).toBe("");
   replays.look({ duplicates: 300, resent: 50, links: 1 });

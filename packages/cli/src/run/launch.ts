@@ -67,7 +67,7 @@ class Launch {
   }
 
   async run(): Promise<Result> {
-    this.#place = await meetingPlace(this.#args, this.#launch);
+    this.#place = await meetingPlace(this.#args, this.#launch, (text) => this.#screen.say(text));
     this.#place.lobby?.onGone((rank, failure) =>
       this.#hear(rank, { why: failure.message, whole: failure instanceof RankError }),
     );

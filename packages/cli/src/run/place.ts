@@ -24,12 +24,25 @@ export function withSecret({ secret: file, nodes, encrypt }: Key, env: NodeJS.Pr
   throw new UsageError(`--encrypt of --nodes ${nodes} needs a secret that all have: --secret FILE or ${secretName}`);
 }
 
-/** Throws, in one line and before a server starts, where what is given does not do. */
-export async function meetingPlace(args: RunArguments, launch: string): Promise<MeetingPlace> {
-  const { transport, run } = args;
+/** ms to wait for the other launchers, and those after which that is said. */
+const [patience, quiet] = [60_000, 5000];
+
+/**
+ * Finds the place, and waits there for the other launchers. Throws in one line, before a rank starts, where what is given does
+ * not do, others have another secret, or they do not come.
+ */
+export async function meetingPlace(
+  args: RunArguments,
+  launch: string,
+  say: (text: string) => void,
+): Promise<MeetingPlace> {
+  const { transport, run, nodes } = args;
   if (transport === "threads") return { servers: [], env: process.env };
   const env = withSecret(args, process.env);
-  if (transport !== "embedded") return joined(withoutSecrets(transport, env), { run, launch });
+  if (transport !== "embedded") {
+    const place = await joined(withoutSecrets(transport, env), { run, launch });
+    return together(place, nodes - 1, () => say(`waits for the other launchers of "${run}": ${nodes} with this one`));
+  }
   const token = crypto.randomUUID();
   const own = await NatsServer.start({ config: `authorization { token: "${token}" }` });
   return { own, ...(await joined({ servers: [own.url], env: onlyToken(env, token) }, { run, launch })) };
@@ -38,7 +51,20 @@ export async function meetingPlace(args: RunArguments, launch: string): Promise<
 async function joined(
   where: { servers: string[]; env: NodeJS.ProcessEnv },
   names: { run: string; launch: string },
-): Promise<MeetingPlace> {
+): Promise<MeetingPlace & { readonly lobby: Lobby }> {
   const { servers, env } = where;
   return { ...where, lobby: await openLobby({ servers, ...names, ...accessOf(env) }) };
+}
+
+async function together<P extends { readonly lobby: Lobby }>(place: P, others: number, wait: () => void): Promise<P> {
+  const timer = setTimeout(wait, quiet);
+  try {
+    await place.lobby.launchers(others, patience);
+    return place;
+  } catch (error) {
+    await place.lobby.close();
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
 }

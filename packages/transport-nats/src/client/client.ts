@@ -86,7 +86,7 @@ class Client {
   /** Ends what is left of it: its last words on what it refused. */
   end(): void {
     clearInterval(this.#telling);
-    this.#tellRefused(true);
+    this.#tellRefused();
     this.fail(new Error("the client has ended")); // its hellos too
   }
 
@@ -156,9 +156,9 @@ class Client {
     }
   }
 
-  #tellRefused(due = false): void {
+  #tellRefused(): void {
     this.#bridge?.countReplays();
-    const what = this.#refusals.report(performance.now(), due);
+    const what = this.#refusals.report(performance.now());
     if (what) this.#report({ kind: "refused", what });
   }
 

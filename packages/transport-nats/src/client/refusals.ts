@@ -1,10 +1,10 @@
-// What a client refused, counted by kind, and told in one line now and then: at once where a kind is new, later every few
-// seconds, so that a flood does not flood the terminal too.
+// What a client refused, counted by kind, and told in one line now and then: the first at once, then where a kind is new or
+// there are twice as many, so that a flood does not flood the terminal too.
 
 import type { State } from "../protocol/control.ts";
 
-/** ms between two reports of what is no news. */
-const every = 10_000;
+/** ms between two reports, and those after which what is no news is told. */
+const [every, longest] = [10_000, 60_000];
 /** Messages of a kind a second that are called a flood. */
 const flood = 200;
 /** Kinds, at most: the words of an error are the sender's. */
@@ -34,7 +34,8 @@ export class Refusals {
   readonly #onCount: (more: number) => void;
   #last = "";
   #at = performance.now();
-  #news = false;
+  /** Messages told of. */
+  #told = 0;
 
   /** `onCount` hears how many there are more. */
   constructor(where: string, onCount: (more: number) => void) {
@@ -50,23 +51,28 @@ export class Refusals {
     const tally = known ?? { count: 0, told: 0 };
     this.#tallies.set(kind, tally);
     tally.count += more;
-    this.#news ||= !known;
     this.#last = why;
   }
 
-  /** Says what was refused since it was said last, where it is time to. */
-  report(now: number, due = false): string | undefined {
+  /** Says what was refused, where that is news and it is time to. */
+  report(now: number): string | undefined {
     const fresh = [...this.#tallies].filter(([, { count, told }]) => count > told);
-    if (fresh.length === 0 || !(due || this.#news || now - this.#at > every)) return undefined;
-    const seconds = Math.max(1, (now - this.#at) / 1000);
-    const floods = fresh.filter(([, { count, told }]) => (count - told) / seconds > flood);
-    const rates = floods.map(([kind, { count, told }]) => `${thousands((count - told) / seconds)} ${kind} a second`);
+    const total = this.#tallies.values().reduce((sum, { count }) => sum + count, 0);
+    const news = fresh.some(([, { told }]) => told === 0) || total >= 2 * this.#told;
+    const since = now - this.#at;
+    const due = this.#told === 0 || (since > every && news) || since > longest;
+    if (fresh.length === 0 || !due) return undefined;
+    const rate = this.#floods(fresh, Math.max(1, since / 1000));
     const all = [...this.#tallies].map(([kind, { count }]) => `${kind} ${thousands(count)}`).join(", ");
-    const total = [...this.#tallies.values()].reduce((sum, { count }) => sum + count, 0);
     for (const [, tally] of fresh) tally.told = tally.count;
-    [this.#at, this.#news] = [now, false];
-    const rate = rates.length > 0 ? `; ${rates.join(" and ")} from unknown clients in ${this.#where}` : "";
-    return `${total} messages refused so far, the last one because: ${this.#last}; by kind: ${all}${rate}`;
+    [this.#at, this.#told] = [now, total];
+    return `${thousands(total)} messages refused so far, the last one because: ${this.#last}; by kind: ${all}${rate}`;
+  }
+
+  #floods(fresh: readonly (readonly [kind: string, Tally])[], seconds: number): string {
+    const rates = fresh.map(([kind, { count, told }]) => [kind, (count - told) / seconds] as const);
+    const high = rates.filter(([, rate]) => rate > flood).map(([kind, rate]) => `${thousands(rate)} ${kind} a second`);
+    return high.length > 0 ? `; ${high.join(" and ")} from unknown clients in ${this.#where}` : "";
   }
 }
 

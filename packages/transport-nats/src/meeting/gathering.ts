@@ -42,6 +42,7 @@ export interface GatheringEvents {
 
 const claims: Readonly<Record<string, string>> = {
   hello: "hellos",
+  here: "hellos",
   refusal: "refusals",
   gone: 'words that a rank is gone ("gone")',
 };
@@ -201,6 +202,7 @@ export class Gathering {
     this.#others ??= { since: now, have: has };
     if (!complete && (this.#company || now - this.#others.since < alone)) return;
     const reason = `run "${this.#job.run}": the clients in its lobby have ${has}`;
-    this.#events.onRefused(new Error(`${reason}: give all the same, or this run a name of its own`));
+    const way = "if they are another job, give this one a name of its own; if not, all its processes one secret";
+    this.#events.onRefused(new Error(`${reason}: ${way}`));
   }
 }

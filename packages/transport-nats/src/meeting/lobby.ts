@@ -57,6 +57,7 @@ export async function openLobby({ run, launch, secret, ...options }: LobbyOption
     for (const word of said) say({ kind: "gone", id: launch, ...word, heard: ear.heard });
   };
   link.subscribe(lobby, (bytes) => ear.listen(bytes));
+  void ear.stranger.then(repeat); // so that it sees the same before this launcher goes
   repeat();
   const timer = setInterval(repeat, repeatEvery).unref();
   void link.watch({ onUp: repeat, onDown: () => {} });

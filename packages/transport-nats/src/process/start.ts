@@ -40,7 +40,7 @@ export function startClient(job: ClientJob): Promise<void> {
 }
 
 /** What the process should hear of, in one line. */
-function warningOf({ servers, silence }: ClientJob, report: ClientReport): string | undefined {
+function warningOf({ run, servers, silence }: ClientJob, report: ClientReport): string | undefined {
   const where = showServers(servers);
   if (report.kind === "waits") return `waits for rank ${report.ranks.join(", ")}: start them, on the same server`;
   if (report.kind === "down") return `lost the connection to ${where}, trying again for ${silence} ms`;
@@ -49,7 +49,7 @@ function warningOf({ servers, silence }: ClientJob, report: ClientReport): strin
   if (report.kind === "cut")
     return `${where} cut the connection: a slow consumer? Senders may have ${report.window} bytes on the way to here`;
   if (report.kind !== "refused") return undefined;
-  return `${report.what}; somebody else uses its subjects, or a link spoils bytes`;
+  return `${report.what}. They changed nothing. A job that was started twice needs a name of its own; permissions keep others off orthant.${run}.>`;
 }
 
 /** Nobody serves the rings any more: who waits for ranks elsewhere must hear of it. */

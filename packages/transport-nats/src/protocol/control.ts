@@ -1,5 +1,6 @@
 // What clients tell each other besides tensors: rendezvous, acknowledgements, credit, who waits, who left. Every message
 // says how things stand, never what changed, so that a lost or repeated one does no harm.
+import { createSecretKey, type KeyObject } from "node:crypto";
 import type { Packr } from "msgpackr";
 import { maxFailure } from "./failure.ts";
 import { FrameError, isCount, isRank, maxKey, mostRanks, protocol } from "./frame.ts";
@@ -149,11 +150,11 @@ const fields: Readonly<Record<string, Readonly<Record<string, Check>>>> = {
 /** Codes the messages of one key: those of the lobby, or those to one client. */
 export class ControlCodec {
   readonly #packr: Packr = newPackr();
-  readonly #key: Uint8Array | undefined;
+  readonly #key: KeyObject | undefined;
 
   /** Makes a codec; without a key no message has a tag. */
   constructor(key?: Uint8Array) {
-    this.#key = key;
+    this.#key = key && createSecretKey(key);
   }
 
   encode(message: Control): Uint8Array {
