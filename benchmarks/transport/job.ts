@@ -11,11 +11,11 @@ export interface RankJob {
   readonly run: string;
   readonly rank: number;
   readonly size: number;
-  readonly side: Side;
 }
 
 /** Answered with the ms of each of `count` times. */
 export interface Command {
+  readonly side: Side;
   readonly operation: Operation;
   /** Length of the tensor. */
   readonly bytes: number;

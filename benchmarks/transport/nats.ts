@@ -1,7 +1,7 @@
-// The transport over NATS, without a secret, with one, and encrypted, against plain publish and subscribe of the same bytes, in the same directions, between as many
-// processes, through the same server: 2 and 4 processes, tensors of 1 KiB to 256 MiB. Each side has processes of its own;
-// rounds of the two alternate and a ratio is the median over rounds. Goodput is the tensor's bytes over the time from when
-// all begin to when all are done.
+// The transport over NATS, without a secret, with one, and encrypted, against plain publish and subscribe of the same bytes,
+// in the same directions, between the same processes, through the same server: 2 and 4 processes, tensors of 1 KiB to 256 MiB.
+// Rounds of the four alternate, one at work at a time, and a ratio is the median over rounds. Goodput is the tensor's bytes
+// over the time from when all begin to when all are done.
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { TestServer } from "@orthant/testing/nats-server";
@@ -32,33 +32,31 @@ const size = (bytes: number): string => (bytes >= 2 ** 20 ? `${bytes / 2 ** 20} 
 const bySide = <T>(make: (side: Side) => T): Record<Side, T> =>
   Object.fromEntries(sides.map((side) => [side, make(side)])) as Record<Side, T>;
 
-/** The processes of all sides. */
-class Sides {
-  readonly #children: Readonly<Record<Side, readonly ChildProcess[]>>;
+/** The processes: a rank each, on every side. */
+class Ranks {
+  readonly #children: readonly ChildProcess[];
 
-  constructor(servers: string, count: number) {
-    const start = (side: Side): ChildProcess[] =>
-      Array.from({ length: count }, (_, rank) => {
-        const job: RankJob = { servers, run: `bench-${count}-${side}`, rank, size: count, side };
-        return fork(new URL("./rank.ts", import.meta.url), [JSON.stringify(job)]);
-      });
-    this.#children = bySide(start);
+  constructor(servers: string, size: number) {
+    this.#children = Array.from({ length: size }, (_, rank) => {
+      const job: RankJob = { servers, run: `bench-${size}`, rank, size };
+      return fork(new URL("./rank.ts", import.meta.url), [JSON.stringify(job)], { execArgv: ["--expose-gc"] });
+    });
   }
 
-  /** The answers of rank 0 once all ranks of `side` have answered. */
-  async heard(side: Side): Promise<readonly number[]> {
-    const [first] = await Promise.all(this.#children[side].map(heardFrom));
+  /** The answer of rank 0 once all have answered. */
+  async heard(): Promise<readonly number[]> {
+    const [first] = await Promise.all(this.#children.map(heardFrom));
     return first as number[];
   }
 
-  tell(side: Side, command: Command): Promise<readonly number[]> {
-    const heard = this.heard(side);
-    for (const child of this.#children[side]) child.send(command);
+  tell(command: Command): Promise<readonly number[]> {
+    const heard = this.heard();
+    for (const child of this.#children) child.send(command);
     return heard;
   }
 
   async end(): Promise<void> {
-    const all = Object.values(this.#children).flat();
+    const all = this.#children;
     const ends = all.map((child) => (child.exitCode === null ? once(child, "exit") : undefined));
     for (const child of all) if (child.connected) child.send("end");
     const late = setTimeout(() => all.map((child) => child.kill("SIGKILL")), 10_000);
@@ -78,25 +76,25 @@ function heardFrom(child: ChildProcess): Promise<number[]> {
   });
 }
 
-async function measured(all: Sides, operation: Operation, bytes: number): Promise<Took> {
+async function measured(ranks: Ranks, operation: Operation, bytes: number): Promise<Took> {
   const took = bySide((): number[] => []);
   const repeats = Math.max(1, Math.min(batch.operations, batch.bytes / bytes));
   for (let round = 0; round <= roundsOf(bytes); round++)
     for (const side of sides) {
-      const command = { operation, bytes, repeats, count: 1, key: `${operation} ${bytes} ${round}` };
-      const [ms] = await all.tell(side, command);
+      const command = { side, operation, bytes, repeats, count: 1, key: `${operation} ${bytes} ${round}` };
+      const [ms] = await ranks.tell(command);
       if (round > 0) took[side].push(ms as number); // the first touches fresh memory
     }
   return took;
 }
 
-async function tripsOf(all: Sides): Promise<Took> {
+async function tripsOf(ranks: Ranks): Promise<Took> {
   const took = bySide((): number[] => []);
   for (let block = 0; block < trips.blocks; block++) {
     const command = { bytes: 1024, repeats: 1, count: trips.count, key: `trip ${block}` };
     for (const side of sides) {
       const operation = side === "raw" ? "round trip" : "all-reduce";
-      took[side].push(...(await all.tell(side, { ...command, operation })));
+      took[side].push(...(await ranks.tell({ ...command, side, operation })));
     }
   }
   return took;
@@ -136,15 +134,15 @@ export async function natsTargets({ processes, sizes }: NatsChoice): Promise<boo
   const held: boolean[] = [];
   console.log("processes  operation  tensor raw GB/s   without secret            with       encrypted");
   for (const count of processes) {
-    const all = new Sides(server.url, count);
+    const ranks = new Ranks(server.url, count);
     try {
-      await Promise.all(sides.map((side) => all.heard(side)));
-      if (count === 2) held.push(printTrips(await tripsOf(all)));
+      await ranks.heard();
+      if (count === 2) held.push(printTrips(await tripsOf(ranks)));
       for (const bytes of sizes)
         for (const operation of ["all-reduce", "all-gather"] as const)
-          held.push(printRow(count, operation, bytes, await measured(all, operation, bytes)));
+          held.push(printRow(count, operation, bytes, await measured(ranks, operation, bytes)));
     } finally {
-      await all.end();
+      await ranks.end();
     }
   }
   await server.stop();

@@ -1,10 +1,10 @@
-// One process of the benchmark over NATS: a rank of the transport, or one of plain publish and subscribe, told case by case
+// One process of the benchmark over NATS: a rank of plain publish and subscribe, and one of each transport, told case by case
 // what to do. Rank 0 takes the time, from when all begin to when all are done. Results are checked.
 import { once } from "node:events";
 import { allGather, allReduce } from "../../packages/core/src/group/collectives.ts";
 import type { Members } from "../../packages/core/src/group/vectors.ts";
-import { openNats } from "../../packages/transport-nats/src/process/open.ts";
-import type { Command, RankJob } from "./job.ts";
+import { type NatsEndpoint, openNats } from "../../packages/transport-nats/src/index.ts";
+import type { Command, RankJob, Side } from "./job.ts";
 import { Raw } from "./raw.ts";
 
 /** One operation, named by `key`. */
@@ -98,23 +98,42 @@ async function each(raw: Raw, way: Way, count: number, key: string): Promise<num
   return took;
 }
 
-async function main({ servers, run, rank, size, side }: RankJob): Promise<void> {
+/** Opens the endpoint of each transport. */
+async function endpoints({
+  servers,
+  run,
+  rank,
+  size,
+}: RankJob): Promise<Readonly<Record<Exclude<Side, "raw">, NatsEndpoint>>> {
+  const open = (side: Side, more: object) => openNats({ servers, run: `${run}-${side}`, rank, size, ...more });
+  const secret = "the secret of a benchmark";
+  const [plainly, keyed, encrypted] = await Promise.all([
+    open("open", {}),
+    open("keyed", { secret }),
+    open("encrypted", { secret, encrypt: true }),
+  ]);
+  return { open: plainly, keyed, encrypted };
+}
+
+async function main(job: RankJob): Promise<void> {
+  const { servers, run, rank, size } = job;
   const raw = await Raw.open({ servers, prefix: `raw.${run}`, rank, size });
-  const secret = side === "open" ? undefined : "the secret of a benchmark";
-  const options = { servers, run, rank, size, encrypt: side === "encrypted", ...(secret && { secret }) };
-  const transport = side === "raw" ? undefined : await openNats(options);
+  const transports = await endpoints(job);
   const ranks = Array.from({ length: size }, (_, i) => i);
   const wayOf = (command: Command): Way =>
-    transport ? collectives({ endpoint: transport, ranks, at: rank }, command) : plain(raw, command);
+    command.side === "raw"
+      ? plain(raw, command)
+      : collectives({ endpoint: transports[command.side], ranks, at: rank }, command);
   process.send?.([]);
   for (;;) {
     const [command] = (await once(process, "message")) as [Command | "end"];
     if (command === "end") break;
+    gc?.(); // tensors of the command before
     const { repeats, count, key } = command;
     const way = wayOf(command);
     process.send?.(count > 1 ? await each(raw, way, count, key) : [await time(raw, way, repeats, key)]);
   }
-  await transport?.close();
+  await Promise.all(Object.values(transports).map((transport) => transport.close()));
   await raw.close();
   process.disconnect?.();
 }

@@ -22,6 +22,8 @@ export class Attacker {
   readonly frames: Heard[] = [];
   readonly lobby: Heard[] = [];
   readonly states: Heard[] = [];
+  /** The same of the run before this one. */
+  readonly past: Heard[] = [];
   /** Messages published. */
   sent = 0;
   readonly #connection: NatsConnection;
@@ -64,6 +66,17 @@ export class Attacker {
   /** Makes a frame as a run of another secret would, or one without. */
   frame(head: PartHeader, data: Uint8Array): Uint8Array {
     return this.#codec.encode(head, data, this.sent % 2 ? this.#wrong : undefined);
+  }
+
+  /** Names the clients that said hello: no secret is needed to read. */
+  clients(): string[] {
+    const said = this.lobby.map(({ bytes }) => this.#open.claimed(bytes));
+    return [...new Set(said.flatMap((message) => (message?.kind === "hello" ? [message.id] : [])))];
+  }
+
+  /** Keeps what was heard so far as that of a run before. */
+  turnPage(): void {
+    for (const list of [this.frames, this.states, this.lobby]) this.past.push(...list.splice(0));
   }
 
   /** Resolves when the server has all. */

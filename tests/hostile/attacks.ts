@@ -1,4 +1,5 @@
 // What a client without the secret can do to a run whose subjects it may use: each once held or did not, when runs had none.
+// Those that a run without a secret must bear are tried on one too.
 import type { State } from "../../packages/transport-nats/src/protocol/control.ts";
 import { frameBytes } from "../../packages/transport-nats/src/protocol/frame.ts";
 import { type Attacker, dataTo } from "./attacker.ts";
@@ -10,6 +11,10 @@ export interface Attack {
   readonly named: RegExp;
   /** Begins when the ranks stand, and nothing of theirs is on the way. */
   readonly standing?: boolean;
+  /** The run has no secret: what holds is what a client checks whoever speaks. */
+  readonly open?: boolean;
+  /** A run of the same name and secret goes before, and the attacker hears it. */
+  readonly follows?: boolean;
 }
 
 const ranks = [0, 1, 2, 3];
@@ -92,31 +97,21 @@ async function unasked(attacker: Attacker): Promise<void> {
     await attacker.say(dataTo(0, 1, 0), attacker.frame({ ...head, seq, key: `unasked ${seq}`, shape }, data));
 }
 
-const hello = (id: string, claims: readonly number[]) =>
-  ({
-    kind: "hello",
-    id,
-    launch: "",
-    run: "",
-    epoch: 0,
-    ranks: claims,
-    size: 4,
-    fingerprint: [],
-    complete: true,
-    members: [],
-    heard: [],
-    ciphers: [],
-  }) as const;
-
+/** Hellos that answer those of the run: each client there finds itself named. */
 async function hellos(attacker: Attacker, count: number, claims: readonly number[]): Promise<void> {
-  for (let i = 0; i < count; i++)
-    await attacker.control("lobby", { ...hello(`0-${i}`, claims), run: attacker.run, heard: [`${i}`] });
+  const heard = attacker.clients();
+  const more = { epoch: 0, size: 4, fingerprint: [], complete: true, members: [], ciphers: [] };
+  for (let i = 0; i < count; i++) {
+    const who = { id: `0-${i}`, launch: "", run: attacker.run, ranks: [claims[i % claims.length] as number] };
+    await attacker.control("lobby", { kind: "hello", ...who, ...more, heard });
+  }
 }
 
 async function gone(attacker: Attacker): Promise<void> {
   const failure = JSON.stringify({ name: "Error", message: "rank 2 was killed by SIGKILL", fields: {} });
+  const heard = attacker.clients();
   for (let i = 0; i < 100; i++)
-    await attacker.control("lobby", { kind: "gone", id: "launcher", rank: i % 4, failure, heard: [] });
+    await attacker.control("lobby", { kind: "gone", id: heard[i % 4] as string, rank: i % 4, failure, heard });
 }
 
 /** All that was said so far, by anybody, said again. */
@@ -124,6 +119,11 @@ async function allAgain(attacker: Attacker): Promise<void> {
   const before = [...attacker.lobby, ...attacker.states];
   for (let i = 0; i < 20; i++)
     for (const { subject, bytes } of before.slice(0, 500)) await attacker.say(subject, bytes);
+}
+
+/** All that a run of this name said before this one, to its last words. */
+async function yesterday(attacker: Attacker): Promise<void> {
+  for (const { subject, bytes } of attacker.past) await attacker.say(subject, bytes);
 }
 
 const forgedStates = /states \("(?:left|open|credit|acknowledgement|heartbeat)"\)/;
@@ -156,12 +156,18 @@ export const attacks: readonly Attack[] = [
   {
     name: "20,000 hellos",
     run: (a) => hellos(a, 20_000, [1]),
-    named: /hellos[^,;]* a second from unknown clients in the lobby/,
+    named: /\d hellos a second from unknown clients in the lobby/,
   },
-  {
-    name: "a hello of rank 4294967294",
-    run: (a) => hellos(a, 20, [4294967294]),
-    named: /hellos|messages in the lobby/,
-  },
+  { name: "a hello of rank 4294967294", run: (a) => hellos(a, 20, [2 ** 32 - 2]), named: /messages in the lobby of/ },
   { name: "states and lobby said again", run: allAgain, named: /old states/ },
+  { name: "all of an earlier run said again", run: yesterday, named: /frames [\d,]+/, follows: true },
+  { name: "no secret: 20,000 frames with a wrong checksum", run: wrongChecksums, named: /frames [\d,]+/, open: true },
+  { name: "no secret: 20,000 frames played again", run: replays, named: /frames played again/, open: true },
+  { name: "no secret: 4,060 messages of junk", run: junk, named: /frames [\d,]+.*states|states.*frames/, open: true },
+  {
+    name: "no secret: hellos of ranks 4294967294 and 4",
+    run: (a) => hellos(a, 40, [2 ** 32 - 2, 2 ** 32 - 2, 4, 4]),
+    named: /messages in the lobby \d.*hellos \d|hellos \d.*messages in the lobby \d/,
+    open: true,
+  },
 ];

@@ -7,7 +7,8 @@ import { fileURLToPath } from "node:url";
 import { Scene, seconds } from "../faults/processes.ts";
 import { type Attack, attacks } from "./attacks.ts";
 import { type Outcome, trained } from "./runs.ts";
-import { cutOff, refusesStrangers } from "./strangers.ts";
+import { cutOff } from "./slow.ts";
+import { refusesStrangers } from "./strangers.ts";
 
 /** Memory of a rank, over that of an undisturbed run. */
 const limit = 1.2;
@@ -40,13 +41,10 @@ async function inScene<T>(work: (scene: Scene) => Promise<T>): Promise<T> {
 const calmOf = (): Promise<Outcome> =>
   inScene(async (scene) => trained(scene, (await scene.server("max_payload: 1MB")).url));
 
-/** Once more where memory alone is over: V8 gives a rank 40 MiB more by chance, one undisturbed run of five has such a one. */
 async function attacked(attack: Attack, calm: Outcome): Promise<boolean> {
   const from = performance.now();
-  const once = (): Promise<Outcome> => inScene(async (scene) => trained(scene, (await scene.server()).url, attack));
   try {
-    const first = await once();
-    const seen = ratioOf(first.memory, calm.memory) > limit ? await once() : first;
+    const seen = await inScene(async (scene) => trained(scene, (await scene.server()).url, attack));
     return row(attack, calm, seen, performance.now() - from);
   } catch (error) {
     console.log(`${attack.name.padEnd(46)} FAILED: ${error instanceof Error ? error.message : error}`);
@@ -86,7 +84,8 @@ async function byTwos<T>(items: readonly T[], work: (item: T) => Promise<boolean
 }
 
 chdir(fileURLToPath(new URL("../..", import.meta.url)));
-env.ORTHANT_SECRET = crypto.randomUUID();
+// V8 keeps little room for garbage, and malloc one arena: what a rank then has at its peak, it holds.
+Object.assign(env, { NODE_OPTIONS: "--max-semi-space-size=2", MALLOC_ARENA_MAX: "1" });
 const words = process.argv.slice(2);
 const chosen = <T extends { readonly name: string }>(cases: readonly T[]): readonly T[] =>
   cases.filter(({ name }) => words.length === 0 || words.some((word) => name.includes(word)));

@@ -49,7 +49,9 @@ const told = (inner: NatsEndpoint): Endpoint => ({
   },
 });
 
-const over = nats({ ...way, ranks: [rank], gather: 180_000, stall: 240_000 }); // a busy machine may start strangers slowly
+/** Bytes that others may have here and on the way here: little, so that memory shows who takes more. */
+const little = { credit: 2 ** 21, window: 2 ** 21 };
+const over = nats({ ...way, ...little, ranks: [rank], gather: 180_000, stall: 240_000 }); // a busy machine may start strangers slowly
 const transport: Transport = {
   ...over,
   workers: 1,

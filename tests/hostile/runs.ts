@@ -1,4 +1,5 @@
-// A run of four processes with a secret, undisturbed or attacked, and what can be said of it afterwards.
+// A run of four processes, undisturbed or attacked, and what can be said of it afterwards.
+import { env } from "node:process";
 import { setTimeout } from "node:timers/promises";
 import type { Program, Scene } from "../faults/processes.ts";
 import { until } from "../faults/processes.ts";
@@ -8,6 +9,8 @@ import type { Attack } from "./attacks.ts";
 import type { HostileJob } from "./rank.ts";
 
 const [size, steps] = [4, 24];
+/** The secret of the runs. */
+const own: string = crypto.randomUUID();
 /** The step in which an attack begins, and the one at whose end the ranks stand until it is over. */
 const [begins, stands] = [2, 12];
 /** ms that processes may take to start, on a machine that does other things. */
@@ -25,11 +28,17 @@ export interface Outcome {
   readonly sent: number;
 }
 
-/** Starts a process a rank. */
-export function startRanks(scene: Scene, servers: string, job: Partial<HostileJob> = {}): Program[] {
+/** Starts a process a rank; `secret` is theirs in place of that of the environment, "" for none. */
+export function startRanks(scene: Scene, servers: string, job: Partial<HostileJob> = {}, secret = own): Program[] {
   const run = runName();
   const of = (rank: number): HostileJob => ({ servers, run, rank, epoch: 0, steps, stands, ...job });
-  return Array.from({ length: size }, (_, rank) => scene.start("tests/hostile/rank.ts", JSON.stringify(of(rank))));
+  if (secret === "") delete env.ORTHANT_SECRET;
+  else env.ORTHANT_SECRET = secret;
+  const ranks = Array.from({ length: size }, (_, rank) =>
+    scene.start("tests/hostile/rank.ts", JSON.stringify(of(rank))),
+  );
+  env.ORTHANT_SECRET = own;
+  return ranks;
 }
 
 /** Trains while an attack is made, and goes on after that. */
@@ -37,7 +46,12 @@ export async function trained(scene: Scene, servers: string, attack?: Attack): P
   const run = runName();
   const attacker = await Attacker.connect(servers, run);
   scene.defer(() => attacker.close());
-  const ranks = startRanks(scene, servers, { run });
+  const secret = attack?.open ? "" : own;
+  if (attack?.follows) {
+    await ended(startRanks(scene, servers, { run, stands: -1 }, secret));
+    attacker.turnPage();
+  }
+  const ranks = startRanks(scene, servers, { run }, secret);
   await ranks[0]?.said(new RegExp(`^step ${begins}$`), patience);
   if (attack?.standing) {
     await standing(ranks);

@@ -1,6 +1,5 @@
 // Runs that meet another under their name: with another secret, none, an earlier epoch, or all alike. The one that was
-// there goes on, the others end at once, and both say why. And a server that cuts off who reads: it goes on, or is named.
-import { env } from "node:process";
+// there goes on, the others end at once, and both say why.
 import { type Program, type Scene, seconds, until } from "../faults/processes.ts";
 import { runName } from "../faults/runs.ts";
 import type { HostileJob } from "./rank.ts";
@@ -50,19 +49,9 @@ const complaints = (program: Program): string =>
     .filter((text) => /Error|Warning/.test(text))
     .join("\n");
 
-/** Starts ranks with a secret of their own. */
-function started(scene: Scene, url: string, job: Partial<HostileJob>, secret = env.ORTHANT_SECRET): Program[] {
-  const own = env.ORTHANT_SECRET;
-  env.ORTHANT_SECRET = secret;
-  if (secret === "") delete env.ORTHANT_SECRET;
-  const ranks = startRanks(scene, url, job);
-  env.ORTHANT_SECRET = own;
-  return ranks;
-}
-
 async function refused(scene: Scene, url: string, ranks: readonly Program[], run: string, stranger: Stranger) {
   const from = performance.now();
-  const others = started(scene, url, { run, epoch: 3, ...stranger.job }, stranger.secret);
+  const others = startRanks(scene, url, { run, epoch: 3, ...stranger.job }, stranger.secret);
   await until(`${stranger.name} to end`, patience, () => others.every((other) => other.ended !== undefined));
   const took = performance.now() - from;
   const silent = others.find((other) => said(other, stranger.there) === undefined);
@@ -85,15 +74,4 @@ export async function refusesStrangers(scene: Scene): Promise<string> {
   for (const rank of ranks) rank.signal("SIGUSR2");
   await ended(ranks);
   return "each was refused on both sides, and the run went on";
-}
-
-/** A server that holds little for a client: the run goes on with smaller parts, or ends, naming who is slow. */
-export async function cutOff(scene: Scene): Promise<string> {
-  const server = await scene.server('max_pending: 1MB\nwrite_deadline: "100ms"');
-  const ranks = startRanks(scene, server.url, { stands: -1 });
-  await until("all ranks to end", 2 * patience, () => ranks.every((rank) => rank.ended !== undefined));
-  if (ranks.every((rank) => rank.ended === 0)) return "the run went on to its end";
-  const slow = ranks.flatMap((rank) => said(rank, /rank \d is a slow consumer: .*/) ?? [])[0];
-  if (!slow) throw new Error(`nobody named a slow consumer:\n${ranks[0]?.tail()}`);
-  return `"${slow}"`;
 }

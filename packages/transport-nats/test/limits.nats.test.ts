@@ -49,6 +49,28 @@ it("sends smaller parts to who is cut off, and goes on", { timeout: 120_000 }, a
   console.log(`cuts ${cuts}, parts sent again ${resent}`);
 });
 
+it("ends the run of who is cut off again and again, and names it to all", { timeout: 150_000 }, async () => {
+  const servers = await serverOf('max_pending: 80KB\nmax_payload: 64KB\nwrite_deadline: "100ms"'); // less than 7 x 64 KiB
+  const [slow, ...others] = await openAll(8, { servers, secret, heartbeat: 200 });
+  const data = new Uint8Array(40_000_000);
+  const frame = { dtype: "uint8", shape: [data.length], data } as const;
+  const failure = async (work: (round: number) => Promise<unknown>): Promise<Error> => {
+    for (let round = 0; ; round++) {
+      const failed = await work(round).then(
+        () => undefined,
+        (error: Error) => error,
+      );
+      if (failed) return failed;
+    }
+  };
+  const waits = others.map(({ rank }) => failure((round) => slow!.recv(rank, `${round}`)));
+  const ends = [...waits, ...others.map(({ send }) => failure((round) => send([0], `${round}`, frame)))];
+  const named =
+    /rank 0 is a slow consumer: .* cut its connection 10 times in a minute with 65536 bytes .*: raise max_pending/;
+  for (const error of await Promise.all(ends)) expect(error.message).toMatch(named);
+  await Promise.all([slow!, ...others].map((rank) => rank.close()));
+});
+
 it("refuses a secret that is too short, and encryption without one", async () => {
   const only = { servers: "nats://127.0.0.1:1", run: "r", rank: 0, size: 2 };
   await expect(openNats({ ...only, secret: "short" })).rejects.toThrow(/^secret has 5 bytes: at least 16/);

@@ -1,5 +1,5 @@
-// What a client refused, counted by kind, and told in one line now and then: the first at once, then where a kind is new or
-// there are twice as many, so that a flood does not flood the terminal too.
+// What a client refused, counted by kind, and told in one line now and then: the first, and a flood, at once, then where a kind
+// is new or there are twice as many, so that a flood does not flood the terminal too.
 
 import type { State } from "../protocol/control.ts";
 
@@ -34,8 +34,9 @@ export class Refusals {
   readonly #onCount: (more: number) => void;
   #last = "";
   #at = performance.now();
-  /** Messages told of. */
+  /** Messages told of; whether the last word was of a flood. */
   #told = 0;
+  #flooded = false;
 
   /** `onCount` hears how many there are more. */
   constructor(where: string, onCount: (more: number) => void) {
@@ -57,15 +58,16 @@ export class Refusals {
   /** Says what was refused, where that is news and it is time to. */
   report(now: number): string | undefined {
     const fresh = [...this.#tallies].filter(([, { count, told }]) => count > told);
-    const total = this.#tallies.values().reduce((sum, { count }) => sum + count, 0);
-    const news = fresh.some(([, { told }]) => told === 0) || total >= 2 * this.#told;
+    if (fresh.length === 0) return undefined;
     const since = now - this.#at;
-    const due = this.#told === 0 || (since > every && news) || since > longest;
-    if (fresh.length === 0 || !due) return undefined;
+    const total = this.#tallies.values().reduce((sum, { count }) => sum + count, 0);
     const rate = this.#floods(fresh, Math.max(1, since / 1000));
+    const news = fresh.some(([, { told }]) => told === 0) || total >= 2 * this.#told;
+    const due = this.#told === 0 || (rate !== "" && !this.#flooded) || (since > every && news) || since > longest;
+    if (!due) return undefined;
     const all = [...this.#tallies].map(([kind, { count }]) => `${kind} ${thousands(count)}`).join(", ");
     for (const [, tally] of fresh) tally.told = tally.count;
-    [this.#at, this.#told] = [now, total];
+    [this.#at, this.#told, this.#flooded] = [now, total, rate !== ""];
     return `${thousands(total)} messages refused so far, the last one because: ${this.#last}; by kind: ${all}${rate}`;
   }
 
