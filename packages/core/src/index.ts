@@ -27,6 +27,7 @@ export { cutAlong, elements, onAxis, type Segment, type SegmentShape, type Shape
 // Parameters, their optimizer, and who holds them.
 
 export { type HeldBytes, type Kind, Meter, showHeld, totalOf } from "./meter.ts";
+export type { Moment } from "./params/moment.ts";
 export { adamw, constant, cosine, type LearningRate, type Optimizer, sgd } from "./params/optimizer.ts";
 export {
   chunk,
@@ -43,7 +44,6 @@ export {
   type BaseStore,
   type Dealt,
   localStore,
-  type Moment,
   type ParamStore,
   type StoreLayer,
 } from "./params/store.ts";

@@ -20,7 +20,10 @@ export interface Session extends AsyncIterable<StepReport> {
    * name that the model lacks, and once the run is over.
    */
   parameter(name: string): Promise<ParameterValues>;
-  /** Ends the run where it is, and resolves to what `train` would. Call it once the loop is left; again, it does nothing more. */
+  /**
+   * Ends the run where it is, and resolves to what `train` would. Call it once the loop is left; again, it does nothing more. Ranks
+   * that train apart (`independent`) go on to the step after which they meet: only there are their values one.
+   */
   close(): Promise<TrainResult>;
 }
 
@@ -61,11 +64,21 @@ class OpenSession implements Session {
 
   async *[Symbol.asyncIterator](): AsyncIterator<StepReport> {
     while (this.#left > 0 && !this.#closed) {
-      this.#left--;
-      const report = await this.#opened.queue.ask("step");
+      const report = await this.#step();
       if (!report) return; // a signal stopped the run
-      yield report as StepReport;
+      yield report;
     }
+  }
+
+  async #step(): Promise<StepReport | undefined> {
+    this.#left--;
+    return (await this.#opened.queue.ask("step")) as StepReport | undefined;
+  }
+
+  /** Whether all ranks have the same values now. */
+  #together(): boolean {
+    const { plan, steps } = this.#opened;
+    return Object.values(plan.roles.independent).every((every) => (steps - this.#left) % every === 0);
   }
 
   async parameter(name: string): Promise<ParameterValues> {
@@ -79,8 +92,10 @@ class OpenSession implements Session {
 
   async close(): Promise<TrainResult> {
     const { queue, done, over } = this.#opened;
-    if (!this.#closed) queue.push("close");
+    if (this.#closed) return done;
     this.#closed = true;
+    while (!this.#together() && this.#left > 0) if (!(await this.#step())) break; // a signal stopped the run
+    queue.push("close");
     await over;
     return done;
   }

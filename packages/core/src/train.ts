@@ -5,7 +5,7 @@ import type { CommandQueue } from "./hosts/command-queue.ts";
 import { exitCodeOf, Interrupt } from "./hosts/interrupt.ts";
 import { runRanks } from "./hosts/run.ts";
 import type { RanksJob } from "./hosts/share.ts";
-import { serveThread, type ThreadTicket } from "./hosts/workers.ts";
+import { serveThread, type ThreadTicket } from "./hosts/worker.ts";
 import type { HeldBytes } from "./meter.ts";
 import { assemble } from "./plan/assemble.ts";
 import type { JobOptions } from "./plan/options.ts";

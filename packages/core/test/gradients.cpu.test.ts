@@ -3,7 +3,7 @@ import * as tf from "@tensorflow/tfjs";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Meter } from "../src/index.ts";
 import { Gradients, type GradientsOptions, type Trained } from "../src/params/gradients.ts";
-import { momentOf } from "../src/rank/moment.ts";
+import { momentOf } from "../src/params/moment.ts";
 
 let before = 0;
 beforeEach(() => {

@@ -3,7 +3,17 @@ import { pipeline } from "@orthant/pipeline";
 import { zero } from "@orthant/zero";
 import * as tf from "@tensorflow/tfjs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { type Data, type Mesh, memoryEndpoints, type Outcome, plan, type Strategy, useDevice } from "../src/index.ts";
+import {
+  type Data,
+  type Mesh,
+  memory,
+  memoryEndpoints,
+  type Outcome,
+  plan,
+  run,
+  type Strategy,
+  useDevice,
+} from "../src/index.ts";
 import { runRank } from "../src/rank/rank.ts";
 import { ran, training, vectors } from "./small.ts";
 
@@ -114,4 +124,15 @@ describe("the stop signal", () => {
   test("without islands everyone ends in the step in which one hears it", async () => {
     expect(await stopped({ dp: 3 }, [zero({ stage: 0 })], from(2, 4))).toEqual([5, 5, 5]);
   });
+});
+
+test.each([
+  [1, 3],
+  [3, 3],
+  [4, 6],
+])("a session that is closed after step %i goes on to where islands meet: all have done %i", async (asked, done) => {
+  const job = training({ mesh: { island: 2 }, strategies: [islands(3)], steps: 6, transport: memory() });
+  const session = await run(job);
+  for await (const { step } of session) if (step === asked - 1) break;
+  expect((await session.close()).losses).toHaveLength(done);
 });

@@ -2,8 +2,8 @@
 import * as tf from "@tensorflow/tfjs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { Meter, type ParamSpec, type ParamStore, type StoreLayer } from "../src/index.ts";
+import { momentOf } from "../src/params/moment.ts";
 import { layered, localStore } from "../src/params/store.ts";
-import { momentOf } from "../src/rank/moment.ts";
 
 let before = 0;
 beforeEach(() => {

@@ -2,7 +2,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type Held, rebind, recompute, useDevice } from "../src/index.ts";
-import { momentOf } from "../src/rank/moment.ts";
+import { momentOf } from "../src/params/moment.ts";
 import { memoryEndpoints as memory } from "../src/transports/memory.ts";
 import { add, input, member, negative, product, squares, type Way, weights } from "./tape-cases.ts";
 

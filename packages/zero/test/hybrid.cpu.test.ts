@@ -31,16 +31,23 @@ const run = (dp: number, replica: number, options: Omit<ZeroOptions, "axis">): P
   });
 
 const alone = await run(1, 1, { stage: 0 });
-const gathers = ["segment", "micro", "step"] as const;
+const sharded: readonly Omit<ZeroOptions, "axis">[] = [
+  { stage: 1 },
+  { stage: 2, bucketBytes: 60 },
+  { stage: 3 },
+  { stage: 3, gather: "micro", persist: 7, bucketBytes: 60 },
+  { stage: 3, gather: "step" },
+  { stage: 3, offload: { optimizer: "host", params: "host" } },
+];
 
 describe.each([
   { dp: 2, replica: 2 },
   { dp: 3, replica: 2 },
   { dp: 2, replica: 3 },
 ])("dp $dp, replica $replica", ({ dp, replica }) => {
-  test.each(gathers)("as one device, in bytes and numbers: %s", async (gather) => {
+  test.each(sharded)("as one device, in bytes and numbers: %j", async (options) => {
     const whole = await run(dp, replica, { stage: 0 });
-    const found = await run(dp, replica, { stage: 3, gather });
+    const found = await run(dp, replica, options);
     expect(found.losses).toEqual(whole.losses);
     const { loss, gradient, parameter } = errorsBetween(found, alone);
     expect(Math.max(loss, gradient!, parameter)).toBeLessThan(2e-6);

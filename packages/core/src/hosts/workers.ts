@@ -1,35 +1,18 @@
-// The ranks of a process over worker threads: started, heard and ended here; served there. Each worker runs the user's
+// The ranks of a process over worker threads: started, heard and ended here; served in `worker.ts`. Each worker runs the user's
 // script again; its `train` call finds a ticket and runs the ranks of that thread, so models, data and strategies need no
 // serialising. As in any SPMD launcher, what a script does before `train` happens in every worker.
-import { once } from "node:events";
 import { pathToFileURL } from "node:url";
-import { parentPort, Worker } from "node:worker_threads";
-import { useDevice } from "../devices/index.ts";
-import { fromPlain, type PlainError, toPlain } from "../errors.ts";
-import type { JobOptions } from "../plan/options.ts";
-import type { Plan } from "../plan/plan.ts";
+import { Worker } from "node:worker_threads";
+import { fromPlain } from "../errors.ts";
 import type { Command } from "../rank/commands.ts";
-import type { ActionTime, Outcome, RankEvents, StepReport } from "../rank/events.ts";
+import type { Outcome } from "../rank/events.ts";
 import { signalOf } from "../rank/stop.ts";
-import { ranksHere, type Transport } from "../transports/transport.ts";
-import { CommandQueue } from "./command-queue.ts";
+import type { Transport } from "../transports/transport.ts";
+import type { CommandQueue } from "./command-queue.ts";
 import { fingerprint } from "./fingerprint.ts";
-import { type RanksJob, runShare } from "./share.ts";
+import type { RanksJob } from "./share.ts";
 import { within } from "./within.ts";
-
-/** What a worker finds in `workerData.orthant`. */
-export interface ThreadTicket {
-  /** The transport's name: a call of `train` over another one is not the one this worker is for. */
-  readonly transport: string;
-  /** The transport's own ticket. */
-  readonly ticket: unknown;
-  readonly thread: number;
-  /** One Int32: the number of the signal that asks all ranks to stop after their step, 0 for none. */
-  readonly stop: SharedArrayBuffer;
-  /** What the starting thread's options come to: the worker's must be the same. */
-  readonly agreed: string;
-  readonly wantsActions: boolean;
-}
+import { type Message, now, type ThreadTicket } from "./worker.ts";
 
 /** What the workers of a run share. */
 export interface Crew extends Pick<ThreadTicket, "transport" | "ticket"> {
@@ -38,15 +21,6 @@ export interface Crew extends Pick<ThreadTicket, "transport" | "ticket"> {
   /** ms that each worker may take to come to `train`, at least. 60 000 where absent. */
   readonly stall?: number | undefined;
 }
-
-type Message =
-  /** It came to `train`, with the same options. */
-  | { readonly kind: "came" }
-  | { readonly kind: "step"; readonly report: StepReport }
-  | { readonly kind: "actions"; readonly rank: number; readonly step: number; readonly actions: readonly ActionTime[] }
-  | { readonly kind: "gathered"; readonly values: Float32Array }
-  | { readonly kind: "done"; readonly outcomes: readonly Outcome[] }
-  | { readonly kind: "failed"; readonly error: PlainError; readonly at: number };
 
 /** How a worker ended. Several fail when one does, as they wait for each other: the earliest is to blame. */
 type Ending = { readonly outcomes: readonly Outcome[] } | { readonly error: Error; readonly at: number };
@@ -123,13 +97,6 @@ async function gather(workers: readonly Worker[], { threads, stall = 60_000, out
   for (const worker of workers) worker.postMessage("begin");
 }
 
-/** Tells the thread that started this one that it has come, and waits to be let in. */
-async function letIn(post: (message: Message) => void): Promise<void> {
-  const begin = once(parentPort!, "message");
-  post({ kind: "came" });
-  await begin;
-}
-
 /** Waits for all outcomes, or throws the earliest error among those that come in soon after the first. */
 async function outcomesOf(endings: readonly Promise<Ending>[]): Promise<Outcome[]> {
   const known: Ending[] = [];
@@ -146,8 +113,6 @@ async function outcomesOf(endings: readonly Promise<Ending>[]): Promise<Outcome[
   return known.flatMap((end) => ("outcomes" in end ? end.outcomes : []));
 }
 
-const now = () => performance.timeOrigin + performance.now();
-
 function listen(worker: Worker, { events, driver }: RanksJob, name: string): Promise<Ending> {
   return new Promise((resolve) => {
     worker.on("message", (message: Message) => {
@@ -163,40 +128,3 @@ function listen(worker: Worker, { events, driver }: RanksJob, name: string): Pro
     );
   });
 }
-
-/** Runs, in a worker, the ranks that the ticket names, and reports to the thread that started it. */
-export async function serveThread(
-  { options, plan, driven }: { readonly options: JobOptions; readonly plan: Plan; readonly driven: boolean },
-  transport: Transport,
-  given: ThreadTicket,
-): Promise<void> {
-  const queue = new CommandQueue();
-  parentPort!.on("message", (sent: Command | "begin") => {
-    if (sent !== "begin") queue.push(sent);
-  }); // keeps this thread, too, until the one that started it ends it
-  const post = (message: Message) => parentPort!.postMessage(message);
-  const fail = (error: unknown) => post({ kind: "failed", error: toPlain(error), at: now() });
-  try {
-    if (JSON.stringify(fingerprint(options, plan)) !== given.agreed)
-      throw new Error(
-        "this thread's train() call got other options than the first: a script that trains over threads must " +
-          "call train() once, with options that do not change between runs",
-      );
-    await letIn(post);
-    await useDevice(options.device, { localRank: given.thread });
-    const stopped = () => Atomics.load(new Int32Array(given.stop), 0);
-    const endpoints = [...transport.join(given.ticket, given.thread).values()];
-    const here = ranksHere(transport, plan.mesh);
-    const events = eventsTo(post, given.wantsActions);
-    const gathered = (values: Float32Array) => post({ kind: "gathered", values });
-    const driver = driven ? { next: () => queue.next(), gathered } : undefined;
-    post({ kind: "done", outcomes: await runShare({ options, plan, events, driver, endpoints, here, stopped }, fail) });
-  } catch (error) {
-    fail(error);
-  }
-}
-
-const eventsTo = (post: (message: Message) => void, wantsActions: boolean): RankEvents => ({
-  onStep: (report) => post({ kind: "step", report }),
-  ...(wantsActions && { onActions: (rank, step, actions) => post({ kind: "actions", rank, step, actions }) }),
-});

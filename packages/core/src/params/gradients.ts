@@ -4,7 +4,8 @@ import type { Tensor } from "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs";
 import { type Meter, tensorBytes } from "../meter.ts";
 import { elements, type Shape } from "../model/segment.ts";
-import type { Moment, StoreLayer } from "./store.ts";
+import type { Moment } from "./moment.ts";
+import type { StoreLayer } from "./store.ts";
 
 /** A parameter that is trained on this rank. */
 export interface Trained {

@@ -4,19 +4,8 @@ import type { Tensor } from "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs";
 import { type Meter, tensorBytes } from "../meter.ts";
 import type { Shape } from "../model/segment.ts";
+import type { Moment } from "./moment.ts";
 import type { ParamSpec } from "./params.ts";
-
-/** A moment of the run. Every rank that takes part in a call there has the same. */
-export interface Moment {
-  /** Names it in messages: `step 3 micro 1 F`. */
-  readonly key: string;
-  /** Counted from 0. */
-  readonly step: number;
-  /** Absent where the moment belongs to the whole step. */
-  readonly micro?: number;
-  /** True in the last step of the run. */
-  readonly last?: boolean;
-}
 
 /** The parameters of one rank. */
 export interface ParamStore {

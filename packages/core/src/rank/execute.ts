@@ -5,9 +5,9 @@ import type { Group } from "../group/group.ts";
 import { type Meter, tensorBytes } from "../meter.ts";
 import type { AnyLayer, AnyModel } from "../model/model.ts";
 import type { Gradients } from "../params/gradients.ts";
+import { momentOf } from "../params/moment.ts";
 import type { ParamStore } from "../params/store.ts";
 import { type Action, type Op, showAction } from "../schedule/schedule.ts";
-import { momentOf } from "./moment.ts";
 import type { GradTape } from "./tape.ts";
 
 /** One stage of this rank's pipeline. */

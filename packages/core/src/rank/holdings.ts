@@ -2,8 +2,9 @@
 import type { Group } from "../group/group.ts";
 import type { Meter } from "../meter.ts";
 import { Gradients, type Trained } from "../params/gradients.ts";
+import type { Moment } from "../params/moment.ts";
 import { initialValues, keptSize, localShape, pieceOf } from "../params/params.ts";
-import { type BaseStore, layered, localStore, type Moment, type ParamStore, type StoreLayer } from "../params/store.ts";
+import { type BaseStore, layered, localStore, type ParamStore, type StoreLayer } from "../params/store.ts";
 import { acquiresOf, additionsOf, bucketBytesOf } from "../plan/backward.ts";
 import type { JobOptions } from "../plan/options.ts";
 import type { Plan } from "../plan/plan.ts";

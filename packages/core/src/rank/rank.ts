@@ -4,6 +4,7 @@ import type { Tensor } from "@tensorflow/tfjs";
 import { RankError } from "../errors.ts";
 import type { Group } from "../group/group.ts";
 import { Meter } from "../meter.ts";
+import { momentOf } from "../params/moment.ts";
 import type { JobOptions } from "../plan/options.ts";
 import type { Plan } from "../plan/plan.ts";
 import { type RankPlan, showRank } from "../plan/ranks.ts";
@@ -17,13 +18,12 @@ import type { ActionTime, Outcome, RankEvents } from "./events.ts";
 import { ActionError, execute, type StepContext } from "./execute.ts";
 import { type Groups, openGroups } from "./groups.ts";
 import { type Holdings, hold } from "./holdings.ts";
-import { momentOf } from "./moment.ts";
 import { reportOf } from "./reports.ts";
 import { readSamples } from "./samples.ts";
 import { stagesOfRank, uniformOf } from "./stages.ts";
 import { toStop } from "./stop.ts";
 import { GradTape } from "./tape.ts";
-import { update } from "./updates.ts";
+import { readPiece, update } from "./updates.ts";
 import { rebind, recompute } from "./vjp.ts";
 
 export interface RankJob {
@@ -92,8 +92,8 @@ class Rank {
   async run(): Promise<Pick<Outcome, "losses" | "stopped">> {
     const losses: number[] = [];
     const { steps } = this.#job.options;
-    const read = (name: string) => this.#read(name);
-    for (let step = 0; (await this.#commands?.obey(step, read)) ?? step < steps; step++) {
+    const wanted = (step: number) => this.#commands?.obey(step, (name) => readPiece(this.#holdings.store, name));
+    for (let step = 0; (await wanted(step)) ?? step < steps; step++) {
       const { loss, stop } = await this.#step(step, step === steps - 1).catch((cause) => {
         throw this.#located(cause, step);
       });
@@ -119,9 +119,8 @@ class Rank {
     const began = performance.now();
     const actions: ActionTime[] = [];
     const micros = await execute(this.#schedule, this.#context(step, actions));
-    const { meter } = this;
-    const report = await reportOf({ plan, self: this.#self, gradients, meter, micros, signal: stopped() });
-    const verdict = await this.#agreement.reach(report, step);
+    const seen = { gradients, meter: this.meter, micros, signal: stopped() };
+    const verdict = await this.#agreement.reach(await reportOf({ plan, self: this.#self, ...seen }), step);
     const perToken = this.#perToken(verdict);
     const lr = options.optimizer.lr(step);
     if (!Number.isFinite(perToken.loss))
@@ -190,16 +189,8 @@ class Rank {
   async pieces(): Promise<Map<string, Float32Array>> {
     const { store } = this.#holdings;
     const pieces = new Map<string, Float32Array>();
-    for (const { name } of store.owned()) pieces.set(name, await this.#read(name));
+    for (const { name } of store.owned()) pieces.set(name, await readPiece(store, name));
     return pieces;
-  }
-
-  /** Copies the piece that this rank updates of a parameter. */
-  async #read(name: string): Promise<Float32Array> {
-    const piece = await this.#holdings.store.piece(name);
-    const values = (await piece.data()) as Float32Array;
-    piece.dispose();
-    return values;
   }
 
   dispose(): void {

@@ -9,10 +9,10 @@ import type { Random, Tape } from "../model/model.ts";
 import type { Held, Placement, Placements } from "../model/placement.ts";
 import type { Segment } from "../model/segment.ts";
 import type { Gradients } from "../params/gradients.ts";
+import { momentOf } from "../params/moment.ts";
 import type { ParamStore } from "../params/store.ts";
 import { AuxiliaryLosses } from "./auxiliary.ts";
 import { Buffers } from "./buffers.ts";
-import { momentOf } from "./moment.ts";
 import {
   constantStep,
   type Half,

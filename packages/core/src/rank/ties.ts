@@ -5,8 +5,8 @@ import type { Tensor } from "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs";
 import type { Group } from "../group/group.ts";
 import type { GradientsOptions } from "../params/gradients.ts";
+import type { Moment } from "../params/moment.ts";
 import type { ParamSpec } from "../params/params.ts";
-import type { Moment } from "../params/store.ts";
 import type { Plan } from "../plan/plan.ts";
 import { rankOfStage } from "../schedule/schedule.ts";
 

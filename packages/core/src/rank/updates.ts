@@ -21,6 +21,14 @@ export const gradientSquares = (
     }),
   );
 
+/** Copies the piece that this rank updates of a parameter. */
+export async function readPiece(store: ParamStore, name: string): Promise<Float32Array> {
+  const piece = await store.piece(name);
+  const values = (await piece.data()) as Float32Array;
+  piece.dispose();
+  return values;
+}
+
 /** One optimizer step on what a store owns. */
 export interface Update {
   readonly optimizer: Optimizer;

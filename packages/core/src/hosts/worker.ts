@@ -1,0 +1,85 @@
+// The ranks of one worker thread: what a worker finds when it runs the user's script again, and what it says to the thread that
+// started it. That thread's side is `workers.ts`.
+import { once } from "node:events";
+import { parentPort } from "node:worker_threads";
+import { useDevice } from "../devices/index.ts";
+import { type PlainError, toPlain } from "../errors.ts";
+import type { JobOptions } from "../plan/options.ts";
+import type { Plan } from "../plan/plan.ts";
+import type { Command } from "../rank/commands.ts";
+import type { ActionTime, Outcome, RankEvents, StepReport } from "../rank/events.ts";
+import { ranksHere, type Transport } from "../transports/transport.ts";
+import { CommandQueue } from "./command-queue.ts";
+import { fingerprint } from "./fingerprint.ts";
+import { runShare } from "./share.ts";
+
+/** What a worker finds in `workerData.orthant`. */
+export interface ThreadTicket {
+  /** The transport's name: a call of `train` over another one is not the one this worker is for. */
+  readonly transport: string;
+  /** The transport's own ticket. */
+  readonly ticket: unknown;
+  readonly thread: number;
+  /** One Int32: the number of the signal that asks all ranks to stop after their step, 0 for none. */
+  readonly stop: SharedArrayBuffer;
+  /** What the starting thread's options come to: the worker's must be the same. */
+  readonly agreed: string;
+  readonly wantsActions: boolean;
+}
+
+/** What a worker says. */
+export type Message =
+  /** It came to `train`, with the same options. */
+  | { readonly kind: "came" }
+  | { readonly kind: "step"; readonly report: StepReport }
+  | { readonly kind: "actions"; readonly rank: number; readonly step: number; readonly actions: readonly ActionTime[] }
+  | { readonly kind: "gathered"; readonly values: Float32Array }
+  | { readonly kind: "done"; readonly outcomes: readonly Outcome[] }
+  | { readonly kind: "failed"; readonly error: PlainError; readonly at: number };
+
+/** ms since 1970, the same in every thread. */
+export const now = () => performance.timeOrigin + performance.now();
+
+/** Tells the thread that started this one that it has come, and waits to be let in. */
+async function letIn(post: (message: Message) => void): Promise<void> {
+  const begin = once(parentPort!, "message");
+  post({ kind: "came" });
+  await begin;
+}
+
+/** Runs, in a worker, the ranks that the ticket names, and reports to the thread that started it. */
+export async function serveThread(
+  { options, plan, driven }: { readonly options: JobOptions; readonly plan: Plan; readonly driven: boolean },
+  transport: Transport,
+  given: ThreadTicket,
+): Promise<void> {
+  const queue = new CommandQueue();
+  parentPort!.on("message", (sent: Command | "begin") => {
+    if (sent !== "begin") queue.push(sent);
+  }); // keeps this thread, too, until the one that started it ends it
+  const post = (message: Message) => parentPort!.postMessage(message);
+  const fail = (error: unknown) => post({ kind: "failed", error: toPlain(error), at: now() });
+  try {
+    if (JSON.stringify(fingerprint(options, plan)) !== given.agreed)
+      throw new Error(
+        "this thread's train() call got other options than the first: a script that trains over threads must " +
+          "call train() once, with options that do not change between runs",
+      );
+    await letIn(post);
+    await useDevice(options.device, { localRank: given.thread });
+    const stopped = () => Atomics.load(new Int32Array(given.stop), 0);
+    const endpoints = [...transport.join(given.ticket, given.thread).values()];
+    const here = ranksHere(transport, plan.mesh);
+    const events = eventsTo(post, given.wantsActions);
+    const gathered = (values: Float32Array) => post({ kind: "gathered", values });
+    const driver = driven ? { next: () => queue.next(), gathered } : undefined;
+    post({ kind: "done", outcomes: await runShare({ options, plan, events, driver, endpoints, here, stopped }, fail) });
+  } catch (error) {
+    fail(error);
+  }
+}
+
+const eventsTo = (post: (message: Message) => void, wantsActions: boolean): RankEvents => ({
+  onStep: (report) => post({ kind: "step", report }),
+  ...(wantsActions && { onActions: (rank, step, actions) => post({ kind: "actions", rank, step, actions }) }),
+});
