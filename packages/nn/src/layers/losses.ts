@@ -40,10 +40,11 @@ export interface Measured {
   readonly shape: Shape;
 }
 
-const isSparse = ({ loss }: Pick<Measured, "loss">): boolean => loss === "sparseCategoricalCrossentropy";
+/** Takes class indices as targets. */
+export const isSparse = (loss: LossName | LossSum): boolean => loss === "sparseCategoricalCrossentropy";
 
 /** Shape of a target: of a class index, that of the output but for the classes. */
-const targetShape = (at: Measured): Shape => (isSparse(at) ? at.shape.slice(0, -1) : at.shape);
+const targetShape = (at: Measured): Shape => (isSparse(at.loss) ? at.shape.slice(0, -1) : at.shape);
 
 const measureOf = ({ loss }: Measured): LossSum => (typeof loss === "function" ? loss : sums[loss]);
 

@@ -2,7 +2,7 @@
 import type { Model, Weights } from "@orthant/core";
 import * as tf from "@tensorflow/tfjs";
 import { type Graph, graphOf, type LayerWeight, type Span, spansOf, weightsOf } from "./graph.ts";
-import { isLossName, type LossName, type LossSum, lossNames, lossSegment } from "./losses.ts";
+import { isLossName, isSparse, type LossName, type LossSum, lossNames, lossSegment } from "./losses.ts";
 import { refuse } from "./refuse.ts";
 import { leaderOf, nameIn, toLayer } from "./spans.ts";
 import { readWeights, rebuilt, type Start, startOf, type Topology, topologyOf } from "./values.ts";
@@ -110,6 +110,7 @@ export async function fromLayersModel(model: tf.LayersModel, options: FromLayers
   return {
     name: model.name,
     topology,
+    ...(losses.length === 1 && isSparse(losses[0]!) && { indices: { target: outputs[0]!.at(-1)! } }),
     parameters: [...values.keys()].map((weight) => parameters.get(weight)!),
     layers: spans.map((span, i) => toLayer(span, names[i]!, carried)),
     loss: (tape, y, target) => tape.local(measure, "", y, target),
