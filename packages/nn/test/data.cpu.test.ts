@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { Data, Sample } from "@orthant/core";
 import * as tf from "@tensorflow/tfjs";
 import { afterAll, describe, expect, test } from "vitest";
-import { csv, type Element, jsonl, stream, tokens } from "../src/index.ts";
+import { arrays, csv, type Element, jsonl, stream, tokens } from "../src/index.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "orthant-data-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -218,4 +218,10 @@ describe("stream", () => {
     expect(() => stream(counting(3) as never, fields)).toThrow("give a function that opens an asynchronous generator");
     expect(() => stream(() => counting(), { ...fields, ahead: -1 })).toThrow("stream({ ahead: -1 })");
   });
+});
+
+test.each([-1, 0.5, Number.NaN])("arrays: %d is no class", (label) => {
+  expect(() => arrays({ inputs: [[1], [2]], targets: [0, label] })).toThrow(
+    `row 1 is ${label}; a class is a whole number`,
+  );
 });

@@ -5,6 +5,8 @@ import { axisSize, type Mesh } from "../mesh.ts";
 import type { AnyModel, Data } from "../model/model.ts";
 import type { Optimizer } from "../params/optimizer.ts";
 import { world } from "../transports/key.ts";
+import { checkKinds } from "./kinds.ts";
+import { checkRuntime } from "./runtime.ts";
 import type { Strategy } from "./strategy.ts";
 
 export interface JobOptions {
@@ -61,16 +63,14 @@ const known = [
 
 /** Refuses options that no model could make right. */
 export function checkOptions(options: JobOptions): void {
+  checkRuntime();
   const unknown = Object.keys(options).filter((name) => !(known as string[]).includes(name));
   if (unknown.length) throw new Error(`train() has no option ${unknown.join(", ")}; it has ${known.join(", ")}`);
   for (const name of ["model", "data", "batch", "optimizer", "steps"] as const)
     if (options[name] === undefined) throw new Error(`train() needs the option ${name}`);
+  checkKinds(options);
   for (const name of ["batch", "steps", "micros"] as const) checkCount(name, options[name] ?? 1);
-  const { device = "auto", clip = 1, capBytes = 1 } = options;
-  checkDevice(device);
-  if (!(capBytes > 0)) throw new Error(`capBytes is ${capBytes}; it must be above 0, or left out for no cap`);
-  if (!(clip > 0))
-    throw new Error(`clip is ${clip}; it is a norm: give a number above 0, or leave it out for no clipping`);
+  checkDevice(options.device ?? "auto");
   checkMesh(options.mesh ?? {}, options.strategies ?? []);
 }
 

@@ -17,12 +17,18 @@ function width(rows: readonly (readonly number[])[], what: string): number {
   return length;
 }
 
+function checkClasses(targets: readonly unknown[]): void {
+  const odd = targets.findIndex((label) => !Number.isInteger(label) || (label as number) < 0);
+  if (odd >= 0) throw new Error(`arrays({ targets }): row ${odd} is ${targets[odd]}; a class is a whole number from 0`);
+}
+
 /** Throws where inputs and targets differ in number or rows in length. */
 export function arrays({ inputs, targets }: ArraysOptions): Data {
   if (!inputs.length) throw new Error("arrays({ inputs }): there are no samples");
   if (inputs.length !== targets.length)
     throw new Error(`arrays(): ${inputs.length} inputs and ${targets.length} targets; give one target an input`);
   const classes = typeof targets[0] === "number";
+  if (classes) checkClasses(targets);
   const inputShape = [width(inputs, "inputs")];
   const targetShape = classes ? [] : [width(targets as readonly (readonly number[])[], "targets")];
   const toValues = (row: readonly number[] | number): Values =>
