@@ -1,5 +1,6 @@
 // Whether each option is the kind of thing it should be: what TypeScript tells whoever uses it, told in one line to whoever does not.
-import type { JobOptions } from "./options.ts";
+
+type Options = Readonly<Record<string, unknown>>;
 
 /** Says what a value is, as a person would. */
 function show(value: unknown): string {
@@ -11,7 +12,7 @@ function show(value: unknown): string {
   return "dataId" in value ? "a tensor" : "an object";
 }
 
-const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+const isObject = (value: unknown): value is Options =>
   typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Promise);
 
 function refuse(name: string, value: unknown, wanted: string): never {
@@ -57,22 +58,23 @@ function checkStrategies(strategies: unknown): void {
       refuse(`strategies[${i}]`, strategy, "give what a strategy's function returns: zero({ stage: 3 }), not zero");
 }
 
-function checkNumbers({ seed = 0, clip = 1, capBytes = 1 }: JobOptions): void {
-  if (!Number.isSafeInteger(seed) || seed < 0) refuse("seed", seed, "it must be a whole number from 0");
+function checkNumbers({ seed = 0, clip = 1, capBytes = 1 }: Options): void {
+  if (!Number.isSafeInteger(seed) || (seed as number) < 0) refuse("seed", seed, "it must be a whole number from 0");
   if (typeof clip !== "number" || !(clip > 0))
     refuse("clip", clip, "it is a norm: give a number above 0, or leave it out for no clipping");
   if (typeof capBytes !== "number" || !(capBytes > 0))
     refuse("capBytes", capBytes, "it must be a number above 0, or left out for no cap");
 }
 
-/** Refuses, by name, an option that is no such thing. */
-export function checkKinds(options: JobOptions): void {
-  const { mesh = {}, strategies = [], recompute = false, quiet = false, run = false } = options;
-  checkModel(options.model);
-  checkData(options.data);
-  checkOptimizer(options.optimizer);
+/** Refuses, by name, an option of `train` that is no such thing. */
+export function checkKinds(options: object): void {
+  const { mesh = {}, strategies = [], recompute = false, quiet = false, run = false } = options as Options;
+  const { model, data, optimizer } = options as Options;
+  checkModel(model);
+  checkData(data);
+  checkOptimizer(optimizer);
   checkStrategies(strategies);
-  checkNumbers(options);
+  checkNumbers(options as Options);
   if (!isObject(mesh)) refuse("mesh", mesh, "give the size of each axis, such as { dp: 2 }");
   for (const [name, value] of Object.entries({ recompute, quiet }))
     if (typeof value !== "boolean") refuse(name, value, "it is true or false");
