@@ -228,3 +228,45 @@ test("dropout does nothing to a forward without training", async () => {
   expect(found[0]).toBeCloseTo((back.predict(tf.tensor(values, [1, 2])) as tf.Tensor).dataSync()[0]!, 5);
   run.dispose();
 });
+
+test("saved by tfjs, loaded, trained, saved, loaded by plain tfjs: the same predictions", async () => {
+  const kept: tf.io.ModelArtifacts[] = [];
+  const saved = async (model: tf.LayersModel) => {
+    const handler = tf.io.withSaveHandler(async (artifacts) => {
+      kept.push(artifacts);
+      return { modelArtifactsInfo: { dateSaved: new Date(0), modelTopologyType: "JSON" } };
+    });
+    await model.save(handler);
+    return tf.loadLayersModel(tf.io.fromMemory(kept.at(-1)!));
+  };
+  const own = small(layers.activation({ activation: "tanh" }), dense(1));
+  own.setWeights(
+    own.getWeights().map((w) =>
+      tf
+        .range(1, w.size + 1)
+        .div(10)
+        .reshape(w.shape),
+    ),
+  );
+  const model = await fromLayersModel(await saved(own), mse);
+  const { weights, losses } = await train({ ...options, model, steps: 20 });
+  const loaded = await saved(await toLayersModel(model, weights));
+  const run = await forward(model, weights);
+  const values = Float32Array.of(0, 1, 1, 0);
+  const found = await run({ values, shape: [2, 2], dtype: "float32" });
+  const expected = (loaded.predict(tf.tensor(values, [2, 2])) as tf.Tensor).dataSync();
+  for (const [i, v] of found.entries()) expect(v).toBeCloseTo(expected[i]!, 5);
+  const first = (
+    own.predict(
+      tf.tensor2d([
+        [0, 1],
+        [1, 0],
+        [1, 1],
+        [0, 0],
+      ]),
+    ) as tf.Tensor
+  ).sub(tf.tensor2d([[1], [0], [1], [0]]));
+  expect(losses[0]).toBeCloseTo(first.square().mean().dataSync()[0]!, 5);
+  expect(losses.at(-1)).toBeLessThan(losses[0]!);
+  run.dispose();
+});

@@ -12,6 +12,22 @@ function version(): string {
   return (JSON.parse(manifest) as { version: string }).version;
 }
 
+/** Digests the first sample, where it is there at once: data that each worker draws for itself differs in it. */
+function firstSample(data: JobOptions["data"], seed: number): unknown {
+  try {
+    const first = data.sample(0, seed);
+    if (!(first instanceof Promise)) return [[...first.input], [...first.target]];
+    first.catch(() => {}); // told when the sample is read
+    return "later";
+  } catch {
+    return "none"; // likewise
+  }
+}
+
+/** Names what two threads or processes have not alike. */
+export const differing = (a: Readonly<Record<string, string>>, b: Readonly<Record<string, string>>): string[] =>
+  [...new Set([...Object.keys(a), ...Object.keys(b)])].filter((name) => a[name] !== b[name]);
+
 export function fingerprint(options: JobOptions, plan: Plan): Record<string, string> {
   const { model, data, optimizer, strategies = [], batch, steps, seed = 0, clip = "none", recompute = false } = options;
   const learning = Array.from({ length: Math.min(steps, 100) }, (_, step) => optimizer.lr(step));
@@ -24,7 +40,7 @@ export function fingerprint(options: JobOptions, plan: Plan): Record<string, str
     schedule: hash([plan.stages, plan.schedule]),
     ...Object.fromEntries(Object.entries(whole).map(([name, value]) => [name, String(value)])),
     optimizer: `${optimizer.name} ${hash(learning)}`,
-    data: hash([data.input, data.target, data.tokens]),
+    data: hash([data.input, data.target, data.tokens, firstSample(data, seed)]),
     run: options.run === false ? "not written" : "written",
   };
 }

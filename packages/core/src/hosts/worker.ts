@@ -10,7 +10,7 @@ import type { Command } from "../rank/commands.ts";
 import type { ActionTime, Outcome, RankEvents, StepReport } from "../rank/events.ts";
 import { ranksHere, type Transport } from "../transports/transport.ts";
 import { CommandQueue } from "./command-queue.ts";
-import { fingerprint } from "./fingerprint.ts";
+import { differing, fingerprint } from "./fingerprint.ts";
 import { runShare } from "./share.ts";
 
 /** What a worker finds in `workerData.orthant`. */
@@ -60,10 +60,11 @@ export async function serveThread(
   const post = (message: Message) => parentPort!.postMessage(message);
   const fail = (error: unknown) => post({ kind: "failed", error: toPlain(error), at: now() });
   try {
-    if (JSON.stringify(fingerprint(options, plan)) !== given.agreed)
+    const others = differing(fingerprint(options, plan), JSON.parse(given.agreed) as Record<string, string>);
+    if (others.length)
       throw new Error(
-        "this thread's train() call got other options than the first: a script that trains over threads must " +
-          "call train() once, with options that do not change between runs",
+        `this thread's train() call got another ${others.join(", ")} than the first: the script runs once in every thread, ` +
+          "and must call train() once, with what is the same in each: nothing drawn by Math.random(), no time of day",
       );
     await letIn(post);
     await useDevice(options.device, { localRank: given.thread });
