@@ -2,7 +2,15 @@
 export { type ArraysOptions, arrays } from "./data/arrays.ts";
 export { type CsvOptions, csv } from "./data/csv.ts";
 export { type JsonlOptions, jsonl } from "./data/jsonl.ts";
-export { type Dataset, type Element, type Pass, type Side, type StreamOptions, stream } from "./data/stream.ts";
+export {
+  type Dataset,
+  type Element,
+  type Pass,
+  type Side,
+  type StreamOptions,
+  type StreamSource,
+  stream,
+} from "./data/stream.ts";
 export { type TextOptions, text } from "./data/text.ts";
 export { type TokensOptions, tokens } from "./data/tokens.ts";
 export type { LossName, LossSum } from "./layers/losses.ts";

@@ -1,6 +1,7 @@
 // Samples that come one after the other, from an asynchronous generator or a tf.data dataset, drawn ahead of their use. Each worker
 // draws the stream for itself, and of each sample only the ranks whose it is make a tensor.
 import type { Data, Field, Sample, Values } from "@orthant/core";
+import { Apart } from "./apart.ts";
 
 /** Which pass over the stream is asked for. */
 export interface Pass {
@@ -88,25 +89,44 @@ class Drawing {
   }
 }
 
-/**
- * Samples from `source`: a function that opens an asynchronous generator for each epoch, or a `tf.data.Dataset`. Sample 0 is the first
- * element, and so on, on every mesh, so the stream must give every worker the same. Draws `ahead` samples beyond those asked for,
- * while the thread waits. An error in the generator ends the run when its sample is reached.
- */
-export function stream(source: ((pass: Pass) => AsyncIterable<Element>) | Dataset, options: StreamOptions): Data {
-  const { input, target, tokens = 1, ahead = 256 } = options;
-  if (typeof source !== "function" && typeof source?.iterator !== "function")
-    throw new Error("stream(): give a function that opens an asynchronous generator, or a tf.data dataset");
+/** What a stream is drawn from: a function that opens a generator, a dataset, or a module whose default export is such a function. */
+export type StreamSource = ((pass: Pass) => AsyncIterable<Element>) | Dataset | URL;
+
+function checkSource(source: StreamSource, ahead: number): void {
+  if (typeof source !== "function" && !(source instanceof URL) && typeof source?.iterator !== "function")
+    throw new Error(
+      "stream(): give a function that opens an asynchronous generator, a URL of a module, or a tf.data dataset",
+    );
   if (!Number.isInteger(ahead) || ahead < 0) throw new Error(`stream({ ahead: ${ahead} }): give a whole number from 0`);
-  const drawings = new Map<number, Drawing>();
-  const open = (seed: number) => async (epoch: number) =>
+}
+
+/** Starts to draw. What is drawn in a thread of its own is ahead there. */
+function drawingOf(source: StreamSource, seed: number, ahead: number): Drawing {
+  if (source instanceof URL) {
+    const apart = new Apart({ module: source.href, seed, ahead: Math.max(1, ahead) });
+    return new Drawing(async () => apart, 0);
+  }
+  const open = async (epoch: number) =>
     typeof source === "function" ? source({ seed, epoch })[Symbol.asyncIterator]() : source.iterator();
+  return new Drawing(open, ahead);
+}
+
+/**
+ * Samples from `source`: a function that opens an asynchronous generator for each epoch, a `tf.data.Dataset`, or the URL of a module
+ * whose default export is such a function: that one is drawn in a thread of its own, while this one computes. Sample 0 is the first
+ * element, and so on, on every mesh, so the stream must give every worker the same. Draws `ahead` samples beyond those asked for;
+ * without a URL, whenever the thread waits. An error in the generator ends the run when its sample is reached.
+ */
+export function stream(source: StreamSource, options: StreamOptions): Data {
+  const { input, target, tokens = 1, ahead = 256 } = options;
+  checkSource(source, ahead);
+  const drawings = new Map<number, Drawing>();
   return {
     input,
     target,
     tokens,
     sample(index, seed, oldest = 0) {
-      const drawing = drawings.get(seed) ?? new Drawing(open(seed), ahead);
+      const drawing = drawings.get(seed) ?? drawingOf(source, seed, ahead);
       drawings.set(seed, drawing);
       return drawing.sample(index, oldest);
     },
