@@ -154,7 +154,7 @@ const refusals: readonly [what: string, layer: () => tf.layers.Layer, message: s
     '"n" (BatchNormalization) takes the mean of its batch',
   ],
   ["noise", () => layers.gaussianNoise({ stddev: 1 }), "would differ by mesh: use tf.layers.dropout"],
-  ["a thresholded relu", () => layers.thresholdedReLU(), "has no gradient in tfjs: use tf.layers.reLU({ threshold })"],
+  ["a thresholded relu", () => layers.thresholdedReLU(), "has no gradient in tfjs: use tf.layers.reLU"],
   [
     "a regularizer",
     () => layers.dense({ units: 1, kernelRegularizer: "l1l2" }),

@@ -42,7 +42,7 @@ const reasons: Readonly<Record<string, Reason>> = {
   RandomWidth: draws,
   Masking: always(masks),
   Embedding: ({ maskZero }) => (maskZero ? `sets maskZero, and ${masks}` : undefined),
-  ThresholdedReLU: always("has no gradient in tfjs: use tf.layers.reLU({ threshold })"),
+  ThresholdedReLU: always("has no gradient in tfjs: use tf.layers.reLU"),
   Conv3DTranspose: always("has no gradient in tfjs: use tf.layers.upSampling2d and convolutions"),
   Conv1D: dilated,
   Conv2D: dilated,
@@ -61,7 +61,8 @@ function unseen(config: Config): string | undefined {
   const constraint = set.find(([name]) => /constraint$/i.test(name))?.[0];
   if (constraint) return `has ${constraint}: weights are cut over ranks, and none sees a whole one: leave it out`;
   const regularizer = set.find(([name]) => /regularizer$/i.test(name))?.[0];
-  if (regularizer) return `has ${regularizer}: leave it out, and give the optimizer a decay: adamw({ decay })`;
+  if (regularizer)
+    return `has ${regularizer}: leave it out, and give the optimizer a decay: adamw({ lr, weightDecay })`;
   return undefined;
 }
 
