@@ -38,11 +38,12 @@ function report(what: string, rounds: readonly Round[], [sign, bar]: [">=" | "<=
   return met;
 }
 
-function batchTensors() {
+async function batchTensors() {
   const { data } = benchModel();
+  const samples = await Promise.all(Array.from({ length: batch }, (_, i) => data.sample(i, 0)));
   const stack = (side: "input" | "target") =>
     tf.tensor2d(
-      Array.from({ length: batch }, (_, i) => [...data.sample(i, 0)[side]]),
+      samples.map((sample) => [...sample[side]]),
       [batch, sizes.context],
       "int32",
     );
@@ -60,7 +61,7 @@ function anyWeights(): Map<string, Float32Array> {
 }
 
 async function againstStock(count: number): Promise<boolean> {
-  const { input, target } = batchTensors();
+  const { input, target } = await batchTensors();
   const stock = stockGpt(sizes);
   const ours = handLoop(benchModel().model, anyWeights(), adamw({ lr: 1e-3 }));
   const rounds: Round[] = [];
@@ -97,7 +98,7 @@ async function handSteps(steps: number): Promise<number[]> {
   const loop = handLoop(benchModel().model, anyWeights(), adamw({ lr: 1e-3 }));
   const ms: number[] = [];
   for (let step = 0; step < steps; step++) {
-    const { input, target } = batchTensors();
+    const { input, target } = await batchTensors();
     ms.push(await timed(() => loop.step(input, target, 1 / tokens, true)));
     tf.dispose([input, target]);
   }

@@ -12,7 +12,20 @@ export { type TrainOptions, type TrainResult, train } from "./train.ts";
 
 export { allToAll, type Crossing, enter, gather, leave, scatter, shift } from "./model/crossing.ts";
 export { type Differentiable, differentiable } from "./model/differentiable.ts";
-export type { AnyLayer, AnyModel, Data, Field, Layer, LayerParam, Model, Random, Tape, Values } from "./model/model.ts";
+export type {
+  AnyLayer,
+  AnyModel,
+  Data,
+  Field,
+  IndexRange,
+  Layer,
+  LayerParam,
+  Model,
+  Random,
+  Sample,
+  Tape,
+  Values,
+} from "./model/model.ts";
 export {
   type Dual,
   dual,

@@ -1,6 +1,12 @@
 // Segments, models and data.
 export { type ArraysOptions, arrays } from "./data/arrays.ts";
+export { type CsvOptions, csv } from "./data/csv.ts";
+export { type JsonlOptions, jsonl } from "./data/jsonl.ts";
+export { type Dataset, type Element, type Pass, type Side, type StreamOptions, stream } from "./data/stream.ts";
 export { type TextOptions, text } from "./data/text.ts";
+export { type TokensOptions, tokens } from "./data/tokens.ts";
+export type { LossName, LossSum } from "./layers/losses.ts";
+export { type CarriedModel, type FromLayersOptions, fromLayersModel, toLayersModel } from "./layers/model.ts";
 export { type GptOptions, gpt, type LanguageModel } from "./models/gpt.ts";
 export { type MlpOptions, mlp } from "./models/mlp.ts";
 export { type SampleOptions, sample } from "./sample.ts";

@@ -66,8 +66,16 @@ export interface Layer<P extends Placements = Everywhere> {
   forward(tape: Tape, x: Held<P>): Promise<Held<P>>;
 }
 
+/** What indices on a side of the samples must be below, where the model takes indices: tokens, classes. */
+export interface IndexRange {
+  readonly input?: number;
+  readonly target?: number;
+}
+
 export interface Model<P extends Placements = Everywhere> {
   readonly name: string;
+  /** Indices are checked as samples are read: one out of range ends the run with the sample's number. */
+  readonly indices?: IndexRange;
   readonly layers: readonly Layer<P>[];
   /** The loss as a sum over tokens: a scalar. `y` is the output of the last layer. */
   loss(tape: Tape, y: Held<P>, target: Held<P>): Promise<Held<P>>;
@@ -81,6 +89,7 @@ export interface AnyLayer extends Omit<Layer, "forward"> {
 /** A model of any placement: every `Model<P>` is one. */
 export interface AnyModel {
   readonly name: string;
+  readonly indices?: IndexRange;
   readonly layers: readonly AnyLayer[];
   loss(tape: Tape, y: never, target: never): Promise<Tensor>;
 }
@@ -93,12 +102,21 @@ export interface Field {
 
 export type Values = Float32Array | Int32Array;
 
+/** One sample, row-major. */
+export interface Sample {
+  readonly input: Values;
+  readonly target: Values;
+}
+
 /** Samples by number: the same number is the same sample on every mesh. */
 export interface Data {
   readonly input: Field;
   readonly target: Field;
   /** Terms that one sample adds to the loss: the sum is divided by their number over the global batch. */
   readonly tokens: number;
-  /** Pure: `index` counts samples from the start of training, `seed` is the run's. */
-  sample(index: number, seed: number): { readonly input: Values; readonly target: Values };
+  /**
+   * Gives a sample, now or later. Pure: `index` counts samples from the start of training, `seed` is the run's. The samples of a
+   * microbatch are asked for together. No rank asks again for one before `oldest`, for data that comes in order.
+   */
+  sample(index: number, seed: number, oldest?: number): Sample | Promise<Sample>;
 }

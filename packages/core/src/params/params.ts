@@ -5,7 +5,9 @@ import { normal, randomKey } from "./random.ts";
 
 export type Init =
   | { readonly kind: "normal"; readonly std: number }
-  | { readonly kind: "constant"; readonly value: number };
+  | { readonly kind: "constant"; readonly value: number }
+  /** The whole parameter, row-major; `sum` tells its values from others, for ranks that each make their own. */
+  | { readonly kind: "values"; readonly values: () => Float32Array; readonly sum: string };
 
 /** One place of the model that declares a parameter. */
 export interface Use {
@@ -116,12 +118,28 @@ export function eachKept(spec: ParamSpec, mesh: Mesh, coords: Coords, visit: (i:
   for (let i = from; i < to; i++) visit(i - from, globalIndex(i, local, spec.shape, first));
 }
 
+interface Kept {
+  readonly into: Float32Array;
+  readonly mesh: Mesh;
+  readonly coords: Coords;
+}
+
+function copyKept(spec: ParamSpec, whole: Float32Array, { into, mesh, coords }: Kept): Float32Array {
+  if (whole.length !== elements(spec.shape))
+    throw new Error(`${spec.name} [${spec.shape.join(", ")}] is given ${whole.length} first values`);
+  eachKept(spec, mesh, coords, (i, g) => {
+    into[i] = whole[g]!;
+  });
+  return into;
+}
+
 /** First values of what this rank keeps: keyed by (seed, name, global index), so every mesh starts from the same bits. */
 export function initialValues(spec: ParamSpec, seed: number, mesh: Mesh, coords: Coords): Float32Array {
   const [from, to] = keptRange(spec, mesh, coords);
   const values = new Float32Array(to - from);
   const { init } = spec;
   if (init.kind === "constant") return values.fill(init.value);
+  if (init.kind === "values") return copyKept(spec, init.values(), { into: values, mesh, coords });
   const key = randomKey(seed, spec.name);
   eachKept(spec, mesh, coords, (i, g) => {
     values[i] = normal(key, g) * init.std;

@@ -34,8 +34,8 @@ export interface StepContext {
   readonly stages: readonly StageContext[];
   /** `x` is what the tape starts from, where its gradient goes to the stage before. */
   newTape(micro: number, x?: Tensor): GradTape;
-  /** One side of a microbatch, as a fresh tensor that the caller owns. */
-  read(micro: number, side: "input" | "target"): Tensor;
+  /** Reads one side of a microbatch, as a fresh tensor that the caller owns. */
+  read(micro: number, side: "input" | "target"): Promise<Tensor>;
   /** Gradient of the step's loss with respect to a micro's loss sum: 1 / tokens of the batch. */
   readonly seed: number;
   /** Called after each action; times in milliseconds. */
@@ -130,7 +130,7 @@ class Step {
   async #forward(action: Action): Promise<void> {
     const { context, mail } = { context: this.#context, mail: this.#mail };
     const { stage, micro = 0 } = action;
-    const x = stage === 0 ? context.read(micro, "input") : take(mail.arrived, `F${key(action)}`);
+    const x = stage === 0 ? await context.read(micro, "input") : take(mail.arrived, `F${key(action)}`);
     if (stage > 0) context.meter.add("activations", tensorBytes(x));
     const tape = context.newTape(micro, stage > 0 ? x : undefined);
     let y: Tensor = x;
@@ -138,7 +138,7 @@ class Step {
       y = await layer.forward(tape, y as never);
       tape.seal(y);
     }
-    const target = this.#isLast(action) ? context.read(micro, "target") : undefined;
+    const target = this.#isLast(action) ? await context.read(micro, "target") : undefined;
     if (target) y = await context.model.loss(tape, y as never, target as never);
     else mail.outgoing.set(`F${key(action)}`, y.clone());
     if (target) tape.seal(y);

@@ -1,9 +1,9 @@
 // Which samples a rank reads: those of the step, dealt to micros and to the ranks among which the batch is divided, in order.
-// The same samples in every step on every mesh.
+// The same samples in every step on every mesh; one that does not fit is refused, by its number, side and value.
 import type { Tensor } from "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs";
 import { axisSize, type Coords } from "../mesh.ts";
-import type { Values } from "../model/model.ts";
+import type { Field, Values } from "../model/model.ts";
 import { elements, type Shape } from "../model/segment.ts";
 import type { JobOptions } from "../plan/options.ts";
 import type { Plan } from "../plan/plan.ts";
@@ -45,14 +45,53 @@ export function cutOut<V extends Values>(values: V, shape: Shape, cuts: readonly
   ).kept;
 }
 
-/** One side of a microbatch as this rank sees it, `[microSize, ...field]`. */
-export function readSamples(
-  { data, seed = 0 }: JobOptions,
+/** What a sample must be like. */
+interface Expected {
+  readonly index: number;
+  readonly side: "input" | "target";
+  readonly field: Field;
+  /** Where the model takes indices: what they must be below. */
+  readonly below: number | undefined;
+}
+
+/** Says what was given where numbers belong. */
+function kindOf(given: unknown): string {
+  if (given === undefined) return "missing";
+  if (typeof given === "object" && given !== null && "dataId" in given) return "a tensor";
+  return Array.isArray(given) ? "an array" : given === null ? "null" : `a ${given.constructor.name}`;
+}
+
+const isIndex = (value: number, below: number): boolean => Number.isInteger(value) && value >= 0 && value < below;
+
+/** Returns what was given, as numbers. Throws where it is none, has the wrong length, or a value that no tensor should see. */
+function checkSample(given: unknown, { index, side, field: { shape, dtype }, below }: Expected): Values {
+  const who = `data: the ${side} of sample ${index}`;
+  if (!(given instanceof Float32Array || given instanceof Int32Array))
+    throw new Error(`${who} is ${kindOf(given)}; give a Float32Array or an Int32Array`);
+  if (given.length !== elements(shape))
+    throw new Error(`${who} has ${given.length} values, and its shape [${shape.join(", ")}] takes ${elements(shape)}`);
+  const all = given as Float32Array;
+  const fits = (value: number) =>
+    below !== undefined ? isIndex(value, below) : dtype === "int32" ? Number.isInteger(value) : Number.isFinite(value);
+  const odd = all.findIndex((value) => !fits(value));
+  if (odd < 0) return given;
+  const must =
+    below !== undefined
+      ? `the model takes whole numbers from 0 to ${below - 1}`
+      : dtype === "int32"
+        ? "its dtype int32 takes whole numbers"
+        : "a loss of it would be no number";
+  throw new Error(`${who} has ${all[odd]} at place ${odd}: ${must}`);
+}
+
+/** One side of a microbatch as this rank sees it, `[microSize, ...field]`. Throws, by its number, for a sample that does not fit. */
+export async function readSamples(
+  { data, model, seed = 0 }: JobOptions,
   plan: Plan,
   coords: Coords,
   at: MicroAt,
   side: "input" | "target",
-): Tensor {
+): Promise<Tensor> {
   const { shape, dtype } = data[side];
   const cuts = Object.entries(plan.roles.dims).map(([axis, dim]): Cut => {
     const part = shape[dim]! / axisSize(plan.mesh, axis);
@@ -63,8 +102,19 @@ export function readSamples(
   );
   const size = elements(local);
   const first = firstSample(plan, coords, at);
+  const oldest = Math.max(0, at.step - 1) * plan.batch; // another rank of this thread may be a step behind
+  const samples = await Promise.all(
+    Array.from({ length: plan.microSize }, (_, i) => data.sample(first + i, seed, oldest)),
+  );
   const values = new (dtype === "int32" ? Int32Array : Float32Array)(plan.microSize * size);
-  for (let i = 0; i < plan.microSize; i++)
-    values.set(cutOut(data.sample(first + i, seed)[side], shape, cuts), i * size);
+  for (const [i, sample] of samples.entries()) {
+    const given = checkSample(sample?.[side], {
+      index: first + i,
+      side,
+      field: data[side],
+      below: model.indices?.[side],
+    });
+    values.set(cutOut(given, shape, cuts), i * size);
+  }
   return tf.tensor(values, [plan.microSize, ...local], dtype);
 }

@@ -1,5 +1,6 @@
 // Samples that are in memory: rows of numbers in, rows of numbers or class indices out.
-import { type Data, elements, randomKey, uniformInt, type Values } from "@orthant/core";
+import { type Data, elements, type Values } from "@orthant/core";
+import { rowOf } from "./rows.ts";
 
 export interface ArraysOptions {
   /** One vector a sample, all of one length. */
@@ -14,17 +15,6 @@ function width(rows: readonly (readonly number[])[], what: string): number {
   if (odd >= 0)
     throw new Error(`arrays({ ${what} }): row ${odd} has ${rows[odd]!.length} values and row 0 has ${length}`);
   return length;
-}
-
-const gcd = (a: number, b: number): number => (b ? gcd(b, a % b) : a);
-
-/** Row of sample `index`: every row once an epoch, in an affine permutation that changes with the epoch. */
-function rowOf(index: number, rows: number, seed: number): number {
-  const key = randomKey(seed, "arrays");
-  const epoch = Math.floor(index / rows);
-  let stride = 1 + uniformInt(key, 2 * epoch, rows);
-  while (gcd(stride, rows) !== 1) stride++;
-  return (stride * (index % rows) + uniformInt(key, 2 * epoch + 1, rows)) % rows;
 }
 
 /** Throws where inputs and targets differ in number or rows in length. */
@@ -42,7 +32,7 @@ export function arrays({ inputs, targets }: ArraysOptions): Data {
     target: { shape: targetShape, dtype: classes ? "int32" : "float32" },
     tokens: elements(targetShape),
     sample(index, seed) {
-      const row = rowOf(index, inputs.length, seed);
+      const row = rowOf(index, inputs.length, seed, "arrays");
       return { input: toValues(inputs[row]!), target: toValues(targets[row]!) };
     },
   };

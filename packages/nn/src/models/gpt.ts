@@ -112,6 +112,7 @@ export function gpt(options: GptOptions): LanguageModel {
     name: "gpt",
     context,
     vocab,
+    indices: { input: vocab, target: vocab },
     layers: [embed(options), ...blocks, head(options)],
     loss: (tape, y, target) => tape.local(crossEntropy, "", y, target),
   };

@@ -62,6 +62,7 @@ export function mlp(options: MlpOptions): Model {
   const blocks = Array.from({ length: layers }, (_, i) => block(`${i}`, width, hidden, axis as "tp"));
   return {
     name: "mlp",
+    ...(loss === "classes" && { indices: { target: outputs } }),
     layers: [dense("in", inputs, width), ...blocks, dense("out", width, outputs)],
     loss: (tape, y, target) => tape.local(measure, "", y, target),
   };

@@ -4,8 +4,19 @@
 import { differentiable, type Everywhere, elements, type Segment, segment } from "@orthant/core";
 import type * as tf from "@tensorflow/tfjs";
 
-const dropped = (x: tf.Tensor, uniform: tf.Tensor, rate: number): tf.Tensor =>
-  x.mul(uniform.greaterEqual(rate).cast("float32")).div(1 - rate);
+/** A number that is 1, which no draw gives, stands for a forward without training: there nothing is dropped, nor scaled. */
+function dropped(x: tf.Tensor, uniform: tf.Tensor, rate: number): tf.Tensor {
+  const scale = 1 / (1 - rate);
+  const drawn = uniform.greaterEqual(rate).cast("float32").mul(scale);
+  return x.mul(
+    drawn.sub(
+      uniform
+        .greaterEqual(1)
+        .cast("float32")
+        .mul(scale - 1),
+    ),
+  );
+}
 
 /**
  * `x`, and uniform numbers in [0, 1) of its shape (`tape.random`) -> `x * (u >= rate) / (1 - rate)`. Has no parameters; keeps

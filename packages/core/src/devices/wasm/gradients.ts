@@ -4,19 +4,28 @@ import * as tf from "@tensorflow/tfjs";
 import * as named from "../kernels/index.ts";
 import type { Kernel } from "../kernels/kernel.ts";
 import { adamw } from "./adamw.ts";
+import {
+  conv2dFilterGrad,
+  conv2dInputGrad,
+  depthwiseFilterGrad,
+  depthwiseInputGrad,
+  explicitPad,
+} from "./convolution.ts";
 import { columnSums, products, transposed } from "./matmul.ts";
 import { layerNorm, layerNormGrad } from "./norm.ts";
+import { maxPoolGrad } from "./pool.ts";
 import { addRow, pickRows, sumIntoRows } from "./rows.ts";
 import { causalSoftmax, causalSoftmaxGrad } from "./softmax.ts";
 import { sumOfSquares } from "./squares.ts";
+import { conv3dInputGrad } from "./volume.ts";
 
 const backendName = "wasm";
 
 type Result = ReturnType<tf.KernelFunc>;
 type Inputs = Record<string, tf.Tensor>;
 type Attrs = Record<string, unknown>;
-/** Computes what the stock kernel would, or calls `stock` where that is as fast; with other inputs if they are given. */
-type Replacement = (inputs: Inputs, attrs: Attrs, stock: (inputs?: Inputs) => Result) => Result;
+/** Computes what the stock kernel would, or calls `stock` where that is as fast; with other inputs or constants if they are given. */
+type Replacement = (inputs: Inputs, attrs: Attrs, stock: (inputs?: Inputs, attrs?: Attrs) => Result) => Result;
 
 /** Runs for every tensor that a gradient saves: the same memory, counted, where the stock kernel copies it. */
 const identity: Replacement = ({ x }) => {
@@ -103,6 +112,16 @@ const unsortedSegmentSum: Replacement = ({ x, segmentIds }, { numSegments }) => 
   );
 };
 
+/** Padding in numbers, and a bias of its own as above. */
+const convolved =
+  (depthwise: boolean): Replacement =>
+  ({ bias, ...inputs }, attrs, stock) => {
+    const own = bias && { bias: bias.add(0) };
+    const y = stock({ ...inputs, ...own }, explicitPad(inputs.x!.shape, inputs.filter!.shape, attrs, depthwise));
+    own?.bias.dispose();
+    return y;
+  };
+
 /** A kernel of this folder under the name by which segments call it. */
 const own = <I extends object, O extends tf.Tensor | tf.Tensor[], A>(
   { kernelName }: Kernel<I, O, A>,
@@ -112,6 +131,16 @@ const own = <I extends object, O extends tf.Tensor | tf.Tensor[], A>(
 const kernels: Readonly<Record<string, Replacement>> = {
   [tf.Identity]: identity,
   [tf.BatchMatMul]: batchMatMul,
+  [tf.Conv2D]: convolved(false),
+  [tf.FusedConv2D]: convolved(false),
+  [tf.DepthwiseConv2dNative]: convolved(true),
+  [tf.FusedDepthwiseConv2D]: convolved(true),
+  [tf.MaxPoolGrad]: maxPoolGrad,
+  [tf.Conv2DBackpropFilter]: conv2dFilterGrad,
+  [tf.Conv2DBackpropInput]: conv2dInputGrad,
+  [tf.Conv3DBackpropInputV2]: conv3dInputGrad,
+  [tf.DepthwiseConv2dNativeBackpropFilter]: depthwiseFilterGrad,
+  [tf.DepthwiseConv2dNativeBackpropInput]: depthwiseInputGrad,
   [tf._FusedMatMul]: fusedMatMul,
   [tf.Sum]: sum,
   [tf.Transpose]: transpose,
@@ -139,8 +168,8 @@ function replace(kernelName: string, kernel: Replacement): () => void {
   if (stock && "replaces" in stock) return () => {};
   if (stock) tf.unregisterKernel(kernelName, backendName);
   const kernelFunc: tf.KernelFunc = (args) =>
-    kernel(args.inputs as Inputs, args.attrs ?? {}, (inputs = args.inputs as Inputs) =>
-      (stock as tf.KernelConfig).kernelFunc({ ...args, inputs }),
+    kernel(args.inputs as Inputs, args.attrs ?? {}, (inputs = args.inputs as Inputs, attrs = args.attrs) =>
+      (stock as tf.KernelConfig).kernelFunc({ ...args, inputs, attrs: attrs as tf.NamedAttrMap }),
     );
   const replaced: Replaced = { ...stock, kernelName, backendName, kernelFunc, replaces: true };
   tf.registerKernel(replaced);
