@@ -22,13 +22,18 @@ function stepOf(name: string): number | undefined {
 /** Where the shards of a step are written until it is whole. */
 export const partialFolder = (folder: string, step: number): string => join(folder, `${stepName(step)}${PARTIAL}`);
 
+/** Names a file by which ranks tell that they see one folder. */
+export const tokenFile = (): string => `run-${crypto.randomUUID()}${PARTIAL}`;
+
+/** Whether a name is of something that an earlier run left unfinished. */
+const isLeft = (name: string): boolean =>
+  name.endsWith(PARTIAL) && (stepOf(name.split(".")[0]!) !== undefined || /^run-[\da-f-]{36}\./.test(name));
+
 /** Makes the folder, and removes what an earlier run left unfinished. Throws where it cannot be written. */
 export async function openFolder(folder: string): Promise<void> {
   try {
     await mkdir(folder, { recursive: true });
-    for (const name of await readdir(folder))
-      if (name.endsWith(PARTIAL) && stepOf(name.split(".")[0]!) !== undefined)
-        await rm(join(folder, name), { recursive: true });
+    for (const name of await readdir(folder)) if (isLeft(name)) await rm(join(folder, name), { recursive: true });
     const trial = join(folder, `trial${PARTIAL}`);
     await rm(trial, { force: true });
     await writeFlushed(trial, new Uint8Array(0));
