@@ -2,11 +2,13 @@
 import { argv, exit } from "node:process";
 import { adamw, sgd } from "@orthant/core";
 import { layouts } from "./layouts.ts";
+import { transports } from "./transports.ts";
 
 /** Each prints what it saw and returns how many of its cases failed. */
 const parts: Record<string, () => Promise<number>> = {
   "layouts-sgd": () => layouts(() => sgd({ lr: 0.03, momentum: 0.9 })),
   "layouts-adamw": () => layouts(() => adamw({ lr: 3e-3 })),
+  transports: async () => transports(),
 };
 
 const wanted = argv.slice(2);
