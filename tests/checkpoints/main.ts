@@ -1,6 +1,7 @@
 // What checkpoints promise, shown. Usage: node tests/checkpoints/main.ts [part ...]: all parts by default.
 import { argv, exit } from "node:process";
 import { adamw, sgd } from "@orthant/core";
+import { figures } from "./figures.ts";
 import { layouts } from "./layouts.ts";
 import { transports } from "./transports.ts";
 
@@ -9,6 +10,7 @@ const parts: Record<string, () => Promise<number>> = {
   "layouts-sgd": () => layouts(() => sgd({ lr: 0.03, momentum: 0.9 })),
   "layouts-adamw": () => layouts(() => adamw({ lr: 3e-3 })),
   transports: async () => transports(),
+  figures,
 };
 
 const wanted = argv.slice(2);

@@ -1,6 +1,6 @@
 // What two cuts of one parameter share, against the naive way: the whole, element by element.
 import { describe, expect, test } from "vitest";
-import { type Extent, extentOf, runsBetween, wholeExtent } from "../src/checkpoint/extent.ts";
+import { type Extent, extentOf, stretchesBetween, wholeExtent } from "../src/checkpoint/extent.ts";
 import { coordsOf, elements, type Mesh, meshSize, type ParamSpec } from "../src/index.ts";
 import { eachKept } from "../src/params/params.ts";
 
@@ -50,7 +50,7 @@ describe.each(cuts)("stored as %j on %j", (split, mesh) => {
     for (const { extent, kept } of keptBy(spec(other), otherMesh)) {
       const found: (number | undefined)[] = kept.map(() => undefined);
       for (const piece of stored)
-        for (const { from, to, count } of runsBetween(piece.extent, extent))
+        for (const { from, to, count } of stretchesBetween(piece.extent, extent))
           for (let i = 0; i < count; i++) found[to + i] = piece.kept[from + i];
       expect(found).toEqual(kept);
     }
@@ -59,13 +59,13 @@ describe.each(cuts)("stored as %j on %j", (split, mesh) => {
 
 test("rows that follow each other are one run", () => {
   const whole = wholeExtent(shape);
-  expect([...runsBetween(whole, whole)]).toEqual([{ from: 0, to: 0, count: elements(shape) }]);
+  expect([...stretchesBetween(whole, whole)]).toEqual([{ from: 0, to: 0, count: elements(shape) }]);
   const half = { ...whole, start: [3, 0, 0], shape: [3, 4, 2], to: 24 };
-  expect([...runsBetween(whole, half)]).toEqual([{ from: 24, to: 0, count: 24 }]);
-  expect([...runsBetween(half, whole)]).toEqual([{ from: 0, to: 24, count: 24 }]);
+  expect([...stretchesBetween(whole, half)]).toEqual([{ from: 24, to: 0, count: 24 }]);
+  expect([...stretchesBetween(half, whole)]).toEqual([{ from: 0, to: 24, count: 24 }]);
 });
 
 test("scalars, and parameters without an element", () => {
-  expect([...runsBetween(wholeExtent([]), wholeExtent([]))]).toEqual([{ from: 0, to: 0, count: 1 }]);
-  expect([...runsBetween(wholeExtent([0, 4]), wholeExtent([0, 4]))]).toEqual([]);
+  expect([...stretchesBetween(wholeExtent([]), wholeExtent([]))]).toEqual([{ from: 0, to: 0, count: 1 }]);
+  expect([...stretchesBetween(wholeExtent([0, 4]), wholeExtent([0, 4]))]).toEqual([]);
 });

@@ -1,4 +1,4 @@
-// Which elements of a parameter somebody has: a rank to keep, a file to store. What two of them share is copied in runs. Pure.
+// Which elements of a parameter somebody has: a rank to keep, a file to store. What two of them share is copied in stretches. Pure.
 import type { Coords, Mesh } from "../mesh.ts";
 import { elements, type Shape } from "../model/segment.ts";
 import { keptRange, localOrigin, localShape, type ParamSpec } from "../params/params.ts";
@@ -27,7 +27,7 @@ export const wholeExtent = (shape: Shape): Extent => ({
 });
 
 /** Elements that follow each other in both of two extents; positions from the first element of each. */
-export interface Run {
+export interface Stretch {
   readonly from: number;
   readonly to: number;
   readonly count: number;
@@ -52,7 +52,7 @@ const positionIn = ({ start, shape }: Extent, point: readonly number[]): number 
   shape.reduce((at, size, dim) => at * size + point[dim]! - start[dim]!, 0);
 
 /** Lists what `stored` has of `wanted`, in the order of both: `from` counts in what is stored, `to` in what is wanted. */
-export function* runsBetween(stored: Extent, wanted: Extent): Generator<Run> {
+export function* stretchesBetween(stored: Extent, wanted: Extent): Generator<Stretch> {
   const { start, shape } = overlap(stored, wanted);
   const rows = innermost(shape, [stored.shape, wanted.shape]);
   const length = elements(shape.slice(rows));

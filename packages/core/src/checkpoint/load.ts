@@ -1,6 +1,6 @@
 // Loads any part of any tensor of a checkpoint, whatever mesh wrote it: of each file only the blocks that are wanted.
 import { join } from "node:path";
-import { type Extent, runsBetween } from "./extent.ts";
+import { type Extent, stretchesBetween } from "./extent.ts";
 import type { Found } from "./folder.ts";
 import { ShardReader } from "./shard-file.ts";
 import { shardFile, slotName } from "./shards.ts";
@@ -30,7 +30,7 @@ export class Loader {
     const { path, state } = this.found;
     let copied = 0;
     for (const part of this.#tensors.get(name)?.parts ?? []) {
-      const runs = [...runsBetween(part, wanted)];
+      const runs = [...stretchesBetween(part, wanted)];
       if (!runs.length) continue;
       copied += runs.reduce((sum, { count }) => sum + count, 0);
       const file = shardFile(slot === undefined ? "model" : "optimizer", part.shard, state.shards);

@@ -2,7 +2,7 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { crc32 } from "node:zlib";
 import { readAt, reasonOf, writeAt } from "./disk.ts";
-import type { Extent, Run } from "./extent.ts";
+import type { Extent, Stretch } from "./extent.ts";
 import { encodeHeader, headerLength, LENGTH_BYTES, parseHeader, type StoredEntry } from "./safetensors.ts";
 import { BLOCK_BYTES, blocksOf, type StoredPart } from "./state.ts";
 
@@ -92,7 +92,7 @@ export class ShardReader {
   close = (): Promise<void> => this.#handle.close();
 
   /** Copies runs of a part of a tensor into `target`. */
-  async copy(name: string, part: StoredPart, checksums: readonly number[], runs: Iterable<Run>, target: Float32Array) {
+  async copy(name: string, part: StoredPart, checksums: readonly number[], runs: Iterable<Stretch>, target: Float32Array) {
     const entry = this.#entryOf(name, part);
     const bytes = bytesOf(target);
     for (const { from, to, count } of runs)
