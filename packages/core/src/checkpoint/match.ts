@@ -17,6 +17,7 @@ export function checkMatch({ path, state }: Found, options: JobOptions, plan: Pl
   }
   const [extra] = stored.keys();
   if (extra !== undefined) throw new Error(`${path} is of another model: it has tensor ${extra}, and the model none`);
+  if (state.step === 0) return; // weights alone: what follows is this run's own
   checkOptimizer({ path, state }, options);
   const { seed = 0, batch } = options;
   for (const [name, was, is] of [

@@ -92,7 +92,13 @@ export class ShardReader {
   close = (): Promise<void> => this.#handle.close();
 
   /** Copies runs of a part of a tensor into `target`. */
-  async copy(name: string, part: StoredPart, checksums: readonly number[], runs: Iterable<Stretch>, target: Float32Array) {
+  async copy(
+    name: string,
+    part: StoredPart,
+    checksums: readonly number[],
+    runs: Iterable<Stretch>,
+    target: Float32Array,
+  ) {
     const entry = this.#entryOf(name, part);
     const bytes = bytesOf(target);
     for (const { from, to, count } of runs)
@@ -134,7 +140,8 @@ export class ShardReader {
   }
 }
 
-async function readEntries(path: string, handle: FileHandle): Promise<ReadonlyMap<string, StoredEntry>> {
+/** Reads a file's header. */
+export async function readEntries(path: string, handle: FileHandle): Promise<ReadonlyMap<string, StoredEntry>> {
   const { size } = await handle.stat();
   const first = new Uint8Array(Math.min(LENGTH_BYTES, size));
   await readAt(handle, first, 0);

@@ -62,6 +62,11 @@ export class Checkpoints {
     return this.#found?.state.step ?? 0;
   }
 
+  /** Whether values come from a checkpoint. */
+  get restores(): boolean {
+    return this.#found !== undefined;
+  }
+
   /** Gives a rank the values and the optimizer state of the checkpoint; what strategies make of updates, they make of these. */
   async restore({ store, endStep }: Holdings): Promise<void> {
     if (!this.#found) return;

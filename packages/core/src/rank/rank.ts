@@ -52,7 +52,7 @@ export async function runRank(job: RankJob): Promise<Outcome> {
   const meter = new Meter(options.capBytes);
   const pipe = groups(plan.roles.layers ?? "no axis");
   const checkpoints = await openCheckpoints({ options, plan, self, endpoint, folders: job.folders });
-  const blank = (checkpoints?.first ?? 0) > 0;
+  const blank = checkpoints?.restores ?? false;
   const holdings = await hold({ options, plan, self, meter, group: groups, pipe, blank });
   const rank = new Rank({ ...job, endpoint }, self, { groups, pipe, meter, holdings, checkpoints });
   try {
