@@ -14,6 +14,8 @@ const HELP = `orthant run <options> <script>   the script, each of its ranks in 
   --encrypt                 what travels is encrypted
   --runtime node|deno|bun   what runs the ranks; by default what runs this command
 orthant plan <script>            who holds what, the schedule, bytes held and sent, the bubble; trains nothing
+orthant export <checkpoint> <file>   the parameters of a checkpoint, or of a run's latest, whole, in one safetensors file
+orthant import <file> <folder>   the other way: a checkpoint of no steps, for train({ resume: "<folder>" })
 orthant doctor                   what this machine can do: runtimes, devices, nats-server
   --nats URL|embedded       and what that server is and how fast; NATS_URL by default
   --jetstream               and whether it has JetStream
@@ -30,6 +32,8 @@ type Command = (words: readonly string[]) => Promise<Result>;
 const commands: Record<string, Command> = {
   run: async (words) => (await import("./run/launch.ts")).run(words),
   plan: async (words) => (await import("./plan.ts")).planCommand(words),
+  export: async (words) => (await import("./weights.ts")).exportCommand(words),
+  import: async (words) => (await import("./weights.ts")).importCommand(words),
   doctor: async (words) => (await import("./doctor/doctor.ts")).doctor(words),
 };
 

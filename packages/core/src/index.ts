@@ -2,9 +2,10 @@
 
 // Training, and a trained model.
 
+export { exportCheckpoint, importWeights } from "./checkpoint/exchange.ts";
 export { type Forward, type ForwardInput, forward, type Weights } from "./forward.ts";
 export { axisSize, type Coords, coordsOf, type Mesh, meshSize, rankOf, ranksAlong, showCoords } from "./mesh.ts";
-export type { JobOptions } from "./plan/options.ts";
+export type { CheckpointOptions, JobOptions } from "./plan/options.ts";
 export { type ParameterValues, run, type Session } from "./session.ts";
 export { type TrainOptions, type TrainResult, train } from "./train.ts";
 

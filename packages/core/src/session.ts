@@ -35,17 +35,18 @@ export interface Session extends AsyncIterable<StepReport> {
  */
 export async function run(options: TrainOptions): Promise<Session> {
   const queue = new CommandQueue();
-  const { plan, done } = await start(options, queue);
+  const { plan, firstStep, done } = await start(options, queue);
   const over = done.then(
     () => queue.end({}),
     (error: unknown) => queue.end({ error }),
   );
-  return new OpenSession({ queue, plan, steps: options.steps, done, over });
+  return new OpenSession({ queue, plan, steps: Math.max(0, options.steps - firstStep), done, over });
 }
 
 interface Opened {
   readonly queue: CommandQueue;
   readonly plan: Plan;
+  /** Steps that are left to do at its start. */
   readonly steps: number;
   readonly done: Promise<TrainResult>;
   /** Resolves when the run is over, by an error too. */

@@ -1,7 +1,9 @@
 // The one call: plan, start the ranks, tell what happens, hand back losses and weights.
 import { workerData } from "node:worker_threads";
+import type { Found } from "./checkpoint/folder.ts";
 import type { Weights } from "./forward.ts";
 import type { CommandQueue } from "./hosts/command-queue.ts";
+import { findResumed, RUNS } from "./hosts/continued.ts";
 import { exitCodeOf, Interrupt } from "./hosts/interrupt.ts";
 import { runRanks } from "./hosts/run.ts";
 import type { RanksJob } from "./hosts/share.ts";
@@ -24,7 +26,9 @@ export interface TrainOptions extends JobOptions {
 
 export interface TrainResult {
   readonly plan: Plan;
-  /** Loss per token of every step. */
+  /** Number of the first step that this call did: 0, or the steps of the checkpoint that it went on from. */
+  readonly firstStep: number;
+  /** Loss per token of every step that this call did. */
   readonly losses: readonly number[];
   /** Whole parameters, from all ranks. */
   readonly weights: Weights;
@@ -63,6 +67,7 @@ export async function train(options: TrainOptions): Promise<TrainResult> {
 /** A run that has been planned, and begins. */
 interface Started {
   readonly plan: Plan;
+  readonly firstStep: number;
   readonly done: Promise<TrainResult>;
 }
 
@@ -77,21 +82,30 @@ export async function start(options: TrainOptions, driver?: CommandQueue): Promi
   if (ticket?.transport === transport.name)
     return serveThread({ ...job, driven: driver !== undefined }, transport, ticket).then(() => never);
   const root = transport.ranks?.includes(0) ?? true;
-  const done = runToEnd({ ...job, driver }, transport, root);
-  return root ? { plan: decided, done } : done.then(() => never);
+  const found = root ? await findResumed(options, decided) : undefined;
+  const done = runToEnd({ ...job, driver, found }, transport, root);
+  return root ? { plan: decided, firstStep: found?.state.step ?? 0, done } : done.then(() => never);
+}
+
+interface Beginning extends Pick<RanksJob, "options" | "plan" | "driver"> {
+  /** The checkpoint that the run goes on from. */
+  readonly found: Found | undefined;
 }
 
 /** Runs the ranks of this process to their end, with files and signals around them. */
 async function runToEnd(
-  { options, plan: decided, driver }: Pick<RanksJob, "options" | "plan" | "driver">,
+  { options, plan: decided, driver, found }: Beginning,
   transport: Transport,
   root: boolean,
 ): Promise<TrainResult> {
   const shown = root ? options : { ...options, run: false as const, quiet: true };
-  const run = openRun({ options: shown, plan: decided, out: process.stdout });
+  const firstStep = found?.state.step ?? 0;
+  const run = openRun({ options: shown, plan: decided, out: process.stdout, root: RUNS, firstStep });
   const interrupt = new Interrupt(run.close);
   const events = driver ? answering(driver, run.events) : run.events;
-  const work = { options, plan: decided, driver, events, stop: interrupt.stop, onBegin: () => interrupt.begin() };
+  const folders = { into: options.checkpoint && (options.checkpoint.dir ?? run.dir), from: found?.path };
+  const { stop } = interrupt;
+  const work = { options, plan: decided, driver, events, folders, stop, onBegin: () => interrupt.begin() };
   const outcomes = await runRanks(transport, work).finally(() => {
     interrupt.release();
     run.close();
@@ -99,9 +113,9 @@ async function runToEnd(
   const { stopped, losses } = outcomes[0]!;
   const alone = transport.ranks === undefined || transport.ranks.length === decided.ranks.length;
   if (stopped && (root || !launched()))
-    tellStopped(stopped, { steps: options.steps, done: losses.length, alone, dir: run.dir });
+    tellStopped(stopped, { steps: options.steps, done: firstStep + losses.length, alone, dir: run.dir });
   if (stopped) process.exitCode ||= exitCodeOf(stopped.signal);
-  return root ? toResult(decided, outcomes, run.dir) : process.exit();
+  return root ? { ...toResult(decided, outcomes, run.dir), firstStep } : process.exit();
 }
 
 /** Hands each report to who drives the run too. */
@@ -129,7 +143,11 @@ interface StoppedRun {
   readonly dir: string | undefined;
 }
 
-function toResult(decided: Plan, outcomes: readonly Outcome[], dir: string | undefined): TrainResult {
+function toResult(
+  decided: Plan,
+  outcomes: readonly Outcome[],
+  dir: string | undefined,
+): Omit<TrainResult, "firstStep"> {
   const sent: Record<string, number> = {};
   for (const outcome of outcomes)
     for (const [axis, bytes] of Object.entries(outcome.sent)) sent[axis] = (sent[axis] ?? 0) + bytes;

@@ -1,16 +1,11 @@
 // What every thread and process of a run must have alike, by name: each runs the user's script for itself, so they could
 // differ. Short values as they are, long ones as a hash.
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { type JobOptions, showMesh } from "../plan/options.ts";
 import type { Plan } from "../plan/plan.ts";
+import { version } from "../version.ts";
 
 const hash = (value: unknown): string => createHash("sha256").update(JSON.stringify(value)).digest("hex").slice(0, 12);
-
-function version(): string {
-  const manifest = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
-  return (JSON.parse(manifest) as { version: string }).version;
-}
 
 /** Digests the first sample, where it is there at once: data that each worker draws for itself differs in it. */
 function firstSample(data: JobOptions["data"], seed: number): unknown {
@@ -42,5 +37,6 @@ export function fingerprint(options: JobOptions, plan: Plan): Record<string, str
     optimizer: `${optimizer.name} ${hash(learning)}`,
     data: hash([data.input, data.target, data.tokens, firstSample(data, seed)]),
     run: options.run === false ? "not written" : "written",
+    checkpoint: JSON.stringify([options.checkpoint ?? "none", options.resume ?? "from the start"]),
   };
 }

@@ -3,11 +3,13 @@
 import { toFrame, toVector } from "../group/vectors.ts";
 import type { JobOptions } from "../plan/options.ts";
 import type { Plan } from "../plan/plan.ts";
+import type { Folders } from "../rank/checkpoints.ts";
 import type { Driver } from "../rank/commands.ts";
 import type { ActionTime, Outcome, RankEvents } from "../rank/events.ts";
 import { runRank } from "../rank/rank.ts";
 import { TRACED_STEPS } from "../report/trace.ts";
-import type { Endpoint, Frame } from "../transports/endpoint.ts";
+import type { Endpoint } from "../transports/endpoint.ts";
+import { toFrameOfJson, toJson } from "../transports/frames.ts";
 import { messageKey, world } from "../transports/key.ts";
 import type { CommandQueue } from "./command-queue.ts";
 
@@ -17,6 +19,8 @@ export interface RanksJob {
   readonly events: RankEvents;
   /** Asks every rank to stop after the step it is in; the reason is the name of a signal. */
   readonly stop: AbortSignal;
+  /** Where checkpoints go and come from: known to the process of rank 0. */
+  readonly folders?: Folders | undefined;
   /** Told once all ranks of this process are there and their first step begins. */
   onBegin?(): void;
   /** Who asks for each step; absent where steps follow each other by themselves. */
@@ -71,13 +75,6 @@ function runOne(job: ShareJob, endpoint: Endpoint): Promise<Outcome[]> {
   return runRank({ ...job, endpoint }).then((outcome) => [outcome]);
 }
 
-const pack = (value: unknown): Frame => {
-  const data = new TextEncoder().encode(JSON.stringify(value));
-  return { dtype: "uint8", shape: [data.length], data };
-};
-
-const unpack = <T>({ data }: Frame): T => JSON.parse(new TextDecoder().decode(data)) as T;
-
 /** Keeps what is under way, until it is done. One that fails stays, for whoever waits for all in the end. */
 function track<T>(all: Set<Promise<T>>, work: Promise<T>): void {
   all.add(work);
@@ -98,14 +95,14 @@ async function runFar({ options, ...job }: ShareJob, endpoint: Endpoint): Promis
   const told = new Set<Promise<void>>();
   const events: RankEvents = {
     onActions(_, step, actions) {
-      if (travels(step)) track(told, endpoint.send([0], actionsKey(step), pack(actions)));
+      if (travels(step)) track(told, endpoint.send([0], actionsKey(step), toFrameOfJson(actions)));
     },
   };
   const wanted = options.run === false ? {} : events;
   const outcome = await runRank({ ...job, options, endpoint, events: wanted });
   await Promise.all(told);
   const { pieces, ...rest } = outcome;
-  await endpoint.send([0], outcomeKey(), pack({ ...rest, names: [...pieces.keys()] }));
+  await endpoint.send([0], outcomeKey(), toFrameOfJson({ ...rest, names: [...pieces.keys()] }));
   for (const [name, values] of pieces) await endpoint.send([0], outcomeKey(name), toFrame(values));
   return [outcome];
 }
@@ -114,7 +111,7 @@ async function runFar({ options, ...job }: ShareJob, endpoint: Endpoint): Promis
 async function runRoot(job: ShareJob, endpoint: Endpoint, far: readonly number[]): Promise<Outcome[]> {
   const heard = new Set<Promise<unknown>>();
   const hear = async (rank: number, step: number): Promise<void> => {
-    const actions = unpack<ActionTime[]>(await endpoint.recv(rank, actionsKey(step)));
+    const actions = toJson<ActionTime[]>(await endpoint.recv(rank, actionsKey(step)));
     job.events.onActions?.(rank, step, actions);
   };
   const events: RankEvents = {
@@ -132,7 +129,7 @@ async function runRoot(job: ShareJob, endpoint: Endpoint, far: readonly number[]
 
 async function outcomeOf(endpoint: Endpoint, rank: number): Promise<Outcome> {
   const head = await endpoint.recv(rank, outcomeKey());
-  const { names, ...rest } = unpack<Omit<Outcome, "pieces"> & { names: string[] }>(head);
+  const { names, ...rest } = toJson<Omit<Outcome, "pieces"> & { names: string[] }>(head);
   const pieces = new Map<string, Float32Array>();
   for (const name of names) pieces.set(name, toVector(await endpoint.recv(rank, outcomeKey(name))) as Float32Array);
   return { ...rest, pieces };

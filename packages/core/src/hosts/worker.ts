@@ -6,6 +6,7 @@ import { useDevice } from "../devices/index.ts";
 import { type PlainError, toPlain } from "../errors.ts";
 import type { JobOptions } from "../plan/options.ts";
 import type { Plan } from "../plan/plan.ts";
+import type { Folders } from "../rank/checkpoints.ts";
 import type { Command } from "../rank/commands.ts";
 import type { ActionTime, Outcome, RankEvents, StepReport } from "../rank/events.ts";
 import { ranksHere, type Transport } from "../transports/transport.ts";
@@ -25,6 +26,7 @@ export interface ThreadTicket {
   /** What the starting thread's options come to: the worker's must be the same. */
   readonly agreed: string;
   readonly wantsActions: boolean;
+  readonly folders: Folders | undefined;
 }
 
 /** What a worker says. */
@@ -74,7 +76,9 @@ export async function serveThread(
     const events = eventsTo(post, given.wantsActions);
     const gathered = (values: Float32Array) => post({ kind: "gathered", values });
     const driver = driven ? { next: () => queue.next(), gathered } : undefined;
-    post({ kind: "done", outcomes: await runShare({ options, plan, events, driver, endpoints, here, stopped }, fail) });
+    const { folders } = given;
+    const share = { options, plan, events, driver, folders, endpoints, here, stopped };
+    post({ kind: "done", outcomes: await runShare(share, fail) });
   } catch (error) {
     fail(error);
   }

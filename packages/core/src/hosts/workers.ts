@@ -43,7 +43,14 @@ export async function runWorkers(job: RanksJob, { threads, script, stall, ...cre
   if (job.stop.aborted) ask();
   const agreed = JSON.stringify(fingerprint(job.options, job.plan));
   const started = threads.map((_, thread) => {
-    const orthant: ThreadTicket = { ...crew, thread, stop, agreed, wantsActions: !!job.events.onActions };
+    const orthant: ThreadTicket = {
+      ...crew,
+      thread,
+      stop,
+      agreed,
+      wantsActions: !!job.events.onActions,
+      folders: job.folders,
+    };
     return new Worker(script, { argv: process.argv.slice(2), workerData: { orthant } });
   });
   try {

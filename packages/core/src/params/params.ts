@@ -101,7 +101,7 @@ function globalIndex(i: number, local: Shape, whole: Shape, first: Shape): numbe
 }
 
 /** First position of the local piece along each dim. */
-const origin = (spec: ParamSpec, mesh: Mesh, coords: Coords): number[] => {
+export const localOrigin = (spec: ParamSpec, mesh: Mesh, coords: Coords): number[] => {
   const local = localShape(spec, mesh);
   return spec.shape.map((_, dim) => {
     const cuts = Object.keys(spec.split).filter((axis) => spec.split[axis] === dim);
@@ -114,7 +114,7 @@ const origin = (spec: ParamSpec, mesh: Mesh, coords: Coords): number[] => {
 export function eachKept(spec: ParamSpec, mesh: Mesh, coords: Coords, visit: (i: number, g: number) => void): void {
   const [from, to] = keptRange(spec, mesh, coords);
   const local = localShape(spec, mesh);
-  const first = origin(spec, mesh, coords);
+  const first = localOrigin(spec, mesh, coords);
   for (let i = from; i < to; i++) visit(i - from, globalIndex(i, local, spec.shape, first));
 }
 

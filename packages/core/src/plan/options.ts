@@ -9,6 +9,17 @@ import { checkKinds } from "./kinds.ts";
 import { checkRuntime } from "./runtime.ts";
 import type { Strategy } from "./strategy.ts";
 
+export interface CheckpointOptions {
+  /** Steps from one to the next. */
+  readonly every: number;
+  /** How many stay, the newest. All by default. */
+  readonly keep?: number;
+  /** Steps go on while files are written, from a copy in host memory. */
+  readonly async?: boolean;
+  /** Folder in place of the run's own. All ranks must see it under this name. */
+  readonly dir?: string;
+}
+
 export interface JobOptions {
   readonly model: AnyModel;
   readonly data: Data;
@@ -34,6 +45,14 @@ export interface JobOptions {
    * where this is absent.
    */
   readonly capBytes?: number;
+  /** Saves parameters, optimizer state and position as the run goes, and at its end. No checkpoints where this is absent. */
+  readonly checkpoint?: CheckpointOptions;
+  /**
+   * Goes on from a checkpoint: parameters, optimizer state, step and samples, on whatever mesh and strategies this run has. A
+   * path names one, or the folder of a run, whose latest it is. `true`: from the latest of this run's own folder, `run` or
+   * `checkpoint.dir`, and from the start where there is none.
+   */
+  readonly resume?: true | string;
   /** Where tensors are computed. "auto" by default. */
   readonly device?: DeviceChoice;
   /** Folder of the run under `runs/`; a time stamp by default. `false` writes nothing. */
@@ -55,6 +74,8 @@ const known = [
   "clip",
   "recompute",
   "capBytes",
+  "checkpoint",
+  "resume",
   "device",
   "transport",
   "run",
@@ -71,7 +92,24 @@ export function checkOptions(options: JobOptions): void {
   checkKinds(options);
   for (const name of ["batch", "steps", "micros"] as const) checkCount(name, options[name] ?? 1);
   checkDevice(options.device ?? "auto");
+  checkCheckpoints(options);
   checkMesh(options.mesh ?? {}, options.strategies ?? []);
+}
+
+const checkpointOptions = ["every", "keep", "async", "dir"] satisfies (keyof CheckpointOptions)[];
+
+function checkCheckpoints({ checkpoint, resume, run }: JobOptions): void {
+  if (checkpoint) {
+    const unknown = Object.keys(checkpoint).filter((name) => !(checkpointOptions as string[]).includes(name));
+    if (unknown.length)
+      throw new Error(`checkpoint has no option ${unknown.join(", ")}; it has ${checkpointOptions.join(", ")}`);
+    checkCount("checkpoint.every", checkpoint.every);
+    checkCount("checkpoint.keep", checkpoint.keep ?? 1);
+    if (run === false && checkpoint.dir === undefined)
+      throw new Error("run: false makes no folder for checkpoints: name one with checkpoint.dir");
+  }
+  if (resume === true && typeof run !== "string" && checkpoint?.dir === undefined)
+    throw new Error('resume: true needs to know where: give the run a name, run: "first-try", or resume a path');
 }
 
 function checkCount(name: string, value: number): void {

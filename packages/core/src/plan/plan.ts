@@ -42,6 +42,7 @@ export async function plan(options: JobOptions): Promise<Plan> {
   checkOptions(options);
   const { mesh = {}, strategies = [], batch } = options;
   const roles = rolesOf(strategies, mesh);
+  refuseIslands(options, roles);
   const specs = dealSpecs(options.model.layers, strategies, mesh);
   const schedule = arrange(strategies, await measure(options, specs, roles, options.micros ?? 1));
   const micros = microsOf(schedule);
@@ -59,6 +60,15 @@ export async function plan(options: JobOptions): Promise<Plan> {
   const ranks = dealRanks(decided, options, costs);
   checkCap(ranks, options.capBytes);
   return { ...decided, ranks };
+}
+
+/** What islands have apart is more than one copy of each parameter. */
+function refuseIslands({ checkpoint, resume }: JobOptions, { independent }: Roles): void {
+  const [axis] = Object.keys(independent);
+  if (axis === undefined || (!checkpoint && resume === undefined)) return;
+  throw new Error(
+    `members of ${axis} train for themselves, and a checkpoint has one value of each parameter: leave out checkpoint and resume`,
+  );
 }
 
 /** Folds the schedule hooks. Gradients are reduced whatever the strategies add. */

@@ -22,6 +22,8 @@ export interface HoldingsOptions {
   readonly meter: Meter;
   readonly group: (axis: string) => Group;
   readonly pipe: Group;
+  /** Deals zeros in place of first values: others come. */
+  readonly blank?: boolean;
 }
 
 export interface Holdings {
@@ -53,7 +55,7 @@ function viewsOf({ options, plan, self, meter, group }: HoldingsOptions): (i: nu
 
 /** Deals this rank its first values and puts the strategies around them: the first of the list is the outermost. */
 export async function hold(given: HoldingsOptions): Promise<Holdings> {
-  const { options, plan, self, meter, pipe } = given;
+  const { options, plan, self, meter, pipe, blank = false } = given;
   const { strategies = [], seed = 0 } = options;
   const { mesh } = plan;
   const { coords } = self;
@@ -61,6 +63,7 @@ export async function hold(given: HoldingsOptions): Promise<Holdings> {
     spec,
     shape: localShape(spec, mesh),
     get values() {
+      if (blank) return new Float32Array(keptSize(spec, mesh, coords));
       return initialValues(spec, seed, mesh, coords); // each time: all at once may not fit
     },
   }));

@@ -13,17 +13,18 @@ import { type Action, rankOfStage, showAction } from "../schedule/schedule.ts";
 import { counted } from "../transports/counted.ts";
 import type { Endpoint } from "../transports/endpoint.ts";
 import { Agreement, type Verdict } from "./agree.ts";
+import { type Checkpoints, type Folders, openCheckpoints } from "./checkpoints.ts";
 import { Commands, type Driver } from "./commands.ts";
 import type { ActionTime, Outcome, RankEvents } from "./events.ts";
 import { ActionError, execute, type StepContext } from "./execute.ts";
 import { type Groups, openGroups } from "./groups.ts";
 import { type Holdings, hold } from "./holdings.ts";
-import { reportOf } from "./reports.ts";
+import { perToken, reportOf } from "./reports.ts";
 import { readSamples } from "./samples.ts";
 import { stagesOfRank, uniformOf } from "./stages.ts";
 import { toStop } from "./stop.ts";
 import { GradTape } from "./tape.ts";
-import { readPiece, update } from "./updates.ts";
+import { readPiece, readPieces, update } from "./updates.ts";
 import { rebind, recompute } from "./vjp.ts";
 
 export interface RankJob {
@@ -33,6 +34,8 @@ export interface RankJob {
   readonly events: RankEvents;
   /** Who asks for each step, on every rank or none. */
   readonly driver?: Driver | undefined;
+  /** Where checkpoints go and come from: known to the first rank. */
+  readonly folders?: Folders | undefined;
   /** Read once a step: the number of the signal that asks to stop after it, 0 for none. */
   stopped(): number;
 }
@@ -48,12 +51,17 @@ export async function runRank(job: RankJob): Promise<Outcome> {
   const { options, plan } = job;
   const meter = new Meter(options.capBytes);
   const pipe = groups(plan.roles.layers ?? "no axis");
-  const holdings = await hold({ options, plan, self, meter, group: groups, pipe });
-  const rank = new Rank({ ...job, endpoint }, self, { groups, pipe, meter, holdings });
+  const checkpoints = await openCheckpoints({ options, plan, self, endpoint, folders: job.folders });
+  const blank = checkpoints?.restores ?? false;
+  const holdings = await hold({ options, plan, self, meter, group: groups, pipe, blank });
+  const rank = new Rank({ ...job, endpoint }, self, { groups, pipe, meter, holdings, checkpoints });
   try {
-    return { rank: self.rank, ...(await rank.run()), pieces: await rank.pieces(), peak: rank.meter.peak, sent };
+    await checkpoints?.restore(holdings);
+    const done = await rank.run();
+    await checkpoints?.finish(holdings.store);
+    return { rank: self.rank, ...done, pieces: await readPieces(holdings.store), peak: meter.peak, sent };
   } finally {
-    rank.dispose();
+    holdings.dispose();
   }
 }
 
@@ -63,28 +71,31 @@ interface Opened {
   readonly pipe: Group;
   readonly meter: Meter;
   readonly holdings: Holdings;
+  readonly checkpoints: Checkpoints | undefined;
 }
 
 class Rank {
-  readonly meter: Meter;
+  readonly #meter: Meter;
   readonly #job: RankJob;
   readonly #self: RankPlan;
   readonly #group: Groups;
   readonly #pipe: Group;
   readonly #holdings: Holdings;
+  readonly #checkpoints: Checkpoints | undefined;
   readonly #agreement: Agreement;
   /** The parameter of each use. */
   readonly #paramOf: ReadonlyMap<string, string>;
   readonly #commands: Commands | undefined;
 
-  constructor(job: RankJob, self: RankPlan, { groups, pipe, meter, holdings }: Opened) {
+  constructor(job: RankJob, self: RankPlan, { groups, pipe, meter, holdings, checkpoints }: Opened) {
     this.#job = job;
     this.#self = self;
     this.#group = groups;
     this.#pipe = pipe;
-    this.meter = meter;
+    this.#meter = meter;
     this.#agreement = new Agreement(job.plan, job.endpoint);
     this.#holdings = holdings;
+    this.#checkpoints = checkpoints;
     this.#paramOf = new Map(job.plan.specs.flatMap(({ name, uses }) => uses.map((use) => [use.name, name] as const)));
     this.#commands = job.driver && new Commands(job.plan, job.driver, job.endpoint);
   }
@@ -93,7 +104,7 @@ class Rank {
     const losses: number[] = [];
     const { steps } = this.#job.options;
     const wanted = (step: number) => this.#commands?.obey(step, (name) => readPiece(this.#holdings.store, name));
-    for (let step = 0; (await wanted(step)) ?? step < steps; step++) {
+    for (let step = this.#checkpoints?.first ?? 0; (await wanted(step)) ?? step < steps; step++) {
       const { loss, stop } = await this.#step(step, step === steps - 1).catch((cause) => {
         throw this.#located(cause, step);
       });
@@ -119,24 +130,20 @@ class Rank {
     const began = performance.now();
     const actions: ActionTime[] = [];
     const micros = await execute(this.#schedule, this.#context(step, actions));
-    const seen = { gradients, meter: this.meter, micros, signal: stopped() };
+    const seen = { gradients, meter: this.#meter, micros, signal: stopped() };
     const verdict = await this.#agreement.reach(await reportOf({ plan, self: this.#self, ...seen }), step);
-    const perToken = this.#perToken(verdict);
+    const told = perToken(verdict, this.#tokens);
     const lr = options.optimizer.lr(step);
-    if (!Number.isFinite(perToken.loss))
-      throw new Error(`the loss is ${perToken.loss}; lower the learning rate (${lr} here) or set clip`);
+    if (!Number.isFinite(told.loss))
+      throw new Error(`the loss is ${told.loss}; lower the learning rate (${lr} here) or set clip`);
     await events.onGradients?.(this.#self.rank, step, this.#gradients());
     const { clip = Number.POSITIVE_INFINITY, optimizer } = options;
     await update(store, gradients, { optimizer, step, scale: verdict.norm > clip ? clip / verdict.norm : 1 });
     await this.#holdings.endStep({ ...momentOf(step, "end"), last: last || verdict.stop !== 0 });
     events.onActions?.(this.#self.rank, step, actions);
-    if (this.#self.rank === 0) events.onStep?.({ ...perToken, step, lr, ms: performance.now() - began });
-    return perToken;
-  }
-
-  #perToken(verdict: Verdict): Verdict {
-    const auxiliary = Object.entries(verdict.auxiliary).map(([name, sum]) => [name, sum / this.#tokens]);
-    return { ...verdict, loss: verdict.loss / this.#tokens, auxiliary: Object.fromEntries(auxiliary) };
+    if (this.#self.rank === 0) events.onStep?.({ ...told, step, lr, ms: performance.now() - began });
+    await this.#checkpoints?.after(step + 1, store);
+    return told;
   }
 
   #gradients = () =>
@@ -162,7 +169,7 @@ class Rank {
       model: options.model,
       store,
       gradients,
-      meter: this.meter,
+      meter: this.#meter,
       pipe: this.#pipe,
       ownerOf: (stage) => rankOfStage(plan.schedule, stage),
       stages: stagesOfRank(options.model, plan, this.#schedule),
@@ -181,19 +188,8 @@ class Rank {
     const paramOf = (use: string) => this.#paramOf.get(use)!;
     const uniform = uniformOf(options, plan, this.#self.coords, { step, micro });
     return new GradTape(
-      { vjp, store, gradients, paramOf, group: this.#group, meter: this.meter, step, micro, uniform },
+      { vjp, store, gradients, paramOf, group: this.#group, meter: this.#meter, step, micro, uniform },
       x,
     );
-  }
-
-  async pieces(): Promise<Map<string, Float32Array>> {
-    const { store } = this.#holdings;
-    const pieces = new Map<string, Float32Array>();
-    for (const { name } of store.owned()) pieces.set(name, await readPiece(store, name));
-    return pieces;
-  }
-
-  dispose(): void {
-    this.#holdings.dispose();
   }
 }

@@ -5,7 +5,7 @@ import { keptSize, type ParamSpec, pieceOf } from "../params/params.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { RankPlan } from "../plan/ranks.ts";
 import { countedRange, saysLoss } from "../plan/roles.ts";
-import type { Report } from "./agree.ts";
+import type { Report, Verdict } from "./agree.ts";
 import type { MicroLoss } from "./execute.ts";
 import { stopCode } from "./stop.ts";
 import { placesOf } from "./ties.ts";
@@ -33,6 +33,12 @@ export async function reportOf({ plan, self, gradients, meter, micros, signal }:
     losses: each((m) => m?.loss ?? 0),
     auxiliary: plan.losses.flatMap((name) => each((m) => m?.auxiliary.get(name) ?? 0)),
   };
+}
+
+/** The verdict with losses per token; `tokens` are those of a step among the ranks that share a loss. */
+export function perToken(verdict: Verdict, tokens: number): Verdict {
+  const auxiliary = Object.entries(verdict.auxiliary).map(([name, sum]) => [name, sum / tokens]);
+  return { ...verdict, loss: verdict.loss / tokens, auxiliary: Object.fromEntries(auxiliary) };
 }
 
 function countedBy(spec: ParamSpec, plan: Plan, { coords }: RankPlan): readonly [from: number, to: number] {

@@ -29,6 +29,22 @@ export async function readPiece(store: ParamStore, name: string): Promise<Float3
   return values;
 }
 
+/** Copies the pieces that this rank updates, by name. */
+export async function readPieces(store: ParamStore): Promise<Map<string, Float32Array>> {
+  const pieces = new Map<string, Float32Array>();
+  for (const { name } of store.owned()) pieces.set(name, await readPiece(store, name));
+  return pieces;
+}
+
+/** Copies the optimizer state of a piece; nothing where none was kept yet. */
+export async function readSlots(store: ParamStore, name: string): Promise<Float32Array[]> {
+  const slots = await store.slots(name);
+  if (!slots) return [];
+  const values = await Promise.all(slots.map((slot) => slot.data() as Promise<Float32Array>));
+  await store.keepSlots(name, slots);
+  return values;
+}
+
 /** One optimizer step on what a store owns. */
 export interface Update {
   readonly optimizer: Optimizer;

@@ -4,8 +4,8 @@
 import type { Tensor } from "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs";
 import { tensorBytes } from "../meter.ts";
+import { withoutDraws } from "../params/without-draws.ts";
 import { Reverse, type TapeNode } from "./reverse.ts";
-import { withoutDraws } from "./without-draws.ts";
 
 export type Fn = (...xs: Tensor[]) => Tensor;
 

@@ -10,7 +10,11 @@ import type { StepReport } from "../rank/events.ts";
 export const countParams = ({ specs }: Plan): number => specs.reduce((sum, { shape }) => sum + elements(shape), 0);
 
 /** Makes the first line: what was planned. */
-export function describeRun({ model, data, strategies = [], optimizer, steps, seed = 0 }: JobOptions, plan: Plan) {
+export function describeRun(
+  { model, data, strategies = [], optimizer, steps, seed = 0 }: JobOptions,
+  plan: Plan,
+  firstStep = 0,
+) {
   const { mesh, batch, micros, sent, simulation } = plan;
   return {
     started: new Date().toISOString(),
@@ -24,6 +28,7 @@ export function describeRun({ model, data, strategies = [], optimizer, steps, se
     micros,
     tokensPerStep: batch * data.tokens,
     steps,
+    ...(firstStep > 0 && { firstStep }),
     seed,
     plannedBytesSent: sent,
     plannedBubble: simulation.bubble,
@@ -43,8 +48,8 @@ export const describeStep = ({ step, loss, auxiliary, norm, lr, ms, held }: Step
 });
 
 /** Starts the file at `path` with the run's line; returns what appends a step's. */
-export function metrics(path: string, options: JobOptions, plan: Plan): (report: StepReport) => void {
+export function metrics(path: string, options: JobOptions, plan: Plan, firstStep = 0): (report: StepReport) => void {
   const write = (line: object) => appendFileSync(path, `${JSON.stringify(line)}\n`);
-  write(describeRun(options, plan));
+  write(describeRun(options, plan, firstStep));
   return (report) => write(describeStep(report, options.batch * options.data.tokens));
 }

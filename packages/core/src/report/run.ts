@@ -1,6 +1,6 @@
 // What a run leaves behind and shows while it goes: a folder with metrics and trace, and a line of progress.
 // Decides which of them are wanted; each is a file of its own here.
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { JobOptions } from "../plan/options.ts";
 import type { Plan } from "../plan/plan.ts";
@@ -17,6 +17,8 @@ export interface RunOptions {
   readonly out: Output;
   /** Folder of all runs: `runs` by default. */
   readonly root?: string;
+  /** Number of the first step: above 0 where the run goes on from a checkpoint. */
+  readonly firstStep?: number;
 }
 
 /** A run whose files are open. */
@@ -30,12 +32,13 @@ export interface Run {
 }
 
 /** Makes the folder of a run and opens its files. Throws on a run name that is no folder name, and on one that was used before. */
-export function openRun({ options, plan, out, root = "runs" }: RunOptions): Run {
+export function openRun({ options, plan, out, root = "runs", firstStep = 0 }: RunOptions): Run {
   const tokens = options.batch * options.data.tokens;
-  const dir = options.run === false ? undefined : makeFolder(root, options.run, options.model.name);
+  const dir = options.run === false ? undefined : openRunFolder(root, options);
   const line = options.quiet ? undefined : progress({ steps: options.steps, tokens, out });
-  const write = dir ? metrics(join(dir, "metrics.jsonl"), options, plan) : undefined;
-  const slices = dir ? trace(join(dir, "trace.json"), plan, performance.timeOrigin + performance.now()) : undefined;
+  const write = dir ? metrics(join(dir, "metrics.jsonl"), options, plan, firstStep) : undefined;
+  const traced = firstStep ? `trace-from-${firstStep}.json` : "trace.json";
+  const slices = dir ? trace(join(dir, traced), plan, performance.timeOrigin + performance.now()) : undefined;
   const events: RankEvents = {
     ...((line || write) && {
       onStep(report) {
@@ -52,12 +55,23 @@ export function openRun({ options, plan, out, root = "runs" }: RunOptions): Run 
   return { events, dir, close };
 }
 
+/** Makes the folder of a run; one that goes on in its own folder finds it there. */
+function openRunFolder(root: string, { run, resume, model }: JobOptions): string {
+  if (typeof run !== "string") return makeFolder(root, undefined, model.name);
+  checkName(root, run);
+  const own = join(root, run);
+  return resume === true && existsSync(own) ? own : makeFolder(root, run, model.name);
+}
+
+function checkName(root: string, name: string): void {
+  if (/[/\\]/.test(name) || ["", ".", ".."].includes(name))
+    throw new Error(`run: "${name}" is no folder name: it becomes a folder in ${root}, such as run: "first-try"`);
+}
+
 /** Makes the folder of a run, never using one that is there. Without a name: `2026-01-31T12-00-00-gpt`, in UTC. */
 function makeFolder(root: string, name: string | undefined, model: string): string {
   mkdirSync(root, { recursive: true });
   if (name === undefined) return stampedFolder(root, model);
-  if (/[/\\]/.test(name) || ["", ".", ".."].includes(name))
-    throw new Error(`run: "${name}" is no folder name: it becomes a folder in ${root}, such as run: "first-try"`);
   if (makeNew(join(root, name))) return join(root, name);
   throw new Error(
     `${join(root, name)} is there already, and a run never overwrites another: choose another name, delete that ` +

@@ -26,3 +26,12 @@ export function copyFrame({ dtype, shape, data }: Frame, pool: Pool): Frame {
   copy.set(data);
   return { dtype, shape: [...shape], data: copy };
 }
+
+/** Views plain data as a frame. */
+export function toFrameOfJson(value: unknown): Frame {
+  const data = new TextEncoder().encode(JSON.stringify(value));
+  return { dtype: "uint8", shape: [data.length], data };
+}
+
+/** Reads what `toFrameOfJson` made. */
+export const toJson = <T>({ data }: Frame): T => JSON.parse(new TextDecoder().decode(data)) as T;
