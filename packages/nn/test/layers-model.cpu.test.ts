@@ -270,3 +270,12 @@ test("saved by tfjs, loaded, trained, saved, loaded by plain tfjs: the same pred
   expect(losses.at(-1)).toBeLessThan(losses[0]!);
   run.dispose();
 });
+
+test("neither carrying a model over nor training it leaves a tensor behind", async () => {
+  const own = small(layers.dropout({ rate: 0.1 }), dense(1));
+  const before = tf.memory().numTensors;
+  const model = await fromLayersModel(own, mse);
+  expect(tf.memory().numTensors).toBe(before);
+  await train({ ...options, model });
+  expect(tf.memory().numTensors).toBe(before);
+});
