@@ -8,7 +8,8 @@ import { tinyGpt, tinySequences } from "@orthant/testing";
 import { wholeExtent } from "../../packages/core/src/checkpoint/extent.ts";
 import { findCheckpoint, openFolder } from "../../packages/core/src/checkpoint/folder.ts";
 import { Loader } from "../../packages/core/src/checkpoint/load.ts";
-import { Saver, type Source } from "../../packages/core/src/checkpoint/save.ts";
+import type { Source } from "../../packages/core/src/checkpoint/parts.ts";
+import { Saver } from "../../packages/core/src/checkpoint/save.ts";
 
 const MiB = 2 ** 20;
 /** Least part of the disk's plain rate that a save must reach. */

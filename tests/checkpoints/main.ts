@@ -2,6 +2,7 @@
 import { argv, exit } from "node:process";
 import { adamw, sgd } from "@orthant/core";
 import { figures } from "./figures.ts";
+import { killed } from "./killed.ts";
 import { layouts } from "./layouts.ts";
 import { transports } from "./transports.ts";
 
@@ -10,6 +11,7 @@ const parts: Record<string, () => Promise<number>> = {
   "layouts-sgd": () => layouts(() => sgd({ lr: 0.03, momentum: 0.9 })),
   "layouts-adamw": () => layouts(() => adamw({ lr: 3e-3 })),
   transports: async () => transports(),
+  killed: () => killed(Number(process.env.KILLS ?? 20)),
   figures,
 };
 
