@@ -33,7 +33,7 @@ export async function run(words: readonly string[]): Promise<Result> {
   hearSignals({ onFirst: (name, why) => launch.stop(name, why), onAgain: (name) => launch.insist(name) });
   for (let attempt = 0; ; launch = new Launch(args, ++attempt)) {
     const result = await launch.run().finally(() => launch.close());
-    if (result.code === 0 || launch.told || attempt === args.restarts) return result;
+    if (!launch.lost || attempt === args.restarts) return result;
     process.stderr.write(`${result.text}\n${again(attempt + 1, args)}\n`);
   }
 }
@@ -53,6 +53,7 @@ class Launch {
   readonly #news = new Map<number, News>();
   /** The first line of what its process wrote last to standard error, by rank. */
   readonly #words = new Map<number, string>();
+  /** The signal that all ranks here were told. */
   #told: NodeJS.Signals | undefined;
   #insisted = false;
   #last: NodeJS.Timeout | undefined;
@@ -94,9 +95,9 @@ class Launch {
     return verdict({ endings, told, insisted, news, grace });
   }
 
-  /** The signal that all ranks here were told. */
-  get told(): NodeJS.Signals | undefined {
-    return this.#told;
+  /** Whether it ended because a rank did, and not because somebody asked. */
+  get lost(): boolean {
+    return this.#news.size > 0 && !this.#told;
   }
 
   /** The name under which ranks meet: of each attempt its own, as what is left of one before may still send. */
