@@ -44,15 +44,16 @@ export interface CheckpointsOptions {
 
 export class Checkpoints {
   readonly #given: CheckpointsOptions;
-  readonly #told: Told;
+  /** The file by which ranks tell that they see one folder, where this rank made it and it is there. */
+  #token: string | undefined;
   readonly #found: Found | undefined;
   readonly #saver: Saver | undefined;
   #done: number;
 
   constructor(given: CheckpointsOptions, told: Told, found: Found | undefined) {
     this.#given = given;
-    this.#told = told;
     this.#found = found;
+    if (told.into !== undefined && given.endpoint.rank === 0) this.#token = join(told.into, told.token);
     this.#saver = told.into === undefined ? undefined : saverOf(given, told.into);
     this.#done = this.first;
   }
@@ -97,6 +98,7 @@ export class Checkpoints {
   /** Saves after `step` steps, where that is due. */
   async after(step: number, store: ParamStore): Promise<void> {
     this.#done = step;
+    await this.#removeToken(); // all ranks have done a step: they saw it
     this.#saver?.check();
     if (step % (this.#given.options.checkpoint?.every ?? 1) === 0) await this.#save(step, store);
   }
@@ -105,8 +107,13 @@ export class Checkpoints {
   async finish(store: ParamStore): Promise<void> {
     if (this.#done > this.first) await this.#save(this.#done, store);
     await this.#saver?.finish();
-    const { into, token } = this.#told;
-    if (into !== undefined && this.#given.endpoint.rank === 0) await rm(join(into, token), { force: true });
+    await this.#removeToken();
+  }
+
+  async #removeToken(): Promise<void> {
+    const token = this.#token;
+    this.#token = undefined;
+    if (token !== undefined) await rm(token, { force: true });
   }
 
   async #save(step: number, store: ParamStore): Promise<void> {
