@@ -4,6 +4,7 @@ import { adamw, sgd } from "@orthant/core";
 import { figures } from "./figures.ts";
 import { killed } from "./killed.ts";
 import { layouts } from "./layouts.ts";
+import { readers } from "./readers.ts";
 import { transports } from "./transports.ts";
 
 /** Each prints what it saw and returns how many of its cases failed. */
@@ -11,6 +12,7 @@ const parts: Record<string, () => Promise<number>> = {
   "layouts-sgd": () => layouts(() => sgd({ lr: 0.03, momentum: 0.9 })),
   "layouts-adamw": () => layouts(() => adamw({ lr: 3e-3 })),
   transports: async () => transports(),
+  readers,
   killed: () => killed(Number(process.env.KILLS ?? 20)),
   figures,
 };
