@@ -85,7 +85,10 @@ async function largeFigures(dir: string): Promise<number> {
   const bytes = arrays.reduce((sum, { byteLength }) => sum + byteLength, 0);
   const [endpoint] = memoryEndpoints(1);
   const saver = (background: boolean) =>
-    new Saver({ ...{ plan: decided, endpoint: endpoint!, folder: dir, keep: 1, background }, run: runOf(large) });
+    new Saver({
+      ...{ plan: decided, endpoint: endpoint!, folder: dir, keep: 1, background, apart: [] },
+      run: runOf(large),
+    });
   await openFolder(dir);
   const [plain, saved]: [number[], number[]] = [[], []];
   const writer = saver(false);

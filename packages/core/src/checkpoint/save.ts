@@ -2,9 +2,8 @@
 // checksums. In the background where that is asked for: the step then waits for a copy in host memory alone.
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { StallError } from "../errors.ts";
 import type { Plan } from "../plan/plan.ts";
-import type { Endpoint, Frame } from "../transports/endpoint.ts";
+import type { Endpoint } from "../transports/endpoint.ts";
 import { toFrameOfJson, toJson } from "../transports/frames.ts";
 import { messageKey, world } from "../transports/key.ts";
 import { reasonOf } from "./disk.ts";
@@ -12,6 +11,7 @@ import { commit, partialFolder, prune } from "./folder.ts";
 import { type Checksums, copied, type Source, tensorsOf, writeParts } from "./parts.ts";
 import { type Shard, type ShardKind, shardFile, shardsOf } from "./shards.ts";
 import type { State } from "./state.ts";
+import { patiently, received, sendParts } from "./travel.ts";
 
 export interface SaverOptions {
   readonly plan: Plan;
@@ -21,6 +21,8 @@ export interface SaverOptions {
   readonly run: Omit<State, "step" | "samples" | "shards" | "tensors">;
   /** Steps whose checkpoints stay. */
   readonly keep: number;
+  /** Ranks that do not see the folder: the first writes their shards. */
+  readonly apart: readonly number[];
   /** Whether steps go on while files are written. */
   readonly background: boolean;
 }
@@ -78,33 +80,44 @@ export class Saver {
 
   async #write(step: number, source: Source): Promise<void> {
     const { endpoint } = this.#options;
-    const report = await this.#writeMine(step, source);
     const key = messageKey(world, "checkpoint", `step ${step}`);
-    if (endpoint.rank === 0) return this.#writeFirst(step, report, key);
-    if (this.#mine) await endpoint.send([0], key, toFrameOfJson(report));
+    if (endpoint.rank === 0) return this.#writeFirst(step, source, key);
+    if (this.#mine) await this.#writeOther(this.#mine, step, source, key);
     const { error } = toJson<Report>(await patiently(() => endpoint.recv(0, key)));
     if (error) throw new Error(error);
   }
 
-  async #writeMine(step: number, source: Source): Promise<Report> {
-    const at = this.#shards.indexOf(this.#mine!);
-    if (at < 0) return {};
+  async #writeOther(mine: Shard, step: number, source: Source, key: string): Promise<void> {
+    const { endpoint, apart } = this.#options;
+    if (apart.includes(endpoint.rank)) return sendParts(endpoint, step, mine.parts, source);
+    await endpoint.send([0], key, toFrameOfJson(await this.#writeShard(mine, step, source)));
+  }
+
+  async #writeShard(shard: Shard, step: number, source: Source): Promise<Report> {
+    const at = this.#shards.indexOf(shard);
     try {
       const folder = partialFolder(this.#options.folder, step);
       await mkdir(folder, { recursive: true });
       const pathOf = (kind: ShardKind) => join(folder, shardFile(kind, at, this.#shards.length));
-      return { parts: await writeParts(pathOf, this.#shards[at]!.parts, source) };
+      return { parts: await writeParts(pathOf, shard.parts, source) };
     } catch (cause) {
       return { error: reasonOf(cause) };
     }
   }
 
+  /** Makes a shard's report on the first rank, writing the shard where its own rank cannot. */
+  async #report(shard: Shard, step: number, source: Source, key: string): Promise<Report> {
+    const { endpoint, apart, run } = this.#options;
+    const { rank } = shard;
+    if (rank === 0) return this.#writeShard(shard, step, source);
+    if (!apart.includes(rank)) return toJson<Report>(await patiently(() => endpoint.recv(rank, key)));
+    return this.#writeShard(shard, step, received(endpoint, rank, step, run.optimizer.slots));
+  }
+
   /** Hears from all ranks, names the step, and tells them. */
-  async #writeFirst(step: number, mine: Report, key: string): Promise<void> {
+  async #writeFirst(step: number, source: Source, key: string): Promise<void> {
     const { endpoint, folder, keep } = this.#options;
-    const hear = async ({ rank }: Shard): Promise<Report> =>
-      rank === 0 ? mine : toJson<Report>(await patiently(() => endpoint.recv(rank, key)));
-    const reports = await Promise.all(this.#shards.map(hear));
+    const reports = await Promise.all(this.#shards.map((shard) => this.#report(shard, step, source, key)));
     const error = reports.find((report) => report.error)?.error ?? (await this.#commit(step, reports));
     if (error) await rm(partialFolder(folder, step), { recursive: true, force: true }).catch(() => {});
     else await prune(folder, step, keep);
@@ -126,14 +139,4 @@ export class Saver {
     };
     return commit(folder, state).then(() => undefined, reasonOf);
   }
-}
-
-/** Waits through stalls: a disk may be slow, and a rank that is gone ends the wait by itself. */
-async function patiently(receive: () => Promise<Frame>): Promise<Frame> {
-  for (;;)
-    try {
-      return await receive();
-    } catch (error) {
-      if (!(error instanceof StallError)) throw error;
-    }
 }

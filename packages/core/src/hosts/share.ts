@@ -3,9 +3,10 @@
 import { toFrame, toVector } from "../group/vectors.ts";
 import type { JobOptions } from "../plan/options.ts";
 import type { Plan } from "../plan/plan.ts";
-import type { Folders } from "../rank/checkpoints.ts";
+
 import type { Driver } from "../rank/commands.ts";
 import type { ActionTime, Outcome, RankEvents } from "../rank/events.ts";
+import type { Folders } from "../rank/folders.ts";
 import { runRank } from "../rank/rank.ts";
 import { TRACED_STEPS } from "../report/trace.ts";
 import type { Endpoint } from "../transports/endpoint.ts";

@@ -6,9 +6,10 @@ import { useDevice } from "../devices/index.ts";
 import { type PlainError, toPlain } from "../errors.ts";
 import type { JobOptions } from "../plan/options.ts";
 import type { Plan } from "../plan/plan.ts";
-import type { Folders } from "../rank/checkpoints.ts";
+
 import type { Command } from "../rank/commands.ts";
 import type { ActionTime, Outcome, RankEvents, StepReport } from "../rank/events.ts";
+import type { Folders } from "../rank/folders.ts";
 import { ranksHere, type Transport } from "../transports/transport.ts";
 import { CommandQueue } from "./command-queue.ts";
 import { fingerprint } from "./fingerprint.ts";
