@@ -7,8 +7,9 @@ import type { Endpoint } from "../transports/endpoint.ts";
 import { toFrameOfJson, toJson } from "../transports/frames.ts";
 import { messageKey, world } from "../transports/key.ts";
 import { reasonOf } from "./disk.ts";
-import { commit, partialFolder, prune } from "./folder.ts";
-import { type Checksums, copied, type Source, tensorsOf, writeParts } from "./parts.ts";
+import { DiskThread, doJob } from "./disk-work.ts";
+import { partialFolder } from "./folder.ts";
+import { bytesOfParts, type Checksums, copyParts, type Source, sourceIn, tensorsOf, writeParts } from "./parts.ts";
 import { type Shard, type ShardKind, shardFile, shardsOf } from "./shards.ts";
 import type { State } from "./state.ts";
 import { patiently, received, sendParts } from "./travel.ts";
@@ -37,6 +38,9 @@ interface Report {
 export class Saver {
   readonly #options: SaverOptions;
   readonly #shards: readonly Shard[];
+  /** Where files are written in the background, and what waits to be: used again by each save. */
+  readonly #thread = new DiskThread();
+  #memory: ArrayBuffer | undefined;
   #writing: Promise<void> = Promise.resolve();
   #failure: unknown;
   /** Steps of the last save that began. */
@@ -56,12 +60,22 @@ export class Saver {
     if (step === this.#begun) return;
     this.#begun = step;
     const { background } = this.#options;
-    const given = background ? await copied(this.#mine?.parts ?? [], source) : source;
+    const given = background ? await this.#copy(source) : source;
     this.#writing = this.#write(step, given).catch((cause) => {
       this.#failure = cause;
     });
     if (!background) await this.finish();
   }
+
+  async #copy(source: Source): Promise<Source> {
+    const parts = this.#mine?.parts ?? [];
+    this.#memory ??= new ArrayBuffer(bytesOfParts(parts));
+    await copyParts(parts, source, this.#memory);
+    return sourceIn(parts, this.#memory);
+  }
+
+  /** Ends what goes on in the background. */
+  close = (): Promise<void> => this.#thread.close();
 
   /** Throws what went wrong in the background. */
   check(): void {
@@ -99,10 +113,19 @@ export class Saver {
       const folder = partialFolder(this.#options.folder, step);
       await mkdir(folder, { recursive: true });
       const pathOf = (kind: ShardKind) => join(folder, shardFile(kind, at, this.#shards.length));
-      return { parts: await writeParts(pathOf, shard.parts, source) };
+      const paths = { model: pathOf("model"), optimizer: pathOf("optimizer") };
+      if (shard === this.#mine && this.#memory) return { parts: await this.#writeMemory(paths, this.#memory) };
+      return { parts: await writeParts(paths, shard.parts, source) };
     } catch (cause) {
       return { error: reasonOf(cause) };
     }
+  }
+
+  async #writeMemory(paths: Record<ShardKind, string>, memory: ArrayBuffer): Promise<readonly Checksums[]> {
+    this.#memory = undefined; // it is the thread's, until it comes back
+    const done = await this.#thread.ask({ kind: "shard", paths, parts: this.#mine!.parts, memory });
+    this.#memory = done.memory;
+    return done.checksums!;
   }
 
   /** Makes a shard's report on the first rank, writing the shard where its own rank cannot. */
@@ -116,11 +139,10 @@ export class Saver {
 
   /** Hears from all ranks, names the step, and tells them. */
   async #writeFirst(step: number, source: Source, key: string): Promise<void> {
-    const { endpoint, folder, keep } = this.#options;
+    const { endpoint, folder } = this.#options;
     const reports = await Promise.all(this.#shards.map((shard) => this.#report(shard, step, source, key)));
     const error = reports.find((report) => report.error)?.error ?? (await this.#commit(step, reports));
     if (error) await rm(partialFolder(folder, step), { recursive: true, force: true }).catch(() => {});
-    else await prune(folder, step, keep);
     const others = this.#options.plan.ranks.map(({ rank }) => rank).filter((rank) => rank !== 0);
     if (others.length) await endpoint.send(others, key, toFrameOfJson({ error }));
     if (error) throw new Error(error);
@@ -128,7 +150,7 @@ export class Saver {
 
   /** Names the step; returns what went wrong. */
   async #commit(step: number, reports: readonly Report[]): Promise<string | undefined> {
-    const { folder, run } = this.#options;
+    const { folder, run, keep, background } = this.#options;
     const checksums = reports.map(({ parts }) => parts!);
     const state: State = {
       ...run,
@@ -137,6 +159,7 @@ export class Saver {
       shards: this.#shards.length,
       tensors: tensorsOf(this.#options.plan, this.#shards, checksums),
     };
-    return commit(folder, state).then(() => undefined, reasonOf);
+    const job = { kind: "commit", folder, state, keep } as const;
+    return (background ? this.#thread.ask(job) : doJob(job)).then(() => undefined, reasonOf);
   }
 }

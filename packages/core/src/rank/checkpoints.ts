@@ -5,6 +5,7 @@ import * as tf from "@tensorflow/tfjs";
 import { extentOf } from "../checkpoint/extent.ts";
 import type { Found } from "../checkpoint/folder.ts";
 import { Loader, type Values } from "../checkpoint/load.ts";
+import type { Source } from "../checkpoint/parts.ts";
 import { Saver } from "../checkpoint/save.ts";
 import { servedValues, serveValues, type Wanted } from "../checkpoint/travel.ts";
 import { momentOf } from "../params/moment.ts";
@@ -115,6 +116,9 @@ export class Checkpoints {
     await this.#removeToken();
   }
 
+  /** Ends what goes on in the background: after a failure, too. */
+  close = async (): Promise<void> => this.#saver?.close();
+
   async #removeToken(): Promise<void> {
     const token = this.#token;
     this.#token = undefined;
@@ -122,7 +126,10 @@ export class Checkpoints {
   }
 
   async #save(step: number, store: ParamStore): Promise<void> {
-    const source = { piece: (name: string) => readPiece(store, name), slots: (name: string) => readSlots(store, name) };
+    const source: Source = {
+      piece: (name, into) => readPiece(store, name, into),
+      slots: (name, into) => readSlots(store, name, into),
+    };
     await this.#saver?.save(step, source);
   }
 }

@@ -63,6 +63,7 @@ export async function runRank(job: RankJob): Promise<Outcome> {
     return { rank: self.rank, ...done, pieces: await readPieces(holdings.store), peak: meter.peak, sent };
   } finally {
     holdings.dispose();
+    await checkpoints?.close();
   }
 }
 
