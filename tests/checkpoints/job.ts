@@ -16,6 +16,8 @@ export interface Job {
   readonly keep?: number;
   /** `orthant run` decides where this is absent. */
   readonly transport?: "memory" | "threads";
+  /** Folder to work in. */
+  readonly cwd?: string;
   /** ms that a sample takes. */
   readonly slow?: number;
   /** Says its process id, and each step with the time at which it ended. */
@@ -47,6 +49,7 @@ const telling: Strategy = {
   }),
 };
 
+if (job.cwd) process.chdir(job.cwd);
 if (job.tell) console.log(`pid ${process.pid}`);
 const { firstStep, losses, weights } = await train({
   model: tinyGpt(),

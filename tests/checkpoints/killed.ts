@@ -37,7 +37,7 @@ function endOf(program: Program): undefined {
   return undefined;
 }
 
-const ended = async (program: Program): Promise<Result> => {
+export const ended = async (program: Program): Promise<Result> => {
   await until("the run to end", patience, () => program.ended !== undefined);
   endOf(program);
   return resultOf(program.lines.map(({ text }) => text).join("\n"));

@@ -1,6 +1,7 @@
 // What checkpoints promise, shown. Usage: node tests/checkpoints/main.ts [part ...]: all parts by default.
 import { argv, exit } from "node:process";
 import { adamw, sgd } from "@orthant/core";
+import { apart } from "./apart.ts";
 import { figures } from "./figures.ts";
 import { killed } from "./killed.ts";
 import { layouts } from "./layouts.ts";
@@ -13,6 +14,7 @@ const parts: Record<string, () => Promise<number>> = {
   "layouts-adamw": () => layouts(() => adamw({ lr: 3e-3 })),
   transports: async () => transports(),
   readers,
+  apart,
   killed: () => killed(Number(process.env.KILLS ?? 20)),
   figures,
 };
