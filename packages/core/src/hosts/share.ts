@@ -1,12 +1,12 @@
 // One thread's share of a run: its ranks to their end, and what they leave behind brought to rank 0, whose process writes
 // the files and goes on with the user's script. Between processes that goes over the run's own endpoint.
+
+import type { Folders } from "../checkpoint/places.ts";
 import { toFrame, toVector } from "../group/vectors.ts";
 import type { JobOptions } from "../plan/options.ts";
 import type { Plan } from "../plan/plan.ts";
-
 import type { Driver } from "../rank/commands.ts";
 import type { ActionTime, Outcome, RankEvents } from "../rank/events.ts";
-import type { Folders } from "../rank/folders.ts";
 import { runRank } from "../rank/rank.ts";
 import { TRACED_STEPS } from "../report/trace.ts";
 import type { Endpoint } from "../transports/endpoint.ts";

@@ -6,6 +6,7 @@ import { extentOf } from "../checkpoint/extent.ts";
 import type { Found } from "../checkpoint/folder.ts";
 import { Loader, type Values } from "../checkpoint/load.ts";
 import type { Source } from "../checkpoint/parts.ts";
+import { type Folders, type Known, tellFolders } from "../checkpoint/places.ts";
 import { Saver } from "../checkpoint/save.ts";
 import { servedValues, serveValues, type Wanted } from "../checkpoint/travel.ts";
 import { momentOf } from "../params/moment.ts";
@@ -16,7 +17,6 @@ import type { Plan } from "../plan/plan.ts";
 import type { RankPlan } from "../plan/ranks.ts";
 import type { Endpoint } from "../transports/endpoint.ts";
 import { version } from "../version.ts";
-import { type Folders, type Known, tellFolders } from "./folders.ts";
 import type { Holdings } from "./holdings.ts";
 import { readPiece, readSlots } from "./updates.ts";
 

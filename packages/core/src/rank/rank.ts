@@ -1,6 +1,7 @@
 // One rank, from its first values to its last step: what `plan` decided, done. Runs the same in a thread of its own, beside
 // other ranks, or in another process: it sees an endpoint and nothing else.
 import type { Tensor } from "@tensorflow/tfjs";
+import type { Folders } from "../checkpoint/places.ts";
 import { RankError } from "../errors.ts";
 import type { Group } from "../group/group.ts";
 import { Meter } from "../meter.ts";
@@ -17,7 +18,6 @@ import { type Checkpoints, openCheckpoints } from "./checkpoints.ts";
 import { Commands, type Driver } from "./commands.ts";
 import type { ActionTime, Outcome, RankEvents } from "./events.ts";
 import { ActionError, execute, type StepContext } from "./execute.ts";
-import type { Folders } from "./folders.ts";
 import { type Groups, openGroups } from "./groups.ts";
 import { type Holdings, hold } from "./holdings.ts";
 import { perToken, reportOf } from "./reports.ts";

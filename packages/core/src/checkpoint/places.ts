@@ -2,11 +2,11 @@
 import { existsSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type Found, findCheckpoint, openFolder, tokenFile } from "../checkpoint/folder.ts";
-import { encodeState, parseState } from "../checkpoint/state.ts";
 import { broadcast, gatherToFirst } from "../group/tree.ts";
 import type { Members } from "../group/vectors.ts";
 import { messageKey, world } from "../transports/key.ts";
+import { type Found, findCheckpoint, openFolder, tokenFile } from "./folder.ts";
+import { encodeState, parseState } from "./state.ts";
 
 /** Folders of a run, from the working directory. */
 export interface Folders {
