@@ -1,7 +1,7 @@
 // The script of the parts that start processes: a small run of four ranks with checkpoints, as its argument says. Prints the first
 // step, losses with all digits, and a hash of the parameters.
 import { createHash } from "node:crypto";
-import { adamw, type Data, memory, sgd, threads, train } from "@orthant/core";
+import { adamw, type Data, memory, type Strategy, sgd, threads, train } from "@orthant/core";
 import { pipeline } from "@orthant/pipeline";
 import { tinyGpt, tinySequences } from "@orthant/testing";
 import { zero } from "@orthant/zero";
@@ -16,8 +16,12 @@ export interface Job {
   readonly keep?: number;
   /** `orthant run` decides where this is absent. */
   readonly transport?: "memory" | "threads";
+  /** Folder to work in. */
+  readonly cwd?: string;
   /** ms that a sample takes. */
   readonly slow?: number;
+  /** Says its process id, and each step with the time at which it ended. */
+  readonly tell?: boolean;
 }
 
 const job = JSON.parse(process.argv[2]!) as Job;
@@ -35,12 +39,24 @@ const data: Data = {
   },
 };
 
+/** Tells the steps that the first rank has done. */
+const telling: Strategy = {
+  name: "telling",
+  store: (_, { rank }) => ({
+    async endStep({ key, step }) {
+      if (rank === 0 && !key.endsWith("restored")) console.log(`step ${step} at ${Date.now()}`);
+    },
+  }),
+};
+
+if (job.cwd) process.chdir(job.cwd);
+if (job.tell) console.log(`pid ${process.pid}`);
 const { firstStep, losses, weights } = await train({
   model: tinyGpt(),
   data,
   batch: 8,
   mesh: { pp: 2, dp: 2 },
-  strategies: [pipeline({ schedule: "1f1b", micros: 2 }), zero({ stage: 3 })],
+  strategies: [pipeline({ schedule: "1f1b", micros: 2 }), zero({ stage: 3 }), ...(job.tell ? [telling] : [])],
   optimizer: optimizers[job.optimizer](),
   clip: 1,
   steps: job.steps,

@@ -1,8 +1,11 @@
 // What checkpoints promise, shown. Usage: node tests/checkpoints/main.ts [part ...]: all parts by default.
 import { argv, exit } from "node:process";
 import { adamw, sgd } from "@orthant/core";
+import { apart } from "./apart.ts";
 import { figures } from "./figures.ts";
+import { killed } from "./killed.ts";
 import { layouts } from "./layouts.ts";
+import { readers } from "./readers.ts";
 import { transports } from "./transports.ts";
 
 /** Each prints what it saw and returns how many of its cases failed. */
@@ -10,6 +13,9 @@ const parts: Record<string, () => Promise<number>> = {
   "layouts-sgd": () => layouts(() => sgd({ lr: 0.03, momentum: 0.9 })),
   "layouts-adamw": () => layouts(() => adamw({ lr: 3e-3 })),
   transports: async () => transports(),
+  readers,
+  apart,
+  killed: () => killed(Number(process.env.KILLS ?? 20)),
   figures,
 };
 

@@ -11,6 +11,8 @@ import { type LaunchTicket, readTicket } from "./run/ticket.ts";
 
 /** `train` looks here first, whatever the script says. Any copy of the library finds the same one. */
 const TRANSPORT = Symbol.for("orthant.transport");
+/** How often the launcher started the run before, for `train` to go on from the latest checkpoint. */
+const ATTEMPT = Symbol.for("orthant.attempt");
 /** ms between two looks at whether the launcher lives. */
 const look = 500;
 
@@ -71,6 +73,7 @@ async function runMain(ticket: LaunchTicket, script: string): Promise<void> {
   const { columns, parent } = ticket;
   Object.assign(globalThis, {
     [TRANSPORT]: checked(transportOf(ticket), ticket),
+    [ATTEMPT]: ticket.attempt,
     [Symbol.for("orthant.columns")]: columns,
   });
   endWith(parent);
@@ -93,6 +96,6 @@ const script = pathToFileURL(ticket.script).href;
 if (isMainThread) showWarnings();
 if (isMainThread) void runMain(ticket, script);
 else {
-  Object.assign(globalThis, { [TRANSPORT]: transportOf(ticket) });
+  Object.assign(globalThis, { [TRANSPORT]: transportOf(ticket), [ATTEMPT]: ticket.attempt });
   await import(script);
 }

@@ -19,6 +19,7 @@ test("a rank a process, over a server of its own, is the default", () => {
     encrypt: false,
     nodes: 1,
     runtime: undefined,
+    restarts: 0,
   };
   expect(rest).toEqual(expected);
   expect(run).toMatch(/^run-[\da-f]{8}$/);

@@ -3,7 +3,7 @@ import { workerData } from "node:worker_threads";
 import type { Found } from "./checkpoint/folder.ts";
 import type { Weights } from "./forward.ts";
 import type { CommandQueue } from "./hosts/command-queue.ts";
-import { findResumed, RUNS } from "./hosts/continued.ts";
+import { checkRestarts, findResumed, RUNS } from "./hosts/continued.ts";
 import { exitCodeOf, Interrupt } from "./hosts/interrupt.ts";
 import { runRanks } from "./hosts/run.ts";
 import type { RanksJob } from "./hosts/share.ts";
@@ -50,6 +50,9 @@ const intercept = () => (globalThis as Shelf)[Symbol.for("orthant.intercept")] a
 /** Set by `orthant run`: what carries the frames, whatever the script says. */
 const launched = () => (globalThis as Shelf)[Symbol.for("orthant.transport")] as Transport | undefined;
 
+/** Set by `orthant run --restarts`: how often it started this run before. */
+const attempted = () => (globalThis as Shelf)[Symbol.for("orthant.attempt")] as number | undefined;
+
 const never = new Promise<never>(() => {});
 
 /**
@@ -76,31 +79,36 @@ export async function start(options: TrainOptions, driver?: CommandQueue): Promi
   const taken = intercept();
   if (taken) return taken(options).then(() => never);
   const decided = await plan(options);
+  const attempt = attempted();
+  if (attempt !== undefined) checkRestarts(options);
   const transport = launched() ?? options.transport ?? threads();
   const ticket = (workerData as { orthant?: ThreadTicket } | null)?.orthant;
   const job = { options, plan: decided };
   if (ticket?.transport === transport.name)
     return serveThread({ ...job, driven: driver !== undefined }, transport, ticket).then(() => never);
   const root = transport.ranks?.includes(0) ?? true;
-  const found = root ? await findResumed(options, decided) : undefined;
-  const done = runToEnd({ ...job, driver, found }, transport, root);
+  const again = (attempt ?? 0) > 0;
+  const found = root ? await findResumed(options, decided, again) : undefined;
+  const done = runToEnd({ ...job, driver, found, again }, transport, root);
   return root ? { plan: decided, firstStep: found?.state.step ?? 0, done } : done.then(() => never);
 }
 
 interface Beginning extends Pick<RanksJob, "options" | "plan" | "driver"> {
   /** The checkpoint that the run goes on from. */
   readonly found: Found | undefined;
+  /** It was started before, and its folder is there. */
+  readonly again: boolean;
 }
 
 /** Runs the ranks of this process to their end, with files and signals around them. */
 async function runToEnd(
-  { options, plan: decided, driver, found }: Beginning,
+  { options, plan: decided, driver, found, again }: Beginning,
   transport: Transport,
   root: boolean,
 ): Promise<TrainResult> {
   const shown = root ? options : { ...options, run: false as const, quiet: true };
   const firstStep = found?.state.step ?? 0;
-  const run = openRun({ options: shown, plan: decided, out: process.stdout, root: RUNS, firstStep });
+  const run = openRun({ options: shown, plan: decided, out: process.stdout, root: RUNS, firstStep, again });
   const interrupt = new Interrupt(run.close);
   const events = driver ? answering(driver, run.events) : run.events;
   const folders = { into: options.checkpoint && (options.checkpoint.dir ?? run.dir), from: found?.path };

@@ -23,6 +23,8 @@ export interface RunArguments {
   readonly nodes: number;
   /** Ranks with this name meet. */
   readonly run: string;
+  /** How often the run is started again once a rank is lost. */
+  readonly restarts: number;
   /** The runtime that runs the launcher where undefined. */
   readonly runtime: Runtime | undefined;
 }
@@ -37,6 +39,7 @@ const options = {
   nodes: { type: "string" },
   "node-rank": { type: "string" },
   runtime: { type: "string" },
+  restarts: { type: "string" },
 } as const satisfies ParseArgsOptionsConfig;
 
 type Name = keyof typeof options;
@@ -50,6 +53,7 @@ const example: Given = {
   nodes: "2",
   "node-rank": "0",
   runtime: "bun",
+  restarts: "3",
 };
 
 /** Options end at the script: what follows is its own. Throws a UsageError. */
@@ -74,6 +78,7 @@ export function runArguments(words: readonly string[]): RunArguments {
     transport,
     run: runOf(given),
     runtime: runtimeOf(given),
+    restarts: given.restarts === undefined ? 0 : count(given, "restarts", 0),
     ...keyOf(given, transport),
   };
 }

@@ -29,16 +29,22 @@ export async function run(words: readonly string[]): Promise<Result> {
   if (!statSync(args.script, { throwIfNoEntry: false })?.isFile())
     throw new UsageError(`there is no file ${args.script}; paths count from the working directory`);
   checkMemory(args);
-  const launch = new Launch(args, note);
-  try {
-    return await launch.run();
-  } finally {
-    await launch.close();
+  let launch = new Launch(args, 0, note);
+  hearSignals({ onFirst: (name, why) => launch.stop(name, why), onAgain: (name) => launch.insist(name) });
+  for (let attempt = 0; ; launch = new Launch(args, ++attempt)) {
+    const result = await launch.run().finally(() => launch.close());
+    if (!launch.lost || attempt === args.restarts) return result;
+    process.stderr.write(`${result.text}\n${again(attempt + 1, args)}\n`);
   }
 }
 
+const again = (attempt: number, { restarts, run }: RunArguments): string =>
+  `orthant run: starts ${run} again from its latest checkpoint, ${attempt} of ${restarts} times`;
+
 class Launch {
   readonly #args: RunArguments;
+  /** How often the run was started before. */
+  readonly #attempt: number;
   readonly #screen: Screen;
   readonly #launch = crypto.randomUUID();
   #place: MeetingPlace | undefined;
@@ -53,21 +59,21 @@ class Launch {
   #last: NodeJS.Timeout | undefined;
 
   /** `note` is said before all else. */
-  constructor(args: RunArguments, note: string | undefined) {
+  constructor(args: RunArguments, attempt: number, note?: string) {
     const { stdout, stderr } = process;
     this.#args = args;
+    this.#attempt = attempt;
     this.#screen = new Screen({
       out: (text) => stdout.write(text),
       error: (text) => stderr.write(text),
       all: args.ranks.length,
       columns: stdout.isTTY ? () => stdout.columns : undefined,
     });
-    hearSignals({ onFirst: (name, why) => this.#stop(name, why), onAgain: (name) => this.#insist(name) });
     if (note) this.#screen.say(note);
   }
 
   async run(): Promise<Result> {
-    this.#place = await meetingPlace(this.#args, this.#launch, (text) => this.#screen.say(text));
+    this.#place = await meetingPlace({ ...this.#args, run: this.#run }, this.#launch, (text) => this.#screen.say(text));
     this.#place.lobby?.onGone((rank, failure) =>
       this.#hear(rank, { why: failure.message, whole: failure instanceof RankError }),
     );
@@ -89,13 +95,24 @@ class Launch {
     return verdict({ endings, told, insisted, news, grace });
   }
 
+  /** Whether it ended because a rank did, and not because somebody asked. */
+  get lost(): boolean {
+    return this.#news.size > 0 && !this.#told;
+  }
+
+  /** The name under which ranks meet: of each attempt its own, as what is left of one before may still send. */
+  get #run(): string {
+    const { run } = this.#args;
+    return this.#attempt ? `${run.slice(0, 56)}-${this.#attempt}` : run;
+  }
+
   async close(): Promise<void> {
     await this.#place?.lobby?.close();
     await this.#place?.own?.stop();
   }
 
   #start(ranks: readonly number[]): Child {
-    const { script, args, size, run, runtime, encrypt } = this.#args;
+    const { script, args, size, runtime, encrypt, restarts } = this.#args;
     const { servers, env } = this.#place as MeetingPlace;
     const columns = process.stdout.isTTY && ranks.includes(0) ? process.stdout.columns : undefined;
     const place = { parent: process.pid, columns };
@@ -104,10 +121,11 @@ class Launch {
       args,
       size,
       ranks,
-      run,
+      run: this.#run,
       launch: this.#launch,
       servers,
       encrypt,
+      attempt: restarts ? this.#attempt : undefined,
       ...place,
     });
     const stream = (error: boolean) => {
@@ -139,7 +157,7 @@ class Launch {
   }
 
   /** Asks the ranks to stop after their step. */
-  #stop(name: NodeJS.Signals, why: string): void {
+  stop(name: NodeJS.Signals, why: string): void {
     if (this.#children.length === 0) {
       process.stderr.write(`orthant run: stopped by ${name} before a rank started\n`);
       process.exit(codeOf(name));
@@ -152,7 +170,7 @@ class Launch {
   }
 
   /** Ends them now, also those that have other plans. */
-  #insist(name: NodeJS.Signals): void {
+  insist(name: NodeJS.Signals): void {
     this.#insisted = true;
     this.#signal(name);
     clearTimeout(this.#last);

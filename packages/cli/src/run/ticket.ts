@@ -16,6 +16,8 @@ export interface LaunchTicket {
   readonly encrypt: boolean;
   /** The launcher's process. */
   readonly parent: number;
+  /** How often the run was started before; undefined where it is started once. */
+  readonly attempt: number | undefined;
   /** Width of the terminal that shows this process's progress. */
   readonly columns: number | undefined;
 }

@@ -6,7 +6,17 @@ import { ShardReader } from "./shard-file.ts";
 import { shardFile, slotName } from "./shards.ts";
 import type { StoredTensor } from "./state.ts";
 
-export class Loader {
+/** Where values of a checkpoint come from: the disk, or the rank that has it. */
+export interface Values {
+  /** Resolves to an extent of a parameter. */
+  piece(name: string, wanted: Extent): Promise<Float32Array>;
+  /** Resolves to an extent of one tensor of a parameter's optimizer state. */
+  slot(name: string, slot: number, wanted: Extent): Promise<Float32Array>;
+  close(): Promise<void>;
+}
+
+/** Reads values from the disk. */
+export class Loader implements Values {
   readonly found: Found;
   readonly #tensors: ReadonlyMap<string, StoredTensor>;
   readonly #readers = new Map<string, Promise<ShardReader>>();
@@ -16,13 +26,8 @@ export class Loader {
     this.#tensors = new Map(found.state.tensors.map((tensor) => [tensor.name, tensor]));
   }
 
-  /** Counts the tensors of optimizer state that are stored of a parameter. */
-  slots = (name: string): number => this.#tensors.get(name)?.slots ?? 0;
-
-  /** Reads an extent of a parameter. */
   piece = (name: string, wanted: Extent): Promise<Float32Array> => this.#read(name, wanted);
 
-  /** Reads an extent of one tensor of a parameter's optimizer state. */
   slot = (name: string, slot: number, wanted: Extent): Promise<Float32Array> => this.#read(name, wanted, slot);
 
   async #read(name: string, wanted: Extent, slot?: number): Promise<Float32Array> {

@@ -2,22 +2,17 @@
 // checksums. In the background where that is asked for: the step then waits for a copy in host memory alone.
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { StallError } from "../errors.ts";
 import type { Plan } from "../plan/plan.ts";
-import type { Endpoint, Frame } from "../transports/endpoint.ts";
+import type { Endpoint } from "../transports/endpoint.ts";
 import { toFrameOfJson, toJson } from "../transports/frames.ts";
 import { messageKey, world } from "../transports/key.ts";
 import { reasonOf } from "./disk.ts";
-import { commit, partialFolder, prune } from "./folder.ts";
-import { writeShard } from "./shard-file.ts";
-import { type Part, type Shard, type ShardKind, shardFile, shardsOf, slotName } from "./shards.ts";
-import type { State, StoredTensor } from "./state.ts";
-
-/** What a rank reads of itself: the piece of a parameter that it updates, and the optimizer state of that. */
-export interface Source {
-  piece(name: string): Promise<Float32Array>;
-  slots(name: string): Promise<readonly Float32Array[]>;
-}
+import { DiskThread, doJob } from "./disk-work.ts";
+import { partialFolder } from "./folder.ts";
+import { bytesOfParts, type Checksums, copyParts, type Source, sourceIn, tensorsOf, writeParts } from "./parts.ts";
+import { type Shard, type ShardKind, shardFile, shardsOf } from "./shards.ts";
+import type { State } from "./state.ts";
+import { patiently, received, sendParts } from "./travel.ts";
 
 export interface SaverOptions {
   readonly plan: Plan;
@@ -27,12 +22,11 @@ export interface SaverOptions {
   readonly run: Omit<State, "step" | "samples" | "shards" | "tensors">;
   /** Steps whose checkpoints stay. */
   readonly keep: number;
+  /** Ranks that do not see the folder: the first writes their shards. */
+  readonly apart: readonly number[];
   /** Whether steps go on while files are written. */
   readonly background: boolean;
 }
-
-/** Checksums of a part: of its value, then of each slot; each a list by block. */
-type Checksums = readonly (readonly number[])[];
 
 /** What a rank says of its shard. */
 interface Report {
@@ -44,6 +38,9 @@ interface Report {
 export class Saver {
   readonly #options: SaverOptions;
   readonly #shards: readonly Shard[];
+  /** Where files are written in the background, and what waits to be: used again by each save. */
+  readonly #thread = new DiskThread();
+  #memory: ArrayBuffer | undefined;
   #writing: Promise<void> = Promise.resolve();
   #failure: unknown;
   /** Steps of the last save that began. */
@@ -63,12 +60,22 @@ export class Saver {
     if (step === this.#begun) return;
     this.#begun = step;
     const { background } = this.#options;
-    const given = background ? await copied(this.#mine?.parts ?? [], source) : source;
+    const given = background ? await this.#copy(source) : source;
     this.#writing = this.#write(step, given).catch((cause) => {
       this.#failure = cause;
     });
     if (!background) await this.finish();
   }
+
+  async #copy(source: Source): Promise<Source> {
+    const parts = this.#mine?.parts ?? [];
+    this.#memory ??= new ArrayBuffer(bytesOfParts(parts));
+    await copyParts(parts, source, this.#memory);
+    return sourceIn(parts, this.#memory);
+  }
+
+  /** Ends what goes on in the background. */
+  close = (): Promise<void> => this.#thread.close();
 
   /** Throws what went wrong in the background. */
   check(): void {
@@ -87,36 +94,55 @@ export class Saver {
 
   async #write(step: number, source: Source): Promise<void> {
     const { endpoint } = this.#options;
-    const report = await this.#writeMine(step, source);
     const key = messageKey(world, "checkpoint", `step ${step}`);
-    if (endpoint.rank === 0) return this.#writeFirst(step, report, key);
-    if (this.#mine) await endpoint.send([0], key, toFrameOfJson(report));
+    if (endpoint.rank === 0) return this.#writeFirst(step, source, key);
+    if (this.#mine) await this.#writeOther(this.#mine, step, source, key);
     const { error } = toJson<Report>(await patiently(() => endpoint.recv(0, key)));
     if (error) throw new Error(error);
   }
 
-  async #writeMine(step: number, source: Source): Promise<Report> {
-    const at = this.#shards.indexOf(this.#mine!);
-    if (at < 0) return {};
+  async #writeOther(mine: Shard, step: number, source: Source, key: string): Promise<void> {
+    const { endpoint, apart } = this.#options;
+    if (apart.includes(endpoint.rank)) return sendParts(endpoint, step, mine.parts, source);
+    await endpoint.send([0], key, toFrameOfJson(await this.#writeShard(mine, step, source)));
+  }
+
+  async #writeShard(shard: Shard, step: number, source: Source): Promise<Report> {
+    const at = this.#shards.indexOf(shard);
     try {
       const folder = partialFolder(this.#options.folder, step);
       await mkdir(folder, { recursive: true });
       const pathOf = (kind: ShardKind) => join(folder, shardFile(kind, at, this.#shards.length));
-      return { parts: await writeParts(pathOf, this.#shards[at]!.parts, source) };
+      const paths = { model: pathOf("model"), optimizer: pathOf("optimizer") };
+      if (shard === this.#mine && this.#memory) return { parts: await this.#writeMemory(paths, this.#memory) };
+      return { parts: await writeParts(paths, shard.parts, source) };
     } catch (cause) {
       return { error: reasonOf(cause) };
     }
   }
 
+  async #writeMemory(paths: Record<ShardKind, string>, memory: ArrayBuffer): Promise<readonly Checksums[]> {
+    this.#memory = undefined; // it is the thread's, until it comes back
+    const done = await this.#thread.ask({ kind: "shard", paths, parts: this.#mine!.parts, memory });
+    this.#memory = done.memory;
+    return done.checksums!;
+  }
+
+  /** Makes a shard's report on the first rank, writing the shard where its own rank cannot. */
+  async #report(shard: Shard, step: number, source: Source, key: string): Promise<Report> {
+    const { endpoint, apart, run } = this.#options;
+    const { rank } = shard;
+    if (rank === 0) return this.#writeShard(shard, step, source);
+    if (!apart.includes(rank)) return toJson<Report>(await patiently(() => endpoint.recv(rank, key)));
+    return this.#writeShard(shard, step, received(endpoint, rank, step, run.optimizer.slots));
+  }
+
   /** Hears from all ranks, names the step, and tells them. */
-  async #writeFirst(step: number, mine: Report, key: string): Promise<void> {
-    const { endpoint, folder, keep } = this.#options;
-    const hear = async ({ rank }: Shard): Promise<Report> =>
-      rank === 0 ? mine : toJson<Report>(await patiently(() => endpoint.recv(rank, key)));
-    const reports = await Promise.all(this.#shards.map(hear));
+  async #writeFirst(step: number, source: Source, key: string): Promise<void> {
+    const { endpoint, folder } = this.#options;
+    const reports = await Promise.all(this.#shards.map((shard) => this.#report(shard, step, source, key)));
     const error = reports.find((report) => report.error)?.error ?? (await this.#commit(step, reports));
     if (error) await rm(partialFolder(folder, step), { recursive: true, force: true }).catch(() => {});
-    else await prune(folder, step, keep);
     const others = this.#options.plan.ranks.map(({ rank }) => rank).filter((rank) => rank !== 0);
     if (others.length) await endpoint.send(others, key, toFrameOfJson({ error }));
     if (error) throw new Error(error);
@@ -124,7 +150,7 @@ export class Saver {
 
   /** Names the step; returns what went wrong. */
   async #commit(step: number, reports: readonly Report[]): Promise<string | undefined> {
-    const { folder, run } = this.#options;
+    const { folder, run, keep, background } = this.#options;
     const checksums = reports.map(({ parts }) => parts!);
     const state: State = {
       ...run,
@@ -133,70 +159,7 @@ export class Saver {
       shards: this.#shards.length,
       tensors: tensorsOf(this.#options.plan, this.#shards, checksums),
     };
-    return commit(folder, state).then(() => undefined, reasonOf);
+    const job = { kind: "commit", folder, state, keep } as const;
+    return (background ? this.#thread.ask(job) : doJob(job)).then(() => undefined, reasonOf);
   }
-}
-
-/** Waits through stalls: a disk may be slow, and a rank that is gone ends the wait by itself. */
-async function patiently(receive: () => Promise<Frame>): Promise<Frame> {
-  for (;;)
-    try {
-      return await receive();
-    } catch (error) {
-      if (!(error instanceof StallError)) throw error;
-    }
-}
-
-/** Reads all that is to be written, so that it may change meanwhile. */
-async function copied(parts: readonly Part[], source: Source): Promise<Source> {
-  const pieces = new Map<string, Float32Array>();
-  const slots = new Map<string, readonly Float32Array[]>();
-  for (const part of parts) {
-    const { name } = part.spec;
-    pieces.set(name, await source.piece(name));
-    if (part.slots) slots.set(name, await source.slots(name));
-  }
-  return { piece: async (name) => pieces.get(name)!, slots: async (name) => slots.get(name)! };
-}
-
-/** Writes the files of a shard, a tensor at a time. */
-async function writeParts(pathOf: (kind: ShardKind) => string, parts: readonly Part[], source: Source) {
-  const values = parts.map(({ spec: { name }, extent }) => ({ name, extent, values: () => source.piece(name) }));
-  const slots = parts.flatMap((part) => {
-    let read: Promise<readonly Float32Array[]> | undefined;
-    return Array.from({ length: part.slots }, (_, slot) => ({
-      name: slotName(part.spec.name, slot),
-      extent: part.extent,
-      async values() {
-        read ??= source.slots(part.spec.name);
-        const found = (await read)[slot]!;
-        if (slot === part.slots - 1) read = undefined; // the last of them: the memory may go
-        return found;
-      },
-    }));
-  });
-  const ofValues = await writeShard(pathOf("model"), values);
-  const ofSlots = slots.length ? await writeShard(pathOf("optimizer"), slots) : [];
-  let at = 0;
-  return parts.map((part, i): Checksums => {
-    at += part.slots;
-    return [ofValues[i]!, ...ofSlots.slice(at - part.slots, at)];
-  });
-}
-
-/** Lists every tensor with the parts that were written; `checksums[shard][part]`. */
-function tensorsOf({ specs }: Plan, shards: readonly Shard[], checksums: readonly (readonly Checksums[])[]) {
-  const parts = Map.groupBy(
-    shards.flatMap((shard, s) => shard.parts.map((part, i) => ({ part, shard: s, checksums: checksums[s]![i]! }))),
-    ({ part }) => part.spec.name,
-  );
-  return specs.map(({ name, shape }): StoredTensor => {
-    const mine = parts.get(name) ?? [];
-    return {
-      name,
-      shape,
-      slots: mine[0]?.part.slots ?? 0,
-      parts: mine.map(({ part, shard, checksums }) => ({ shard, ...part.extent, checksums })),
-    };
-  });
 }

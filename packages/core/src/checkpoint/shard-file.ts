@@ -49,14 +49,22 @@ async function guarded<T>(path: string, what: string, write: () => Promise<T>): 
   }
 }
 
-/** Writes a tensor's blocks; while one is on its way its checksum is taken. */
+/** Bytes that go to the disk in one call. */
+const WRITE_BYTES = 8 * BLOCK_BYTES;
+
+const checksumsOf = (bytes: Uint8Array): number[] =>
+  Array.from({ length: Math.ceil(bytes.length / BLOCK_BYTES) }, (_, i) =>
+    crc32(bytes.subarray(i * BLOCK_BYTES, (i + 1) * BLOCK_BYTES)),
+  );
+
+/** Writes a tensor's blocks; while some are on their way their checksums are taken. */
 async function writeBlocks(handle: FileHandle, bytes: Uint8Array, { from, to }: StoredEntry): Promise<number[]> {
   if (bytes.length !== to - from) throw new Error(`it has ${bytes.length} bytes, and ${to - from} were planned`);
   const checksums: number[] = [];
-  for (let at = 0; at < bytes.length; at += BLOCK_BYTES) {
-    const block = bytes.subarray(at, at + BLOCK_BYTES);
-    const writing = writeAt(handle, block, from + at);
-    checksums.push(crc32(block));
+  for (let at = 0; at < bytes.length; at += WRITE_BYTES) {
+    const blocks = bytes.subarray(at, at + WRITE_BYTES);
+    const writing = writeAt(handle, blocks, from + at);
+    checksums.push(...checksumsOf(blocks));
     await writing;
   }
   return checksums;

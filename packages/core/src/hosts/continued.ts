@@ -13,10 +13,28 @@ function ownFolder({ checkpoint, run }: JobOptions): string | undefined {
   return checkpoint?.dir ?? (typeof run === "string" ? join(RUNS, run) : undefined);
 }
 
-/** Finds the checkpoint that `resume` asks for; undefined where the run begins. Throws where there must be one, and where it does not fit. */
-export async function findResumed(options: JobOptions, plan: Plan): Promise<Found | undefined> {
-  const { resume, checkpoint } = options;
+/** Refuses a run that could not be started again where it was. */
+export function checkRestarts(options: JobOptions): void {
+  if (options.checkpoint && ownFolder(options) !== undefined) return;
+  throw new Error(
+    "orthant run --restarts goes on from the latest checkpoint: give train() the option checkpoint, such as { every: 100 }, and " +
+      'the run a name, run: "first-try"',
+  );
+}
+
+/**
+ * Finds the checkpoint that `resume` asks for, or, where the run is started `again`, its own latest; undefined where it begins.
+ * Throws where there must be one, and where it does not fit.
+ */
+export async function findResumed(options: JobOptions, plan: Plan, again = false): Promise<Found | undefined> {
   const own = ownFolder(options);
+  const latest = again ? await findCheckpoint(own!) : undefined;
+  if (latest) checkMatch(latest, options, plan);
+  return latest ?? findAsked(options, plan, own);
+}
+
+async function findAsked(options: JobOptions, plan: Plan, own: string | undefined): Promise<Found | undefined> {
+  const { resume, checkpoint } = options;
   const path = resume === true ? own! : resume;
   if (path === undefined) return refuseUsed(checkpoint?.dir);
   const found = await findCheckpoint(path);

@@ -1,9 +1,10 @@
 // One thread's share of a run: its ranks to their end, and what they leave behind brought to rank 0, whose process writes
 // the files and goes on with the user's script. Between processes that goes over the run's own endpoint.
+
+import type { Folders } from "../checkpoint/places.ts";
 import { toFrame, toVector } from "../group/vectors.ts";
 import type { JobOptions } from "../plan/options.ts";
 import type { Plan } from "../plan/plan.ts";
-import type { Folders } from "../rank/checkpoints.ts";
 import type { Driver } from "../rank/commands.ts";
 import type { ActionTime, Outcome, RankEvents } from "../rank/events.ts";
 import { runRank } from "../rank/rank.ts";

@@ -2,11 +2,11 @@
 // started it. That thread's side is `workers.ts`.
 import { once } from "node:events";
 import { parentPort } from "node:worker_threads";
+import type { Folders } from "../checkpoint/places.ts";
 import { useDevice } from "../devices/index.ts";
 import { type PlainError, toPlain } from "../errors.ts";
 import type { JobOptions } from "../plan/options.ts";
 import type { Plan } from "../plan/plan.ts";
-import type { Folders } from "../rank/checkpoints.ts";
 import type { Command } from "../rank/commands.ts";
 import type { ActionTime, Outcome, RankEvents, StepReport } from "../rank/events.ts";
 import { ranksHere, type Transport } from "../transports/transport.ts";

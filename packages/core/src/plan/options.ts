@@ -16,7 +16,7 @@ export interface CheckpointOptions {
   readonly keep?: number;
   /** Steps go on while files are written, from a copy in host memory. */
   readonly async?: boolean;
-  /** Folder in place of the run's own. All ranks must see it under this name. */
+  /** Folder in place of the run's own. Ranks on machines that do not share it send and get their parts over the transport. */
   readonly dir?: string;
 }
 

@@ -1,37 +1,24 @@
 // What a rank does about checkpoints: goes on from one, saves its share of others. The first rank knows the folders, and tells them.
-import { existsSync } from "node:fs";
-import { rm, writeFile } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
 import { extentOf } from "../checkpoint/extent.ts";
-import { type Found, findCheckpoint, openFolder, tokenFile } from "../checkpoint/folder.ts";
-import { Loader } from "../checkpoint/load.ts";
+import type { Found } from "../checkpoint/folder.ts";
+import { Loader, type Values } from "../checkpoint/load.ts";
+import type { Source } from "../checkpoint/parts.ts";
+import { type Folders, type Known, tellFolders } from "../checkpoint/places.ts";
 import { Saver } from "../checkpoint/save.ts";
-import { broadcast } from "../group/tree.ts";
+import { servedValues, serveValues, type Wanted } from "../checkpoint/travel.ts";
 import { momentOf } from "../params/moment.ts";
 import { pieceOf } from "../params/params.ts";
 import type { ParamStore } from "../params/store.ts";
 import type { JobOptions } from "../plan/options.ts";
 import type { Plan } from "../plan/plan.ts";
-import { type RankPlan, showRank } from "../plan/ranks.ts";
+import type { RankPlan } from "../plan/ranks.ts";
 import type { Endpoint } from "../transports/endpoint.ts";
-import { messageKey, world } from "../transports/key.ts";
 import { version } from "../version.ts";
 import type { Holdings } from "./holdings.ts";
 import { readPiece, readSlots } from "./updates.ts";
-
-/** Folders of a run, from the working directory. */
-export interface Folders {
-  /** Where its checkpoints go. */
-  readonly into?: string | undefined;
-  /** The checkpoint that it goes on from. */
-  readonly from?: string | undefined;
-}
-
-interface Told extends Folders {
-  /** Name of a file in `into` that every rank must see. */
-  readonly token: string;
-}
 
 export interface CheckpointsOptions {
   readonly options: JobOptions;
@@ -44,59 +31,80 @@ export interface CheckpointsOptions {
 
 export class Checkpoints {
   readonly #given: CheckpointsOptions;
-  readonly #told: Told;
-  readonly #found: Found | undefined;
+  readonly #known: Known;
+  /** The file by which ranks tell that they see one folder, where this rank made it and it is there. */
+  #token: string | undefined;
   readonly #saver: Saver | undefined;
   #done: number;
 
-  constructor(given: CheckpointsOptions, told: Told, found: Found | undefined) {
+  constructor(given: CheckpointsOptions, known: Known) {
+    const { into, token } = known;
     this.#given = given;
-    this.#told = told;
-    this.#found = found;
-    this.#saver = told.into === undefined ? undefined : saverOf(given, told.into);
+    this.#known = known;
+    if (into !== undefined && given.endpoint.rank === 0) this.#token = join(into, token);
+    this.#saver = into === undefined ? undefined : saverOf(given, into, known.apart.into);
     this.#done = this.first;
   }
 
   /** Number of the first step that this run does. */
   get first(): number {
-    return this.#found?.state.step ?? 0;
+    return this.#known.found?.state.step ?? 0;
   }
 
   /** Whether values come from a checkpoint. */
   get restores(): boolean {
-    return this.#found !== undefined;
+    return this.#known.found !== undefined;
   }
 
-  /** Gives a rank the values and the optimizer state of the checkpoint; what strategies make of updates, they make of these. */
+  /**
+   * Gives a rank the values and the optimizer state of the checkpoint; what strategies make of updates, they make of these. The
+   * first rank also sends them to those that do not see its disk.
+   */
   async restore({ store, endStep }: Holdings): Promise<void> {
-    if (!this.#found) return;
-    const loader = new Loader(this.#found);
+    const { found, apart } = this.#known;
+    if (!found) return;
+    const { endpoint, plan, self } = this.#given;
+    const values = apart.from.includes(self.rank) ? servedValues(endpoint) : new Loader(found);
     try {
-      for (const { name } of store.owned()) await this.#restoreOne(store, name, loader);
+      const others = self.rank === 0 ? apart.from : [];
+      const served = others.map((rank) =>
+        serveValues(endpoint, rank, this.#wantedBy(plan.ranks[rank]!, found), values),
+      );
+      await Promise.all([this.#restoreAll(store, this.#wantedBy(self, found), values), ...served]);
     } finally {
-      await loader.close();
+      await values.close();
     }
     await endStep(momentOf(this.first - 1, "restored"));
   }
 
-  async #restoreOne(store: ParamStore, name: string, loader: Loader): Promise<void> {
-    const { plan, self, options } = this.#given;
-    const spec = self.params.find((param) => param.name === name)!;
-    const extent = extentOf(pieceOf(spec), plan.mesh, self.coords);
-    const blank = await store.piece(name);
-    const { shape } = blank;
-    blank.dispose();
-    await store.update(name, tf.tensor(await loader.piece(name, extent), shape));
-    if (spec.frozen || loader.slots(name) < options.optimizer.slots || extent.from === extent.to) return;
-    const slots: tf.Tensor[] = [];
-    for (let slot = 0; slot < options.optimizer.slots; slot++)
-      slots.push(tf.tensor(await loader.slot(name, slot, extent), shape));
-    await store.keepSlots(name, slots);
+  /** Lists what a rank loads of each parameter. */
+  #wantedBy({ params, coords }: RankPlan, { state }: Found): Wanted[] {
+    const { plan, options } = this.#given;
+    const stored = new Map(state.tensors.map(({ name, slots }) => [name, slots]));
+    return params.map((spec) => {
+      const extent = extentOf(pieceOf(spec), plan.mesh, coords);
+      const { slots } = options.optimizer;
+      const none = spec.frozen || extent.from === extent.to || stored.get(spec.name)! < slots; // those start at zero
+      return { name: spec.name, extent, slots: none ? 0 : slots };
+    });
+  }
+
+  async #restoreAll(store: ParamStore, wanted: readonly Wanted[], values: Values): Promise<void> {
+    for (const { name, extent, slots } of wanted) {
+      const blank = await store.piece(name);
+      const { shape } = blank;
+      blank.dispose();
+      await store.update(name, tf.tensor(await values.piece(name, extent), shape));
+      const kept: tf.Tensor[] = [];
+      for (let slot = 0; slot < slots; slot++) kept.push(tf.tensor(await values.slot(name, slot, extent), shape));
+      if (slots) await store.keepSlots(name, kept);
+    }
   }
 
   /** Saves after `step` steps, where that is due. */
   async after(step: number, store: ParamStore): Promise<void> {
     this.#done = step;
+    await this.#removeToken(); // all ranks have done a step: they saw it
     this.#saver?.check();
     if (step % (this.#given.options.checkpoint?.every ?? 1) === 0) await this.#save(step, store);
   }
@@ -105,17 +113,28 @@ export class Checkpoints {
   async finish(store: ParamStore): Promise<void> {
     if (this.#done > this.first) await this.#save(this.#done, store);
     await this.#saver?.finish();
-    const { into, token } = this.#told;
-    if (into !== undefined && this.#given.endpoint.rank === 0) await rm(join(into, token), { force: true });
+    await this.#removeToken();
+  }
+
+  /** Ends what goes on in the background: after a failure, too. */
+  close = async (): Promise<void> => this.#saver?.close();
+
+  async #removeToken(): Promise<void> {
+    const token = this.#token;
+    this.#token = undefined;
+    if (token !== undefined) await rm(token, { force: true });
   }
 
   async #save(step: number, store: ParamStore): Promise<void> {
-    const source = { piece: (name: string) => readPiece(store, name), slots: (name: string) => readSlots(store, name) };
+    const source: Source = {
+      piece: (name, into) => readPiece(store, name, into),
+      slots: (name, into) => readSlots(store, name, into),
+    };
     await this.#saver?.save(step, source);
   }
 }
 
-function saverOf({ options, plan, endpoint }: CheckpointsOptions, folder: string): Saver {
+function saverOf({ options, plan, endpoint }: CheckpointsOptions, folder: string, apart: readonly number[]): Saver {
   const { model, strategies = [], optimizer, seed = 0, batch, checkpoint } = options;
   const run = {
     library: version(),
@@ -127,33 +146,13 @@ function saverOf({ options, plan, endpoint }: CheckpointsOptions, folder: string
     batch,
   };
   const { keep = Number.POSITIVE_INFINITY, async: background = false } = checkpoint ?? {};
-  return new Saver({ plan, endpoint, folder, run, keep, background });
+  return new Saver({ plan, endpoint, folder, run, keep, apart, background });
 }
 
 /** Opens what the options ask for; undefined where that is nothing, and then no message is sent. */
 export async function openCheckpoints(given: CheckpointsOptions): Promise<Checkpoints | undefined> {
-  const { options, endpoint, self } = given;
+  const { options, plan, endpoint, folders } = given;
   if (!options.checkpoint && options.resume === undefined) return undefined;
-  const told = await tell(given);
-  const { into, from, token } = told;
-  if (into !== undefined && endpoint.rank > 0 && !existsSync(join(into, token)))
-    throw new Error(
-      `checkpoint: ${showRank(self)} does not see ${into}, where rank 0 writes: all ranks need one disk, which checkpoint.dir can name`,
-    );
-  const found = from === undefined ? undefined : await findCheckpoint(from);
-  if (from !== undefined && !found) throw new Error(`resume: ${showRank(self)} finds no checkpoint in ${from}`);
-  return new Checkpoints(given, told, found);
-}
-
-/** Brings the folders from the first rank to all, the one for checkpoints made. */
-async function tell({ plan, endpoint, folders = {} }: CheckpointsOptions): Promise<Told> {
   const members = { endpoint, ranks: plan.ranks.map(({ rank }) => rank), at: endpoint.rank };
-  const told: Told | undefined = endpoint.rank === 0 ? { ...folders, token: tokenFile() } : undefined;
-  if (told?.into !== undefined) {
-    await openFolder(told.into);
-    await writeFile(join(told.into, told.token), "");
-  }
-  const bytes = told && new TextEncoder().encode(JSON.stringify(told));
-  const heard = await broadcast<Uint8Array>(members, bytes, messageKey(world, "folders"));
-  return JSON.parse(new TextDecoder().decode(heard)) as Told;
+  return new Checkpoints(given, await tellFolders(members, folders));
 }

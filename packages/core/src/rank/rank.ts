@@ -1,6 +1,7 @@
 // One rank, from its first values to its last step: what `plan` decided, done. Runs the same in a thread of its own, beside
 // other ranks, or in another process: it sees an endpoint and nothing else.
 import type { Tensor } from "@tensorflow/tfjs";
+import type { Folders } from "../checkpoint/places.ts";
 import { RankError } from "../errors.ts";
 import type { Group } from "../group/group.ts";
 import { Meter } from "../meter.ts";
@@ -13,7 +14,7 @@ import { type Action, rankOfStage, showAction } from "../schedule/schedule.ts";
 import { counted } from "../transports/counted.ts";
 import type { Endpoint } from "../transports/endpoint.ts";
 import { Agreement, type Verdict } from "./agree.ts";
-import { type Checkpoints, type Folders, openCheckpoints } from "./checkpoints.ts";
+import { type Checkpoints, openCheckpoints } from "./checkpoints.ts";
 import { Commands, type Driver } from "./commands.ts";
 import type { ActionTime, Outcome, RankEvents } from "./events.ts";
 import { ActionError, execute, type StepContext } from "./execute.ts";
@@ -62,6 +63,7 @@ export async function runRank(job: RankJob): Promise<Outcome> {
     return { rank: self.rank, ...done, pieces: await readPieces(holdings.store), peak: meter.peak, sent };
   } finally {
     holdings.dispose();
+    await checkpoints?.close();
   }
 }
 

@@ -1,7 +1,7 @@
 // The end of a step on one rank: its part of the gradient norm, then the optimizer on the pieces it owns.
 import type { Tensor } from "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs";
-import { readSquares } from "../devices/read.ts";
+import { readSquares, readTensors } from "../devices/read.ts";
 import type { Gradients } from "../params/gradients.ts";
 import type { Optimizer } from "../params/optimizer.ts";
 import type { ParamSpec } from "../params/params.ts";
@@ -21,12 +21,12 @@ export const gradientSquares = (
     }),
   );
 
-/** Copies the piece that this rank updates of a parameter. */
-export async function readPiece(store: ParamStore, name: string): Promise<Float32Array> {
+/** Copies the piece that this rank updates of a parameter; into `into`, of its size, where the device can. */
+export async function readPiece(store: ParamStore, name: string, into?: Float32Array): Promise<Float32Array> {
   const piece = await store.piece(name);
-  const values = (await piece.data()) as Float32Array;
+  const [values] = into ? await readTensors([piece], () => [into]) : [(await piece.data()) as Float32Array];
   piece.dispose();
-  return values;
+  return values!;
 }
 
 /** Copies the pieces that this rank updates, by name. */
@@ -36,11 +36,17 @@ export async function readPieces(store: ParamStore): Promise<Map<string, Float32
   return pieces;
 }
 
-/** Copies the optimizer state of a piece; nothing where none was kept yet. */
-export async function readSlots(store: ParamStore, name: string): Promise<Float32Array[]> {
+/** Copies the optimizer state of a piece, likewise; nothing where none was kept yet. */
+export async function readSlots(
+  store: ParamStore,
+  name: string,
+  into?: readonly Float32Array[],
+): Promise<readonly Float32Array[]> {
   const slots = await store.slots(name);
   if (!slots) return [];
-  const values = await Promise.all(slots.map((slot) => slot.data() as Promise<Float32Array>));
+  const values = into
+    ? await readTensors(slots, () => [...into])
+    : await Promise.all(slots.map((slot) => slot.data() as Promise<Float32Array>));
   await store.keepSlots(name, slots);
   return values;
 }

@@ -19,6 +19,8 @@ export interface RunOptions {
   readonly root?: string;
   /** Number of the first step: above 0 where the run goes on from a checkpoint. */
   readonly firstStep?: number;
+  /** The run was started before, and goes on in its folder. */
+  readonly again?: boolean;
 }
 
 /** A run whose files are open. */
@@ -32,9 +34,9 @@ export interface Run {
 }
 
 /** Makes the folder of a run and opens its files. Throws on a run name that is no folder name, and on one that was used before. */
-export function openRun({ options, plan, out, root = "runs", firstStep = 0 }: RunOptions): Run {
+export function openRun({ options, plan, out, root = "runs", firstStep = 0, again = false }: RunOptions): Run {
   const tokens = options.batch * options.data.tokens;
-  const dir = options.run === false ? undefined : openRunFolder(root, options);
+  const dir = options.run === false ? undefined : openRunFolder(root, options, again || options.resume === true);
   const line = options.quiet ? undefined : progress({ steps: options.steps, tokens, out });
   const write = dir ? metrics(join(dir, "metrics.jsonl"), options, plan, firstStep) : undefined;
   const traced = firstStep ? `trace-from-${firstStep}.json` : "trace.json";
@@ -55,12 +57,12 @@ export function openRun({ options, plan, out, root = "runs", firstStep = 0 }: Ru
   return { events, dir, close };
 }
 
-/** Makes the folder of a run; one that goes on in its own folder finds it there. */
-function openRunFolder(root: string, { run, resume, model }: JobOptions): string {
+/** Makes the folder of a run; one that `continues` in its own folder finds it there. */
+function openRunFolder(root: string, { run, model }: JobOptions, continues: boolean): string {
   if (typeof run !== "string") return makeFolder(root, undefined, model.name);
   checkName(root, run);
   const own = join(root, run);
-  return resume === true && existsSync(own) ? own : makeFolder(root, run, model.name);
+  return continues && existsSync(own) ? own : makeFolder(root, run, model.name);
 }
 
 function checkName(root: string, name: string): void {
