@@ -1,0 +1,225 @@
+// tfjs's backend: who owns which device memory, and how values come and go. What is computed is in kernels/.
+import { type DataId, type DataType, engine, KernelBackend, type TensorInfo, util } from "@tensorflow/tfjs";
+import type { Gpu, Launch, Program } from "../driver/gpu.ts";
+import { blocks } from "../kernels/dims.ts";
+import type { Allocator } from "../memory/allocator.ts";
+import { elementwise } from "../sources/elementwise.ts";
+import { bytesOf, type Stored } from "../sources/prelude.ts";
+import { type Entry, hostVector, type Numbers, storage, toNumbers } from "./entry.ts";
+
+/** Number format of matrix products: see docs/cuda.md. */
+export type Precision = "fp32" | "tf32" | "bf16";
+
+type Values = Parameters<KernelBackend["write"]>[0];
+type Read = Awaited<ReturnType<KernelBackend["read"]>>;
+
+const bytes = (x: Numbers): Uint8Array => new Uint8Array(x.buffer, x.byteOffset, x.byteLength);
+const NONE = { references: 1, address: 0, half: 0 };
+
+export class CudaBackend extends KernelBackend {
+  readonly gpu: Gpu;
+  readonly memoryPool: Allocator;
+  readonly precision: Precision;
+  readonly #entries = new WeakMap<DataId, Entry>();
+  readonly #programs = new Map<string, Launch>();
+  #count = 0;
+
+  constructor(gpu: Gpu, memoryPool: Allocator, precision: Precision) {
+    super();
+    this.gpu = gpu;
+    this.memoryPool = memoryPool;
+    this.precision = precision;
+  }
+
+  /** What is known of a tensor's data, moved here first if another backend has it. */
+  entry(dataId: DataId): Entry {
+    const found = this.#entries.get(dataId);
+    if (found) return found;
+    engine().moveData(this, dataId);
+    return this.#entries.get(dataId)!;
+  }
+
+  #add(dataId: DataId, entry: Entry): DataId {
+    this.#entries.set(dataId, entry);
+    this.#count++;
+    return dataId;
+  }
+
+  /** A tensor whose elements a kernel will write. bf16 may stand for float32: the user reads float32 all the same. */
+  output(shape: readonly number[], dtype: DataType, stored: Stored = storage(dtype)): TensorInfo {
+    const size = util.sizeFromShape(shape as number[]);
+    const wanted = size * bytesOf[stored];
+    const address = wanted ? this.memoryPool.take(wanted, `a tensor [${shape}] of ${dtype}`) : 0;
+    const dataId = this.#add({}, { ...NONE, dtype, stored, size, address });
+    return { dataId, shape: shape as number[], dtype };
+  }
+
+  /** The same data under a shape of the same size: `x` counts one reference more. */
+  share(x: TensorInfo, shape: readonly number[] = x.shape, dtype: DataType = x.dtype): TensorInfo {
+    this.incRef(x.dataId);
+    return { dataId: x.dataId, shape: shape as number[], dtype };
+  }
+
+  /** Address of a tensor's elements on the device. */
+  address(x: TensorInfo): number {
+    const entry = this.entry(x.dataId);
+    if (entry.address || !entry.size) return entry.address;
+    entry.address = this.memoryPool.take(entry.size * bytesOf[entry.stored], `a tensor [${x.shape}] of ${x.dtype}`);
+    this.gpu.upload(entry.address, bytes(toNumbers([entry.single!], entry.dtype)));
+    return entry.address;
+  }
+
+  /** A kernel by name, compiled when it is first asked for. */
+  program(name: string, make: () => Omit<Program, "name">): Launch {
+    const found = this.#programs.get(name);
+    if (found) return found;
+    const launch = this.gpu.compile({ name, ...make() });
+    this.#programs.set(name, launch);
+    return launch;
+  }
+
+  /** Gives back the memory of tensors that never reached tfjs. */
+  release(...xs: readonly TensorInfo[]): void {
+    for (const { dataId } of xs) this.disposeData(dataId);
+  }
+
+  override write(values: Values, _shape: number[], dtype: DataType): DataId {
+    const dataId = {};
+    this.move(dataId, values, _shape, dtype, 1);
+    return dataId;
+  }
+
+  override move(dataId: DataId, values: Values, shape: number[], dtype: DataType, references: number): void {
+    if (dtype === "string") {
+      const strings = values as unknown as Uint8Array[];
+      this.#add(dataId, { ...NONE, references, dtype, stored: "u8", size: strings.length, strings });
+      return;
+    }
+    if (dtype === "complex64") throw new Error("device cuda: complex tensors are made by tf.complex");
+    const numbers = toNumbers(values as ArrayLike<number>, dtype);
+    const entry = { ...NONE, references, dtype, stored: storage(dtype), size: numbers.length };
+    if (numbers.length === 1) this.#add(dataId, { ...entry, single: numbers[0]! });
+    else this.#upload(dataId, entry, numbers, shape);
+  }
+
+  #upload(dataId: DataId, entry: Entry, numbers: Numbers, shape: readonly number[]): void {
+    const address = numbers.length
+      ? this.memoryPool.take(numbers.byteLength, `a tensor [${shape}] of ${entry.dtype}`)
+      : 0;
+    if (address) this.gpu.upload(address, bytes(numbers));
+    this.#add(dataId, { ...entry, address });
+  }
+
+  /** A tensor of two others, which it owns from now on. */
+  complex(real: TensorInfo, imag: TensorInfo): TensorInfo {
+    const entry: Entry = { ...NONE, dtype: "complex64", stored: "f32", size: 0, complex: { real, imag } };
+    return { dataId: this.#add({}, entry), shape: real.shape, dtype: "complex64" };
+  }
+
+  override readSync(dataId: DataId): Read {
+    const entry = this.entry(dataId);
+    if (entry.strings) return entry.strings as Uint8Array[];
+    const { complex } = entry;
+    if (complex) return interleave(this.readSync(complex.real.dataId), this.readSync(complex.imag.dataId));
+    const into = hostVector(entry.dtype, entry.size);
+    const from = this.#source(entry, into);
+    if (from) this.gpu.download(bytes(into), from.address);
+    from?.release();
+    return into;
+  }
+
+  override async read(dataId: DataId): Promise<Read> {
+    const entry = this.entry(dataId);
+    if (entry.strings) return entry.strings as Uint8Array[];
+    const { complex } = entry;
+    if (complex) return interleave(await this.read(complex.real.dataId), await this.read(complex.imag.dataId));
+    const into = hostVector(entry.dtype, entry.size);
+    const from = this.#source(entry, into);
+    if (from) await this.gpu.downloadLater(bytes(into), from.address);
+    from?.release();
+    return into;
+  }
+
+  /** Where to read from: float32 also where bf16 is stored. Nothing where `into` could be filled at once. */
+  #source(entry: Entry, into: Numbers): { address: number; release(): void } | undefined {
+    if (!entry.size) return undefined;
+    if (!entry.address) {
+      into[0] = entry.single!;
+      return undefined;
+    }
+    if (entry.stored !== "bf16") return { address: entry.address, release: () => undefined };
+    const address = this.memoryPool.take(into.byteLength, "a bf16 tensor that is read");
+    this.widen(entry.address, address, entry.size);
+    return { address, release: () => this.memoryPool.give(address, into.byteLength) };
+  }
+
+  /** Copies bf16 elements into float32 ones. */
+  widen(from: number, to: number, size: number): void {
+    const launch = this.program("widen", () => conversion("widen", "bf16", "f32"));
+    launch(blocks(size, 1024), 1, 256, from, to, size);
+  }
+
+  /** Copies float32 elements into bf16 ones. */
+  narrow(from: number, to: number, size: number): void {
+    const launch = this.program("narrow", () => conversion("narrow", "f32", "bf16"));
+    launch(blocks(size, 1024), 1, 256, from, to, size);
+  }
+
+  override refCount(dataId: DataId): number {
+    return this.#entries.get(dataId)?.references ?? 0;
+  }
+  override incRef(dataId: DataId): void {
+    this.entry(dataId).references++;
+  }
+  decRef(dataId: DataId): void {
+    const entry = this.#entries.get(dataId);
+    if (entry) entry.references--;
+  }
+
+  override disposeData(dataId: DataId, force = false): boolean {
+    const entry = this.#entries.get(dataId);
+    if (!entry) return true;
+    if (--entry.references > 0 && !force) return false;
+    if (entry.complex) this.release(entry.complex.real, entry.complex.imag);
+    if (entry.address) this.memoryPool.give(entry.address, entry.size * bytesOf[entry.stored]);
+    if (entry.half) this.memoryPool.give(entry.half, entry.size * bytesOf.bf16);
+    this.#entries.delete(dataId);
+    this.#count--;
+    return true;
+  }
+
+  override numDataIds(): number {
+    return this.#count;
+  }
+  override memory(): { unreliable: boolean } {
+    return { unreliable: false, ...this.memoryPool.counters() };
+  }
+  override floatPrecision(): 16 | 32 {
+    return 32;
+  }
+  override epsilon(): number {
+    return 1e-7;
+  }
+  override timerAvailable(): boolean {
+    return true;
+  }
+  override async time(work: () => void): Promise<{ kernelMs: number }> {
+    return { kernelMs: await this.gpu.time(work) };
+  }
+  override dispose(): void {
+    this.memoryPool.trim();
+    this.gpu.close();
+  }
+}
+
+const conversion = (name: string, from: Stored, output: Stored) =>
+  elementwise(name, { expression: "a", inputs: [{ stored: from, mode: "each" }], output, constants: 0, rank: 0 });
+
+function interleave(real: Read, imag: Read): Float32Array {
+  const out = new Float32Array(2 * real.length);
+  for (let i = 0; i < real.length; i++) {
+    out[2 * i] = real[i] as number;
+    out[2 * i + 1] = imag[i] as number;
+  }
+  return out;
+}

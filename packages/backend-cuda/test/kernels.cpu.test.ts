@@ -1,0 +1,15 @@
+// What the kernels compute, run on the CPU behind an emulator of CUDA: against tfjs's cpu backend, from fresh inputs.
+import { afterAll, expect, test } from "vitest";
+import { emulatedGpu } from "./emulator/gpu.ts";
+import { operations, tensor } from "./kernels/cases.ts";
+import { useGpu, worst } from "./kernels/compare.ts";
+
+const gpu = emulatedGpu();
+const backend = useGpu(gpu);
+
+test.each(operations)("%s is what the cpu backend gives", (_, make) => {
+  const { inputs, run } = make();
+  expect(worst(() => run(...inputs.map(tensor)))).toBeLessThan(1e-5);
+});
+
+afterAll(() => expect(backend.numDataIds()).toBe(0));
