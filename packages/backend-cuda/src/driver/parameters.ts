@@ -18,7 +18,8 @@ export function parameters(): Parameters {
   const memory = new ArrayBuffer(8 * MOST);
   const [words, floats] = [new Uint32Array(memory), new Float32Array(memory)];
   const base = addressOf(memory);
-  const list = BigUint64Array.from({ length: MOST }, (_, i) => BigInt(base + 8 * i));
+  const list = new BigUint64Array(new ArrayBuffer(8 * MOST)); // memory of its own does not move
+  for (let i = 0; i < MOST; i++) list[i] = BigInt(base + 8 * i);
   return {
     address: addressOf(list),
     write(takes, values) {

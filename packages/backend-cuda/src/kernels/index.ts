@@ -1,6 +1,7 @@
 // Every kernel of the backend, tfjs's by their names and `orthant.*`.
 import type { KernelConfig } from "@tensorflow/tfjs";
 import { arithmetic } from "./arithmetic.ts";
+import { fallbacks } from "./fallback.ts";
 import { named } from "./named.ts";
 import { products } from "./products.ts";
 import { reductions } from "./reductions.ts";
@@ -9,5 +10,12 @@ import { shapes } from "./shapes.ts";
 import { softmax } from "./softmax.ts";
 import { toConfigs } from "./table.ts";
 
-export const kernels = (): KernelConfig[] =>
+/** Kernels that run on the card. */
+export const ownKernels = (): KernelConfig[] =>
   [arithmetic, shapes, reductions, softmax, products, rows, named].flatMap(toConfigs);
+
+/** Those, and tfjs's others through its cpu backend. */
+export function kernels(): KernelConfig[] {
+  const own = ownKernels();
+  return [...own, ...fallbacks(own)];
+}

@@ -38,10 +38,9 @@ static float __uint_as_float(unsigned u) { float f; memcpy(&f, &u, 4); return f;
 static unsigned __float_as_uint(float f) { unsigned u; memcpy(&u, &f, 4); return u; }
 static float __int_as_float(int u) { return __uint_as_float(u); }
 static float rsqrtf(float x) { return 1 / sqrtf(x); }
-static float __expf(float x) { return expf(x); }
-static float __logf(float x) { return logf(x); }
+#define __expf expf
+#define __logf logf
 static float __fdividef(float a, float b) { return a / b; }
-static float exp2fast(float x) { return exp2f(x); }
 static unsigned __umulhi(unsigned a, unsigned b) { return (unsigned long long)a * b >> 32; }
 template <class T> static T min(T a, T b) { return a < b ? a : b; }
 template <class T> static T max(T a, T b) { return a > b ? a : b; }

@@ -8,8 +8,8 @@ import { kernels } from "../../src/kernels/index.ts";
 import { guarded } from "./guarded.ts";
 
 /** Makes `cuda` a backend of this thread over `gpu`. */
-export function useGpu(gpu: Gpu, precision: Precision = "fp32"): CudaBackend {
-  const backend = new CudaBackend(gpu, guarded(gpu), precision);
+export function useGpu(gpu: Gpu, precision: Precision = "fp32", memory = guarded(gpu)): CudaBackend {
+  const backend = new CudaBackend(gpu, memory, precision);
   if (tf.findBackend("cuda")) tf.removeBackend("cuda");
   tf.registerBackend("cuda", () => backend);
   if (!tf.getKernel("Add", "cuda")) kernels().forEach(tf.registerKernel);
