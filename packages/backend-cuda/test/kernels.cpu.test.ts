@@ -3,11 +3,11 @@ import { afterAll, expect, test } from "vitest";
 import { emulatedGpu } from "./emulator/gpu.ts";
 import { operations, tensor } from "./kernels/cases.ts";
 import { useGpu, worst } from "./kernels/compare.ts";
+import { namedOperations } from "./kernels/named.ts";
 
-const gpu = emulatedGpu();
-const backend = useGpu(gpu);
+const backend = useGpu(emulatedGpu());
 
-test.each(operations)("%s is what the cpu backend gives", (_, make) => {
+test.each([...operations, ...namedOperations])("%s is what the cpu backend gives", (_, make) => {
   const { inputs, run } = make();
   expect(worst(() => run(...inputs.map(tensor)))).toBeLessThan(1e-5);
 });

@@ -78,6 +78,19 @@ export class CudaBackend extends KernelBackend {
     return launch;
   }
 
+  /** Has `x` hold a share of `other` until its own data goes. */
+  keep(x: TensorInfo, other: TensorInfo): void {
+    this.entry(x.dataId).kept = this.share(other);
+  }
+
+  /** What `keep` had a tensor hold. */
+  kept(x: TensorInfo): TensorInfo {
+    const { kept } = this.entry(x.dataId);
+    if (!kept)
+      throw new Error("device cuda: a gradient got a tensor that its kernel did not give; it may have been moved");
+    return kept;
+  }
+
   /** Gives back the memory of tensors that never reached tfjs. */
   release(...xs: readonly TensorInfo[]): void {
     for (const { dataId } of xs) this.disposeData(dataId);
@@ -181,6 +194,7 @@ export class CudaBackend extends KernelBackend {
     if (!entry) return true;
     if (--entry.references > 0 && !force) return false;
     if (entry.complex) this.release(entry.complex.real, entry.complex.imag);
+    if (entry.kept) this.release(entry.kept);
     if (entry.address) this.memoryPool.give(entry.address, entry.size * bytesOf[entry.stored]);
     if (entry.half) this.memoryPool.give(entry.half, entry.size * bytesOf.bf16);
     this.#entries.delete(dataId);

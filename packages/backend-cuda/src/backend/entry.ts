@@ -14,6 +14,8 @@ export interface Entry {
   readonly single?: number;
   /** A bf16 copy of float32 data, made when a matrix product first asks for it. */
   half: number;
+  /** Another tensor that lives as long as this one: what a kernel keeps for its gradient beside what it says. */
+  kept?: TensorInfo;
   /** Strings stay on the host, as bytes in UTF-8. */
   readonly strings?: readonly Uint8Array[];
   /** A complex tensor is two others. */

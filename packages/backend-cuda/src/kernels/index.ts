@@ -1,6 +1,7 @@
 // Every kernel of the backend, tfjs's by their names and `orthant.*`.
 import type { KernelConfig } from "@tensorflow/tfjs";
 import { arithmetic } from "./arithmetic.ts";
+import { attentions } from "./attention.ts";
 import { fallbacks } from "./fallback.ts";
 import { named } from "./named.ts";
 import { products } from "./products.ts";
@@ -12,7 +13,7 @@ import { toConfigs } from "./table.ts";
 
 /** Kernels that run on the card. */
 export const ownKernels = (): KernelConfig[] =>
-  [arithmetic, shapes, reductions, softmax, products, rows, named].flatMap(toConfigs);
+  [arithmetic, shapes, reductions, softmax, products, rows, named, attentions].flatMap(toConfigs);
 
 /** Those, and tfjs's others through its cpu backend. */
 export function kernels(): KernelConfig[] {

@@ -136,8 +136,8 @@ export function reduceAxes(
 
 const reduced =
   (kind: string): Compute =>
-  (b, { x }, { axis, keepDims }) =>
-    reduceAxes(b, { kind }, x!, axis as number[], keepDims as boolean);
+  (b, { x }, { axis, reductionIndices, keepDims }) =>
+    reduceAxes(b, { kind }, x!, (reductionIndices ?? axis) as number[], keepDims as boolean);
 
 function mean(b: CudaBackend, x: TensorInfo, { axis, keepDims }: Attributes): TensorInfo {
   const axes = util.parseAxisParam(axis as number[], x.shape);

@@ -1,11 +1,11 @@
 // C++ expressions of tfjs's element-by-element kernels: `float` for float32 (a and b are float), `int` where int32 differs.
 // Their semantics are those of tfjs's cpu backend, NaN included.
 
-/** An expression, and what its result is: a number of the inputs' dtype, or a bool. */
+/** An expression, and what its result is where that is not of the inputs' dtype. */
 export interface Entry {
   readonly float: string;
   readonly int?: string;
-  readonly gives?: "bool";
+  readonly gives?: "bool" | "int32";
 }
 
 const selu = { alpha: "1.6732632423543772f", scale: "1.0507009873554805f" };
@@ -71,7 +71,11 @@ export const binary: Readonly<Record<string, Entry>> = {
   BitwiseAnd: { float: "(float)((int)a & (int)b)", int: "a & b" },
   EluGrad: { float: "(b >= 0 ? a : a * (b + 1.f))" },
   Equal: compare("=="),
-  FloorDiv: { float: "floorf(a / b)", int: "(b == 0 ? 0 : a / b - (a % b != 0 && (a < 0) != (b < 0)))" },
+  FloorDiv: {
+    float: "floorf(a / b)",
+    int: "(b == 0 ? 0 : a / b - (a % b != 0 && (a < 0) != (b < 0)))",
+    gives: "int32",
+  },
   Greater: compare(">"),
   GreaterEqual: compare(">="),
   Less: compare("<"),
