@@ -65,11 +65,10 @@ for await (const { loss } of session) {
   const now = performance.now();
   reports.push({ loss, ms: now - last });
   last = now;
-  if (reports.length === 4) timed?.reset();
-  if (timed && reports.length === 5) break;
+  if (reports.length === steps - 1) timed?.begin();
 }
 const ms = reports
-  .slice(4)
+  .slice(4, timed ? -1 : undefined)
   .map((report) => report.ms)
   .toSorted((a, b) => a - b);
 const median = ms[ms.length >> 1]!;

@@ -7,15 +7,17 @@ interface Spent {
 }
 
 export interface Profiled extends Gpu {
-  /** Forgets what was measured so far. */
-  reset(): void;
+  /** Begins to time; until then nothing is slower. */
+  begin(): void;
   /** A line a kernel, the longest first, and their sum. */
   table(): string;
 }
 
 export function profiled(gpu: Gpu): Profiled {
   const spent = new Map<string, Spent>();
+  let begun = false;
   const timed = (name: string, work: () => void): void => {
+    if (!begun) return work();
     void gpu.time(work).then((ms) => {
       const at = spent.get(name) ?? { calls: 0, ms: 0 };
       spent.set(name, { calls: at.calls + 1, ms: at.ms + ms });
@@ -35,7 +37,9 @@ export function profiled(gpu: Gpu): Profiled {
     },
     copy: (...args) => timed("copy", () => gpu.copy(...args)),
     fill: (...args) => timed("fill", () => gpu.fill(...args)),
-    reset: () => spent.clear(),
+    begin() {
+      begun = true;
+    },
     table() {
       const sorted = [...spent].toSorted(([, a], [, b]) => b.ms - a.ms);
       const sum = sorted.reduce((total, [, { calls, ms }]) => ({ calls: total.calls + calls, ms: total.ms + ms }), {

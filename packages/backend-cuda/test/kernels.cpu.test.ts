@@ -8,8 +8,13 @@ import { namedOperations } from "./kernels/named.ts";
 const backend = useGpu(emulatedGpu());
 
 test.each([...operations, ...namedOperations])("%s is what the cpu backend gives", (_, make) => {
-  const { inputs, run } = make();
-  expect(worst(() => run(...inputs.map(tensor)))).toBeLessThan(1e-5);
+  const { inputs, run, reference = run } = make();
+  expect(
+    worst(
+      () => run(...inputs.map(tensor)),
+      () => reference(...inputs.map(tensor)),
+    ),
+  ).toBeLessThan(1e-5);
 });
 
 afterAll(() => expect(backend.numDataIds()).toBe(0));

@@ -2,6 +2,8 @@
 // card's primary context.
 import { openLt } from "../blas/lt.ts";
 import { type Compute, multiplier } from "../blas/products.ts";
+import { cudnnAttention } from "../cudnn/attention.ts";
+import { openCudnn } from "../cudnn/calls.ts";
 import { findLibraries } from "../library/find.ts";
 import { places } from "../library/places.ts";
 import { prelude } from "../sources/prelude.ts";
@@ -9,7 +11,7 @@ import { cached, cacheFolder, cacheKey } from "./cache.ts";
 import { type Calls, driverCalls, out, result } from "./calls.ts";
 import { type Card, findCard } from "./card.ts";
 import { marks } from "./events.ts";
-import type { Gpu, Launch, Program } from "./gpu.ts";
+import type { Attention, Gpu, Launch, Program } from "./gpu.ts";
 import { architectureFor, type Compiler, compiler } from "./nvrtc.ts";
 import { parameters } from "./parameters.ts";
 import { SMALL, staging } from "./staging.ts";
@@ -91,6 +93,15 @@ function allocate(cuda: Calls, bytes: number): number {
   return code ? 0 : Number(into[0]);
 }
 
+/** Attention by cuDNN; undefined where it is not installed or does not load. Load cuBLASLt and NVRTC before. */
+function attentionBy(path: string | undefined, stream: number, deterministic: boolean): Attention | undefined {
+  try {
+    return path === undefined ? undefined : cudnnAttention(openCudnn(path, stream), deterministic);
+  } catch {
+    return undefined;
+  }
+}
+
 /** Opens a card. Throws in one line where there is no driver, no card, no library, or one that is too old. */
 export function openGpu({ localRank = 0, compute, deterministic = false }: Options): Gpu {
   const cuda = driverCalls();
@@ -122,6 +133,7 @@ export function openGpu({ localRank = 0, compute, deterministic = false }: Optio
       stream,
       deterministic ? {} : { measure: (work) => Math.min(...[1, 2, 3].map(() => measure(work))) },
     ),
+    attention: attentionBy(libraries.cudnn, stream, deterministic),
     time: async (work) => measure(work),
     close() {
       copies.wait();

@@ -32,6 +32,32 @@ export interface Product {
   readonly epilogue: "none" | "bias" | "relu" | "reluBias";
 }
 
+/** P batch x heads, T time, K width of a head. */
+export interface HeadShape {
+  readonly P: number;
+  readonly T: number;
+  readonly K: number;
+}
+
+/** Memory for one launch: it may be given out again in the stream's order. */
+export interface Scratch {
+  take(bytes: number, what: string): number;
+  give(address: number, bytes: number): void;
+}
+
+type Addresses<Names extends string> = Readonly<Record<Names, number>>;
+
+/** Causal attention in bf16 by a library. Rows are `[P, T, K]`, `lse` each row's log-sum-exp, float32 `[P, T]`. */
+export interface Attention {
+  forward(shape: HeadShape, scale: number, scratch: Scratch, at: Addresses<"q" | "k" | "v" | "y" | "lse">): void;
+  backward(
+    shape: HeadShape,
+    scale: number,
+    scratch: Scratch,
+    at: Addresses<"dy" | "q" | "k" | "v" | "y" | "lse" | "dq" | "dk" | "dv">,
+  ): void;
+}
+
 export interface Gpu {
   /** Name of the card, for people. */
   readonly name: string;
@@ -54,6 +80,8 @@ export interface Gpu {
   compile(program: Program): Launch;
   /** `bias` is 0 where the epilogue has none. */
   multiply(product: Product, a: number, b: number, bias: number, d: number): void;
+  /** Absent where there is no library for it. */
+  readonly attention?: Attention | undefined;
   /** Waits for all that was asked. */
   wait(): void;
   /** Runs `work`, then tells how long the GPU was at it, in ms. */

@@ -2,6 +2,7 @@
 import type { KernelConfig } from "@tensorflow/tfjs";
 import { arithmetic } from "./arithmetic.ts";
 import { attentions } from "./attention.ts";
+import { losses } from "./cross-entropy.ts";
 import { fallbacks } from "./fallback.ts";
 import { named } from "./named.ts";
 import { products } from "./products.ts";
@@ -13,7 +14,7 @@ import { toConfigs } from "./table.ts";
 
 /** Kernels that run on the card. */
 export const ownKernels = (): KernelConfig[] =>
-  [arithmetic, shapes, reductions, softmax, products, rows, named, attentions].flatMap(toConfigs);
+  [arithmetic, shapes, reductions, softmax, products, rows, named, attentions, losses].flatMap(toConfigs);
 
 /** Those, and tfjs's others through its cpu backend. */
 export function kernels(): KernelConfig[] {

@@ -6,10 +6,10 @@ import { join } from "node:path";
 export const generations = [13, 12] as const;
 
 /** Libraries by the name between `lib` and `.so`. */
-export type LibraryName = "nvrtc" | "cublasLt";
+export type LibraryName = "nvrtc" | "cublasLt" | "cudnn";
 
 /** What to say to pip for a library of a generation. */
-const wheel = (name: LibraryName, generation: number): string => {
+const wheel = (name: "nvrtc" | "cublasLt", generation: number): string => {
   const base = name === "nvrtc" ? "nvidia-cuda-nvrtc" : "nvidia-cublas";
   return generation >= 13 ? base : `${base}-cu${generation}`;
 };
@@ -24,12 +24,17 @@ export function locate(name: LibraryName, generation: number, folders: readonly 
   return undefined;
 }
 
-/** Paths of the two libraries that this package needs beside the driver, of one generation. */
+/** Paths of the libraries that this package uses beside the driver, of one generation. */
 export interface Libraries {
   readonly generation: number;
   readonly nvrtc: string;
   readonly cublasLt: string;
+  /** Absent where it is not installed: attention runs by a kernel of this package then. */
+  readonly cudnn?: string | undefined;
 }
+
+/** The generation of cuDNN that this package knows. */
+const CUDNN = 9;
 
 /**
  * Finds both libraries of the newest generation that a driver for CUDA `newest` can run (a major version, such as 13).
@@ -38,7 +43,7 @@ export interface Libraries {
 export function findLibraries(newest: number, folders: readonly string[]): Libraries {
   for (const generation of generations.filter((each) => each <= newest)) {
     const [nvrtc, cublasLt] = [locate("nvrtc", generation, folders), locate("cublasLt", generation, folders)];
-    if (nvrtc && cublasLt) return { generation, nvrtc, cublasLt };
+    if (nvrtc && cublasLt) return { generation, nvrtc, cublasLt, cudnn: locate("cudnn", CUDNN, folders) };
   }
   const best = generations.find((each) => each <= newest) ?? generations.at(-1)!;
   const wanted = (["nvrtc", "cublasLt"] as const).filter((name) => !locate(name, best, folders));

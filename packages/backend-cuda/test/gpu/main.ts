@@ -28,8 +28,16 @@ for (const precision of ["fp32", "tf32", "bf16"] as const) {
   const backend = useGpu(gpu, precision);
   const from = performance.now();
   for (const [name, make] of [...operations, ...namedOperations, ...largeOperations]) {
-    const { inputs, run } = make();
-    check(`${precision} ${name}`, () => worst(() => run(...inputs.map(tensor))), tolerances[precision]);
+    const { inputs, run, reference = run } = make();
+    check(
+      `${precision} ${name}`,
+      () =>
+        worst(
+          () => run(...inputs.map(tensor)),
+          () => reference(...inputs.map(tensor)),
+        ),
+      tolerances[precision],
+    );
   }
   check(`${precision} tensors left`, () => backend.numDataIds(), 0);
   console.log(`${gpu.name}, ${precision}: ${((performance.now() - from) / 1000).toFixed(1)} s`);

@@ -27,6 +27,8 @@ type T = tf.Tensor;
 export interface Operation {
   readonly inputs: readonly Drawn[];
   readonly run: (...xs: T[]) => T | T[];
+  /** What the cpu backend runs, where that has no kernel of the name. */
+  readonly reference?: (...xs: T[]) => T | T[];
 }
 
 const on = (run: (...xs: T[]) => T | T[], ...inputs: Drawn[]): Operation => ({ inputs, run });

@@ -1,6 +1,6 @@
 // The kernels that Orthant's segments call by name, on whatever backend is current: there its own kernel, else the reference.
 import { kernels } from "@orthant/core";
-import type * as tf from "@tensorflow/tfjs";
+import * as tf from "@tensorflow/tfjs";
 import { type Drawn, floats, integers, type Operation, positive } from "./cases.ts";
 
 const on = (run: (...xs: tf.Tensor[]) => tf.Tensor | tf.Tensor[], ...inputs: Drawn[]): Operation => ({ inputs, run });
@@ -24,6 +24,27 @@ function attention(q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, dy: tf.Tensor): tf.
 }
 
 const heads = (P: number, T: number, K: number): Drawn[] => Array.from({ length: 4 }, () => floats(P, T, K));
+
+/** The loss summed, and its gradient by the logits. */
+function crossEntropy(logits: tf.Tensor, target: tf.Tensor, dy: tf.Tensor): tf.Tensor[] {
+  const [loss, lse] = runKernel("orthant.crossEntropy", { logits, target }) as [tf.Tensor, tf.Tensor];
+  return [loss, lse, runKernel("orthant.crossEntropyGrad", { logits, target, lse, dy }) as tf.Tensor];
+}
+
+const runKernel = (name: string, inputs: tf.NamedTensorMap): tf.Tensor | tf.Tensor[] =>
+  tf.engine().runKernel(name, inputs);
+
+function crossEntropyReference(logits: tf.Tensor, target: tf.Tensor, dy: tf.Tensor): tf.Tensor[] {
+  const hot = tf.oneHot(target as tf.Tensor1D, logits.shape[1]!).toFloat();
+  const lse = tf.logSumExp(logits, -1);
+  return [lse.sub(logits.mul(hot).sum(-1)).sum(), lse, tf.softmax(logits).sub(hot).mul(dy)];
+}
+
+const loss = (N: number, V: number): Operation => ({
+  inputs: [floats(N, V), integers(V, N), floats()],
+  run: crossEntropy as Operation["run"],
+  reference: crossEntropyReference as Operation["run"],
+});
 
 export const namedOperations: readonly (readonly [name: string, make: () => Operation])[] = [
   ["addRow", () => on((x, row) => kernels.addRow({ x: x!, row: row! }), floats(2, 3, 7), floats(7))],
@@ -88,4 +109,6 @@ export const namedOperations: readonly (readonly [name: string, make: () => Oper
   ["attention", () => on(attention as Operation["run"], ...heads(3, 17, 8))],
   ["attention of one token", () => on(attention as Operation["run"], ...heads(2, 1, 16))],
   ["attention over several tiles", () => on(attention as Operation["run"], ...heads(2, 130, 64))],
+  ["crossEntropy", () => loss(7, 77)],
+  ["crossEntropy of a wide row", () => loss(3, 1200)],
 ];
