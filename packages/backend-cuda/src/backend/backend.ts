@@ -5,7 +5,7 @@ import { blocks } from "../kernels/dims.ts";
 import type { Allocator } from "../memory/allocator.ts";
 import { elementwise } from "../sources/elementwise.ts";
 import { bytesOf, type Stored } from "../sources/prelude.ts";
-import { type Entry, hostVector, type Numbers, storage, toNumbers } from "./entry.ts";
+import { Entry, hostVector, type Numbers, storage, toNumbers } from "./entry.ts";
 
 /** Number format of matrix products: see docs/cuda.md. */
 export type Precision = "fp32" | "tf32" | "bf16";
@@ -14,13 +14,13 @@ type Values = Parameters<KernelBackend["write"]>[0];
 type Read = Awaited<ReturnType<KernelBackend["read"]>>;
 
 const bytes = (x: Numbers): Uint8Array => new Uint8Array(x.buffer, x.byteOffset, x.byteLength);
-const NONE = { references: 1, address: 0, half: 0 };
 
 export class CudaBackend extends KernelBackend {
   readonly gpu: Gpu;
   readonly memoryPool: Allocator;
   readonly precision: Precision;
-  readonly #entries = new WeakMap<DataId, Entry>();
+  /** Data that came from another backend, under ids of its own. */
+  readonly #moved = new WeakMap<DataId, Entry>();
   readonly #programs = new Map<string, Launch>();
   #count = 0;
 
@@ -31,27 +31,26 @@ export class CudaBackend extends KernelBackend {
     this.precision = precision;
   }
 
-  /** What is known of a tensor's data, moved here first if another backend has it. */
-  entry(dataId: DataId): Entry {
-    const found = this.#entries.get(dataId);
-    if (found) return found;
-    engine().moveData(this, dataId);
-    return this.#entries.get(dataId)!;
+  #find(dataId: DataId): Entry | undefined {
+    const found = dataId instanceof Entry ? dataId : this.#moved.get(dataId);
+    return found?.alive ? found : undefined;
   }
 
-  #add(dataId: DataId, entry: Entry): DataId {
-    this.#entries.set(dataId, entry);
-    this.#count++;
-    return dataId;
+  /** What is known of a tensor's data, moved here first if another backend has it. */
+  entry(dataId: DataId): Entry {
+    const found = this.#find(dataId);
+    if (found) return found;
+    engine().moveData(this, dataId);
+    return this.#moved.get(dataId)!;
   }
 
   /** A tensor whose elements a kernel will write. bf16 may stand for float32: the user reads float32 all the same. */
   output(shape: readonly number[], dtype: DataType, stored: Stored = storage(dtype)): TensorInfo {
-    const size = util.sizeFromShape(shape as number[]);
-    const wanted = size * bytesOf[stored];
-    const address = wanted ? this.memoryPool.take(wanted, `a tensor [${shape}] of ${dtype}`) : 0;
-    const dataId = this.#add({}, { ...NONE, dtype, stored, size, address });
-    return { dataId, shape: shape as number[], dtype };
+    const entry = new Entry(dtype, stored, util.sizeFromShape(shape as number[]));
+    const wanted = entry.size * bytesOf[stored];
+    if (wanted) entry.address = this.memoryPool.take(wanted, `a tensor [${shape}] of ${dtype}`);
+    this.#count++;
+    return { dataId: entry, shape: shape as number[], dtype };
   }
 
   /** The same data under a shape of the same size: `x` counts one reference more. */
@@ -96,37 +95,39 @@ export class CudaBackend extends KernelBackend {
     for (const { dataId } of xs) this.disposeData(dataId);
   }
 
-  override write(values: Values, _shape: number[], dtype: DataType): DataId {
-    const dataId = {};
-    this.move(dataId, values, _shape, dtype, 1);
-    return dataId;
+  override write(values: Values, shape: number[], dtype: DataType): DataId {
+    this.#count++;
+    return this.#made(values, shape, dtype, 1);
   }
 
   override move(dataId: DataId, values: Values, shape: number[], dtype: DataType, references: number): void {
+    this.#moved.set(dataId, this.#made(values, shape, dtype, references));
+    this.#count++;
+  }
+
+  #made(values: Values, shape: readonly number[], dtype: DataType, references: number): Entry {
     if (dtype === "string") {
-      const strings = values as unknown as Uint8Array[];
-      this.#add(dataId, { ...NONE, references, dtype, stored: "u8", size: strings.length, strings });
-      return;
+      const entry = new Entry(dtype, "u8", (values as Uint8Array[]).length, references);
+      entry.strings = values as Uint8Array[];
+      return entry;
     }
     if (dtype === "complex64") throw new Error("device cuda: complex tensors are made by tf.complex");
     const numbers = toNumbers(values as ArrayLike<number>, dtype);
-    const entry = { ...NONE, references, dtype, stored: storage(dtype), size: numbers.length };
-    if (numbers.length === 1) this.#add(dataId, { ...entry, single: numbers[0]! });
-    else this.#upload(dataId, entry, numbers, shape);
-  }
-
-  #upload(dataId: DataId, entry: Entry, numbers: Numbers, shape: readonly number[]): void {
-    const address = numbers.length
-      ? this.memoryPool.take(numbers.byteLength, `a tensor [${shape}] of ${entry.dtype}`)
-      : 0;
-    if (address) this.gpu.upload(address, bytes(numbers));
-    this.#add(dataId, { ...entry, address });
+    const entry = new Entry(dtype, storage(dtype), numbers.length, references);
+    if (numbers.length === 1) entry.single = numbers[0]!;
+    else if (numbers.length) {
+      entry.address = this.memoryPool.take(numbers.byteLength, `a tensor [${shape}] of ${dtype}`);
+      this.gpu.upload(entry.address, bytes(numbers));
+    }
+    return entry;
   }
 
   /** A tensor of two others, which it owns from now on. */
   complex(real: TensorInfo, imag: TensorInfo): TensorInfo {
-    const entry: Entry = { ...NONE, dtype: "complex64", stored: "f32", size: 0, complex: { real, imag } };
-    return { dataId: this.#add({}, entry), shape: real.shape, dtype: "complex64" };
+    const entry = new Entry("complex64", "f32", 0);
+    entry.complex = { real, imag };
+    this.#count++;
+    return { dataId: entry, shape: real.shape, dtype: "complex64" };
   }
 
   override readSync(dataId: DataId): Read {
@@ -179,25 +180,25 @@ export class CudaBackend extends KernelBackend {
   }
 
   override refCount(dataId: DataId): number {
-    return this.#entries.get(dataId)?.references ?? 0;
+    return this.#find(dataId)?.references ?? 0;
   }
   override incRef(dataId: DataId): void {
     this.entry(dataId).references++;
   }
   decRef(dataId: DataId): void {
-    const entry = this.#entries.get(dataId);
+    const entry = this.#find(dataId);
     if (entry) entry.references--;
   }
 
   override disposeData(dataId: DataId, force = false): boolean {
-    const entry = this.#entries.get(dataId);
+    const entry = this.#find(dataId);
     if (!entry) return true;
     if (--entry.references > 0 && !force) return false;
     if (entry.complex) this.release(entry.complex.real, entry.complex.imag);
     if (entry.kept) this.release(entry.kept);
     if (entry.address) this.memoryPool.give(entry.address, entry.size * bytesOf[entry.stored]);
     if (entry.half) this.memoryPool.give(entry.half, entry.size * bytesOf.bf16);
-    this.#entries.delete(dataId);
+    entry.alive = false;
     this.#count--;
     return true;
   }

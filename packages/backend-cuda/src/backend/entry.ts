@@ -2,24 +2,34 @@
 import type { DataType, TensorInfo } from "@tensorflow/tfjs";
 import type { Stored } from "../sources/prelude.ts";
 
-export interface Entry {
+/** Also tfjs's data id: what is known of data is one step away from its tensor, without a map. */
+export class Entry {
   readonly dtype: DataType;
   readonly stored: Stored;
   /** Number of elements. */
   readonly size: number;
   references: number;
   /** Address on the device; 0 until something there asks for it. */
-  address: number;
+  address = 0;
   /** The one element of a tensor of size 1 that came from the host: a parameter of kernels, never uploaded unless needed. */
-  readonly single?: number;
+  single: number | undefined = undefined;
   /** A bf16 copy of float32 data, made when a matrix product first asks for it. */
-  half: number;
+  half = 0;
   /** Another tensor that lives as long as this one: what a kernel keeps for its gradient beside what it says. */
-  kept?: TensorInfo;
+  kept: TensorInfo | undefined = undefined;
   /** Strings stay on the host, as bytes in UTF-8. */
-  readonly strings?: readonly Uint8Array[];
+  strings: readonly Uint8Array[] | undefined = undefined;
   /** A complex tensor is two others. */
-  readonly complex?: { readonly real: TensorInfo; readonly imag: TensorInfo };
+  complex: { readonly real: TensorInfo; readonly imag: TensorInfo } | undefined = undefined;
+  /** False once the data is gone. */
+  alive = true;
+
+  constructor(dtype: DataType, stored: Stored, size: number, references = 1) {
+    this.dtype = dtype;
+    this.stored = stored;
+    this.size = size;
+    this.references = references;
+  }
 }
 
 const storedAs: Readonly<Record<string, Stored>> = { float32: "f32", int32: "i32", bool: "u8" };

@@ -3,12 +3,18 @@ import type { TensorInfo } from "@tensorflow/tfjs";
 import type { CudaBackend } from "../backend/backend.ts";
 import { adamwConstants, adamw as adamwSource, gelu, geluGrad as geluGradSource } from "../sources/optimizer.ts";
 import { bytesOf } from "../sources/prelude.ts";
-import { gainGrad, layerNormGrad as normGradSource, layerNorm as normSource } from "../sources/rows.ts";
+import {
+  gainGrad,
+  heldBy,
+  holders,
+  layerNormGrad as normGradSource,
+  layerNorm as normSource,
+  WIDEST_ROW,
+} from "../sources/rows.ts";
 import { combine } from "./arithmetic.ts";
 import { blocks, sizeOf } from "./dims.ts";
 import { apply } from "./elementwise.ts";
 import { launchRows, partsOf, reduce } from "./reductions.ts";
-import { threadsFor } from "./softmax.ts";
 import type { Attributes, Inputs, Table } from "./table.ts";
 
 /** Activations are bf16 where that is the precision. */
@@ -16,15 +22,17 @@ const activation = (b: CudaBackend) => (b.precision === "bf16" ? "bf16" : "f32")
 
 function layerNorm(b: CudaBackend, { x, gain, bias }: Inputs, { center, epsilon }: Attributes): TensorInfo[] {
   const [N, D] = x!.shape as [number, number];
+  if (D > WIDEST_ROW) throw new Error(`device cuda: layer norm of rows of ${D}; ${WIDEST_ROW} is the widest`);
   const { stored } = b.entry(x!.dataId);
   const [y, stat] = [b.output([N, D], "float32", activation(b)), b.output([N, 2], "float32")];
-  const name = `layerNorm_${stored}_${activation(b)}`;
-  const launch = b.program(name, () => normSource(name, stored, activation(b)));
+  const held = heldBy(D);
+  const name = `layerNorm${held}_${stored}_${activation(b)}`;
+  const launch = b.program(name, () => normSource(name, stored, activation(b), held));
   const given = [x!, gain!].map((each) => b.address(each));
   launch(
     N,
     1,
-    threadsFor(D),
+    holders(D),
     ...given,
     bias ? b.address(bias) : 0,
     b.address(y),
@@ -66,10 +74,11 @@ function layerNormGrad(b: CudaBackend, { dy, x, stat, gain }: Inputs, { center }
   const [N, D] = x!.shape as [number, number];
   const [from, of] = [b.entry(dy!.dataId).stored, b.entry(x!.dataId).stored];
   const dx = b.output([N, D], "float32", of);
-  const name = `layerNormGrad_${from}_${of}`;
-  const launch = b.program(name, () => normGradSource(name, from, of, of));
+  const held = heldBy(D);
+  const name = `layerNormGrad${held}_${from}_${of}`;
+  const launch = b.program(name, () => normGradSource(name, from, of, of, held));
   const given = [dy!, x!, stat!, gain!].map((each) => b.address(each));
-  launch(N, 1, threadsFor(D), ...given, b.address(dx), D, Number(center));
+  launch(N, 1, holders(D), ...given, b.address(dx), D, Number(center));
   return [dx, gainGradient(b, dy!, x!, stat!)];
 }
 

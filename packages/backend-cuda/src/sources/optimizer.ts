@@ -36,7 +36,7 @@ extern "C" __global__ void ${name}(const float* value, const ${cType[grad]}* gra
 });
 
 /** The tanh form of gelu through one sigmoid: `x sigmoid(x (A + B x^2))`. */
-export const gelu = "a / (1.f + expf(-a * (1.5957691216057308f + 0.07135481282852f * a * a)))";
+export const gelu = "a / (1.f + __expf(-a * (1.5957691216057308f + 0.07135481282852f * a * a)))";
 
 /** gelu(x) and `dy gelu'(x)`. Parameters x, dy, y, dx, n. */
 export const geluGrad = (name: string, x: Stored, dy: Stored, output: Stored): Omit<Program, "name"> => ({
@@ -50,7 +50,7 @@ extern "C" __global__ void ${name}(const ${cType[x]}* x, const ${cType[dy]}* dy,
   if (few == 4) { a = *(const Four<${cType[x]}>*)(x + i); g = *(const Four<${cType[dy]}>*)(dy + i); }
   else for (int j = 0; j < few; j++) { a.v[j] = x[i + j]; g.v[j] = dy[i + j]; }
   for (int j = 0; j < few; j++) {
-    float t = get(a.v[j]), s = 1.f / (1.f + expf(-t * (1.5957691216057308f + 0.07135481282852f * t * t))), v = t * s;
+    float t = get(a.v[j]), s = __fdividef(1.f, 1.f + __expf(-t * (1.5957691216057308f + 0.07135481282852f * t * t))), v = t * s;
     put(u.v[j], v);
     put(w.v[j], ((v - v * s) * (1.5957691216057308f + 0.21406443848856f * t * t) + s) * get(g.v[j]));
   }

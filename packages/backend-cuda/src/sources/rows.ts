@@ -3,42 +3,64 @@
 import type { Program } from "../driver/gpu.ts";
 import { cType, type Stored } from "./prelude.ts";
 
-/** x `[N, D]` -> y `[N, D]`, stat `[N, 2]` (mean and reciprocal deviation), a block a row. Parameters x, gain, bias or 0, y, stat, D, center, epsilon. */
-export const layerNorm = (name: string, input: Stored, output: Stored): Omit<Program, "name"> => ({
+/** Threads for a row that they hold between them: a row is read once. */
+export const holders = (D: number): number => Math.min(1024, Math.max(32, Math.ceil(D / 4 / 32) * 32));
+
+/** Elements of a row that each of them holds in registers. */
+export const heldBy = (D: number): number => Math.ceil(D / holders(D));
+
+/** Widest row that threads can hold. */
+export const WIDEST_ROW = 16 * 1024;
+
+/**
+ * x `[N, D]` -> y `[N, D]`, stat `[N, 2]` (mean and reciprocal deviation), a block a row of at most `WIDEST_ROW`. Parameters x, gain,
+ * bias or 0, y, stat, D, center, epsilon.
+ */
+export const layerNorm = (name: string, input: Stored, output: Stored, held: number): Omit<Program, "name"> => ({
   takes: "pppppiif",
   source: `
-extern "C" __global__ void ${name}(const ${cType[input]}* x, const float* gain, const float* bias, ${cType[output]}* y, float* stat, int D, int center, float epsilon) {
+extern "C" __global__ void __launch_bounds__(1024) ${name}(const ${cType[input]}* x, const float* gain, const float* bias, ${cType[output]}* y, float* stat, int D, int center, float epsilon) {
   const ${cType[input]}* from = x + (long long)blockIdx.x * D;
   ${cType[output]}* to = y + (long long)blockIdx.x * D;
-  float s = 0, q = 0;
-  if (center) for (int i = threadIdx.x; i < D; i += blockDim.x) s += get(from[i]);
+  float v[${held}], s = 0, q = 0;
+#pragma unroll
+  for (int j = 0; j < ${held}; j++) { int i = threadIdx.x + j * blockDim.x; v[j] = i < D ? get(from[i]) : 0.f; s += v[j]; }
   float mean = center ? blockSum(s) / D : 0.f;
-  for (int i = threadIdx.x; i < D; i += blockDim.x) { float d = get(from[i]) - mean; q += d * d; }
+#pragma unroll
+  for (int j = 0; j < ${held}; j++) { float d = v[j] - mean; if (threadIdx.x + j * blockDim.x < D) q += d * d; }
   float r = rsqrtf(blockSum(q) / D + epsilon);
   if (!threadIdx.x) { stat[2 * blockIdx.x] = mean; stat[2 * blockIdx.x + 1] = r; }
-  for (int i = threadIdx.x; i < D; i += blockDim.x) put(to[i], (get(from[i]) - mean) * r * gain[i] + (bias ? bias[i] : 0.f));
+#pragma unroll
+  for (int j = 0; j < ${held}; j++) { int i = threadIdx.x + j * blockDim.x; if (i < D) put(to[i], (v[j] - mean) * r * gain[i] + (bias ? bias[i] : 0.f)); }
 }`,
 });
 
 /** The gradient by x, a block a row. Parameters dy, x, stat, gain, dx, D, center. */
-export const layerNormGrad = (name: string, dy: Stored, x: Stored, output: Stored): Omit<Program, "name"> => ({
+export const layerNormGrad = (
+  name: string,
+  dy: Stored,
+  x: Stored,
+  output: Stored,
+  held: number,
+): Omit<Program, "name"> => ({
   takes: "pppppii",
   source: `
-extern "C" __global__ void ${name}(const ${cType[dy]}* dy, const ${cType[x]}* x, const float* stat, const float* gain, ${cType[output]}* dx, int D, int center) {
+extern "C" __global__ void __launch_bounds__(1024) ${name}(const ${cType[dy]}* dy, const ${cType[x]}* x, const float* stat, const float* gain, ${cType[output]}* dx, int D, int center) {
   long long base = (long long)blockIdx.x * D;
-  float mean = stat[2 * blockIdx.x], r = stat[2 * blockIdx.x + 1], a = 0, b = 0;
-  for (int i = threadIdx.x; i < D; i += blockDim.x) {
-    float h = (get(x[base + i]) - mean) * r, g = get(dy[base + i]) * gain[i];
-    a += g;
-    b += g * h;
+  float mean = stat[2 * blockIdx.x], r = stat[2 * blockIdx.x + 1], a = 0, b = 0, h[${held}], g[${held}];
+#pragma unroll
+  for (int j = 0; j < ${held}; j++) {
+    int i = threadIdx.x + j * blockDim.x;
+    h[j] = i < D ? (get(x[base + i]) - mean) * r : 0.f;
+    g[j] = i < D ? get(dy[base + i]) * gain[i] : 0.f;
+    a += g[j];
+    b += g[j] * h[j];
   }
   a = blockSum(a) / D;
   b = blockSum(b) / D;
   if (!center) a = 0;
-  for (int i = threadIdx.x; i < D; i += blockDim.x) {
-    float h = (get(x[base + i]) - mean) * r, g = get(dy[base + i]) * gain[i];
-    put(dx[base + i], (g - a - h * b) * r);
-  }
+#pragma unroll
+  for (int j = 0; j < ${held}; j++) { int i = threadIdx.x + j * blockDim.x; if (i < D) put(dx[base + i], (g[j] - a - h[j] * b) * r); }
 }`,
 });
 
