@@ -42,7 +42,7 @@ const backend = new CudaBackend(timed ?? gpu, allocator(gpu), precision as Preci
 const device: Device = {
   name: "cuda",
   async start() {
-    if (!tf.findBackend("cuda")) tf.registerBackend("cuda", () => backend);
+    if (!tf.findBackendFactory("cuda")) tf.registerBackend("cuda", () => backend);
     registerKernels();
     return { backend: "cuda", bytesHeld: () => backend.memoryPool.counters().used, copiesVectors: true };
   },

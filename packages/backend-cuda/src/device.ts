@@ -49,9 +49,8 @@ function started(options: CudaOptions, { localRank, precision }: Where): CudaBac
   const wanted = checkPrecision(precision ?? options.precision ?? "tf32");
   const running = tf.engine().registry[backendName] as CudaBackend | undefined;
   if (running instanceof CudaBackend && running.precision === wanted) return running;
-  if (running) tf.removeBackend(backendName);
+  if (tf.findBackendFactory(backendName)) tf.removeBackend(backendName); // disposes of one that runs
   const backend = cudaBackend({ ...options, precision: wanted }, localRank);
-  tf.removeBackend(backendName);
   tf.registerBackend(backendName, () => backend);
   return backend;
 }

@@ -5,5 +5,6 @@ import { cudaBackend, registerKernels } from "./device.ts";
 export { CudaBackend, type Precision } from "./backend/backend.ts";
 export { type CudaOptions, cuda } from "./device.ts";
 
-if (!tf.findBackendFactory("cuda")) tf.registerBackend("cuda", () => cudaBackend());
+// Priority 0: where there is no GPU, tfjs goes on choosing among its own.
+if (!tf.findBackendFactory("cuda")) tf.registerBackend("cuda", () => cudaBackend(), 0);
 registerKernels();

@@ -10,7 +10,7 @@ import { guarded } from "./guarded.ts";
 /** Makes `cuda` a backend of this thread over `gpu`. */
 export function useGpu(gpu: Gpu, precision: Precision = "fp32", memory = guarded(gpu)): CudaBackend {
   const backend = new CudaBackend(gpu, memory, precision);
-  if (tf.findBackend("cuda")) tf.removeBackend("cuda");
+  if (tf.findBackendFactory("cuda")) tf.removeBackend("cuda");
   tf.registerBackend("cuda", () => backend);
   if (!tf.getKernel("Add", "cuda")) kernels().forEach(tf.registerKernel);
   return backend;

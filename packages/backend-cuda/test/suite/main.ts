@@ -28,6 +28,7 @@ async function bundle(): Promise<void> {
     nodePaths: [join(here, "../../node_modules"), join(here, "../../../../node_modules")],
     external: ["koffi", "node-fetch", "string_decoder"],
     banner: { js: `import { createRequire as _r } from "node:module"; const require = _r(import.meta.url);` },
+    ignoreAnnotations: true, // tfjs says that its specs have no effect
     logLevel: "error",
   });
 }

@@ -20,7 +20,6 @@ function shared(gpu: Gpu): Gpu {
 }
 
 const gpu = shared(openGpu({ compute: "fp32" }));
-tf.removeBackend("cuda");
 tf.registerBackend("cuda", () => new CudaBackend(gpu, allocator(gpu), "fp32"), 3);
 registerKernels();
 setTestEnvs([{ name: "cuda", backendName: "cuda", isDataSync: true }]);
