@@ -1,0 +1,144 @@
+// Matrix products by cuBLASLt: descriptors and the fastest algorithm are kept for each kind of product. cuBLAS counts columns
+// first: row-major `D = A B` is column-major `D' = B' A'` on the same memory, so operands change places.
+
+import { out } from "../driver/calls.ts";
+import type { Product } from "../driver/gpu.ts";
+import { addressOf } from "../library/load.ts";
+import { type Context, code, describe } from "./lt.ts";
+
+/** Number formats of the multiplication itself. */
+export type Compute = keyof typeof code.compute;
+
+/** A product whose descriptors are made. */
+interface Prepared {
+  readonly desc: number;
+  readonly a: number;
+  readonly b: number;
+  readonly d: number;
+  /** Algorithms, best guess first: each the memory that cuBLASLt wrote. */
+  readonly algorithms: readonly Uint8Array[];
+  readonly bias: BigUint64Array;
+  /** Address of the algorithm in use. */
+  algorithm: number;
+}
+
+const [RESULT, ALGORITHM] = [96, 64];
+/** Operations from which on algorithms are timed: below, the launch costs more than the product. */
+const WORTH_TIMING = 2 ** 30;
+
+const int = (value: number): Int32Array => Int32Array.of(value);
+
+export const keyOf = (p: Product): string =>
+  `${p.m},${p.n},${p.k},${+p.transposeA}${+p.transposeB},${p.typeAB},${p.typeD},${p.batch},${p.strideA},${p.strideB},${p.epilogue}`;
+
+function layout(
+  { calls }: Context,
+  type: number,
+  rows: number,
+  columns: number,
+  batch: number,
+  stride: number,
+): number {
+  const made = out((into) => calls.layoutCreate(into, type, rows, columns, rows));
+  if (batch > 1) {
+    calls.layoutSet(made, code.layout.batch, int(batch), 4);
+    calls.layoutSet(made, code.layout.stride, BigInt64Array.of(BigInt(stride)), 8);
+  }
+  return made;
+}
+
+function description({ calls }: Context, product: Product, compute: Compute): number {
+  const desc = out((into) => calls.descCreate(into, code.compute[compute], code.type.f32));
+  calls.descSet(desc, code.desc.transposeA, int(Number(product.transposeB)), 4);
+  calls.descSet(desc, code.desc.transposeB, int(Number(product.transposeA)), 4);
+  calls.descSet(desc, code.desc.epilogue, int(code.epilogue[product.epilogue]), 4);
+  calls.descSet(desc, code.desc.biasType, int(code.type[product.typeD]), 4);
+  return desc;
+}
+
+function algorithms(
+  lt: Context,
+  desc: number,
+  [a, b, d]: readonly [number, number, number],
+  wanted: number,
+): Uint8Array[] {
+  const results = new Uint8Array(new ArrayBuffer(RESULT * wanted)); // memory of its own does not move
+  const found = out((into) => lt.calls.heuristic(lt.handle, desc, a, b, d, d, lt.preference, wanted, results, into));
+  return Array.from({ length: found }, (_, i) => results.subarray(RESULT * i, RESULT * i + ALGORITHM));
+}
+
+function prepare(lt: Context, product: Product, compute: Compute, wanted: number): Prepared {
+  const { m, n, k, transposeA, transposeB, batch, strideA, strideB } = product;
+  const [input, output] = [code.type[product.typeAB], code.type[product.typeD]];
+  const desc = description(lt, product, compute);
+  const a = transposeB ? layout(lt, input, k, n, batch, strideB) : layout(lt, input, n, k, batch, strideB);
+  const b = transposeA ? layout(lt, input, m, k, batch, strideA) : layout(lt, input, k, m, batch, strideA);
+  const d = layout(lt, output, n, m, batch, m * n);
+  const found = algorithms(lt, desc, [a, b, d], wanted);
+  if (!found.length) throw new Error(`device cuda: cuBLASLt has no algorithm for ${keyOf(product)}`);
+  return { desc, a, b, d, algorithms: found, bias: new BigUint64Array(1), algorithm: addressOf(found[0]!) };
+}
+
+/** What runs products on a stream. */
+export type Multiplier = (product: Product, a: number, b: number, bias: number, d: number) => void;
+
+export interface Tuning {
+  /** Time in ms that the GPU takes for `work`, called several times. */
+  readonly measure?: (work: () => void) => number;
+}
+
+/** `measure` absent: the first algorithm that cuBLASLt names is used, the same in every run. */
+export function multiplier(lt: Context, compute: Compute, stream: number, { measure }: Tuning): Multiplier {
+  const known = new Map<string, Prepared>();
+  const { calls, handle, one, zero, workspace } = lt;
+
+  const launch = (at: Prepared, a: number, b: number, d: number): number =>
+    calls.multiply(
+      handle,
+      at.desc,
+      one,
+      b,
+      at.a,
+      a,
+      at.b,
+      zero,
+      d,
+      at.d,
+      d,
+      at.d,
+      at.algorithm,
+      workspace.address,
+      workspace.bytes,
+      stream,
+    );
+
+  /** Times each algorithm on the operands at hand: results are written over, never read. */
+  const choose = (at: Prepared, a: number, b: number, d: number): void => {
+    let best = { ms: Number.POSITIVE_INFINITY, algorithm: at.algorithm };
+    for (const algorithm of at.algorithms.map((each) => addressOf(each))) {
+      at.algorithm = algorithm;
+      if (launch(at, a, b, d)) continue;
+      const ms = measure!(() => launch(at, a, b, d));
+      if (ms < best.ms) best = { ms, algorithm };
+    }
+    at.algorithm = best.algorithm;
+  };
+
+  return (product, a, b, bias, d) => {
+    const key = keyOf(product);
+    const large = 2 * product.m * product.n * product.k * product.batch >= WORTH_TIMING && measure !== undefined;
+    let at = known.get(key);
+    const fresh = !at;
+    if (!at) {
+      at = prepare(lt, product, compute, large ? 8 : 1);
+      known.set(key, at);
+    }
+    if (bias) {
+      at.bias[0] = BigInt(bias);
+      calls.descSet(at.desc, code.desc.bias, at.bias, 8);
+    }
+    if (fresh && large) choose(at, a, b, d);
+    const result = launch(at, a, b, d);
+    if (result) throw new Error(`device cuda: product ${key}: ${describe(result)}`);
+  };
+}

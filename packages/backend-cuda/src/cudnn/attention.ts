@@ -1,0 +1,151 @@
+// Causal attention and its gradients by cuDNN, bf16: the composite graphs that its fused kernels know (Dao et al. 2022). q, k, v, y and
+// their gradients are [P, T, K]; each row's log-sum-exp is float32 [P, T].
+// P batch x heads, T time, K width of one head
+import type { Attention, HeadShape, Scratch } from "../driver/gpu.ts";
+import { type Cudnn, scalars } from "./calls.ts";
+import { type Dims, Graph, type GraphTensor, variant } from "./graph.ts";
+
+const flip = ([a, b, c, d]: Dims): Dims => [a, b, d, c];
+
+/** Strides of a head's rows, of the scores, and of a column of them. */
+const layouts = ({ P, T, K }: HeadShape) => {
+  const dims: Dims = [P, 1, T, K];
+  const strides: Dims = [T * K, T * K, K, 1];
+  const square: readonly [Dims, Dims] = [
+    [P, 1, T, T],
+    [T * T, T * T, T, 1],
+  ];
+  const column: readonly [Dims, Dims] = [
+    [P, 1, T, 1],
+    [T, T, 1, 1],
+  ];
+  return { dims, strides, square, column };
+};
+
+/** y = x where the row is at least the column, else `low`. */
+function causal(g: Graph, x: GraphTensor, low: GraphTensor): GraphTensor {
+  const row = g.pointwise("index", x, undefined, g.like(x, "i32"), { dim: 2 });
+  const column = g.pointwise("index", x, undefined, g.like(x, "i32"), { dim: 3 });
+  const keep = g.pointwise("atLeast", row, column, g.like(x, "bool"), { compute: "bool" });
+  return g.pointwise("select", x, low, g.like(x), { by: keep });
+}
+
+function forwardGraph(cudnn: Cudnn, shape: HeadShape) {
+  const g = new Graph(cudnn);
+  const { dims, strides, square, column } = layouts(shape);
+  const [q, k] = [g.tensor(dims, strides, "bf16"), g.tensor(flip(dims), flip(strides), "bf16")];
+  const [v, y] = [g.tensor(dims, strides, "bf16"), g.tensor(dims, strides, "bf16")];
+  const lse = g.tensor(...column, "f32");
+  const [scale, low] = [g.scalar(), g.scalar()];
+  const score = g.multiply(q, k, g.virtual(...square));
+  const seen = causal(g, g.pointwise("multiply", score, scale, g.like(score)), low);
+  const top = g.reduce("max", seen, g.virtual(...column));
+  const exp = g.pointwise("exp", g.pointwise("subtract", seen, top, g.like(seen)), undefined, g.like(seen));
+  const sum = g.reduce("add", exp, g.virtual(...column));
+  g.pointwise("add", top, g.pointwise("log", sum, undefined, g.virtual(...column)), lse);
+  g.multiply(g.pointwise("divide", exp, sum, g.like(seen, "bf16")), v, y);
+  return { ...g.plan(), q, k, v, y, lse, scale, low };
+}
+
+function backwardGraph(cudnn: Cudnn, shape: HeadShape, deterministic: boolean) {
+  const g = new Graph(cudnn);
+  const { dims, strides, square, column } = layouts(shape);
+  const rows = () => g.tensor(dims, strides, "bf16");
+  const turnedRows = () => g.tensor(flip(dims), flip(strides), "bf16");
+  const [q, k, v, y, dy] = [rows(), turnedRows(), turnedRows(), rows(), rows()];
+  const lse = g.tensor(...column, "f32");
+  const [scale, low, one] = [g.scalar(), g.scalar(), g.scalar()];
+  const [dq, dk, dv] = [rows(), rows(), rows()];
+  const [sum, sums] = [g.tensor(...column, "f32"), g.tensor(dims, strides, "f32")];
+  const big = () => g.virtual(...square);
+  const { T } = shape;
+  const turned = (x: GraphTensor) => g.reshape(x, g.virtual(square[0], [T * T, T * T, 1, T], "bf16"));
+  const products = g.pointwise("multiply", dy, y, g.virtual(dims, strides));
+  g.pointwise("multiply", g.reduce("add", products, g.virtual(...column)), one, sum);
+  const score = g.pointwise("multiply", g.multiply(q, k, big()), scale, big());
+  const p = g.pointwise("exp", causal(g, g.pointwise("subtract", score, lse, big()), low), undefined, big());
+  g.multiply(turned(p), dy, dv);
+  const slope = g.pointwise("subtract", g.multiply(dy, v, big()), sum, big());
+  const dscore = g.pointwise("multiply", g.pointwise("multiply", slope, p, big()), scale, big());
+  g.multiply(turned(dscore), q, dk);
+  const keys = g.reshape(k, g.virtual(dims, strides, "bf16"));
+  if (deterministic) g.multiply(dscore, keys, dq);
+  else g.pointwise("identity", g.multiply(dscore, keys, sums), undefined, dq);
+  return { ...g.plan(), q, k, v, y, dy, lse, scale, low, one, dq, dk, dv, sum, sums };
+}
+
+/** Plans are made once a shape: tens of milliseconds. */
+export function cudnnAttention(cudnn: Cudnn, deterministic: boolean): Attention {
+  const forwards = new Map<string, ReturnType<typeof forwardGraph>>();
+  const backwards = new Map<string, ReturnType<typeof backwardGraph>>();
+  const numbers = new Map<number, ReturnType<typeof scalars>>();
+  const known = <T>(map: Map<string, T>, { P, T, K }: HeadShape, make: () => T): T => {
+    const key = `${P},${T},${K}`;
+    const found = map.get(key) ?? make();
+    map.set(key, found);
+    return found;
+  };
+  const constants = (scale: number): readonly number[] => {
+    const found = numbers.get(scale) ?? scalars([scale, Number.NEGATIVE_INFINITY, 1]);
+    numbers.set(scale, found);
+    return found.addresses;
+  };
+  const launch = (
+    plan: number,
+    workspace: number,
+    scratch: Scratch,
+    pairs: readonly (readonly [GraphTensor, number])[],
+  ): void => {
+    const bytes = Math.max(workspace, 256);
+    const address = scratch.take(bytes, "cuDNN's workspace");
+    const at = variant(cudnn, pairs, address);
+    cudnn.run(plan, at);
+    cudnn.destroy(at);
+    scratch.give(address, bytes);
+  };
+  return {
+    forward(shape, scale, scratch, { q, k, v, y, lse }) {
+      const g = known(forwards, shape, () => forwardGraph(cudnn, shape));
+      const [factor, low] = constants(scale) as [number, number, number];
+      launch(g.plan, g.workspace, scratch, [
+        [g.q, q],
+        [g.k, k],
+        [g.v, v],
+        [g.y, y],
+        [g.lse, lse],
+        [g.scale, factor],
+        [g.low, low],
+      ]);
+    },
+    backward(shape, scale, scratch, { dy, q, k, v, y, lse, dq, dk, dv }) {
+      const g = known(backwards, shape, () => backwardGraph(cudnn, shape, deterministic));
+      const [factor, low, one] = constants(scale) as [number, number, number];
+      const [rowBytes, accumulated] = [4 * shape.P * shape.T, 4 * shape.P * shape.T * shape.K];
+      const [sum, sums] = [
+        scratch.take(rowBytes, "attention's row sums"),
+        scratch.take(accumulated, "attention's gradient"),
+      ];
+      const given = [
+        [g.q, q],
+        [g.k, k],
+        [g.v, v],
+        [g.y, y],
+        [g.dy, dy],
+        [g.lse, lse],
+        [g.scale, factor],
+        [g.low, low],
+        [g.one, one],
+      ] as const;
+      const results = [
+        [g.dq, dq],
+        [g.dk, dk],
+        [g.dv, dv],
+        [g.sum, sum],
+        ...(deterministic ? [] : [[g.sums, sums] as const]),
+      ] as const;
+      launch(g.plan, g.workspace, scratch, [...given, ...results]);
+      scratch.give(sum, rowBytes);
+      scratch.give(sums, accumulated);
+    },
+  };
+}

@@ -1,0 +1,66 @@
+// The device that `train({ device: cuda() })` takes, and the tfjs backend that `tf.setBackend("cuda")` starts: the same one.
+
+import type { Active, Device, Where } from "@orthant/core";
+import * as tf from "@tensorflow/tfjs";
+import { CudaBackend, type Precision } from "./backend/backend.ts";
+import { openGpu } from "./driver/cuda.ts";
+import { kernels } from "./kernels/index.ts";
+import { backendName } from "./kernels/table.ts";
+import { allocator } from "./memory/allocator.ts";
+
+export interface CudaOptions {
+  /** Number format of matrix products; "tf32" by default. `train({ precision })` says the same. */
+  readonly precision?: Precision;
+  /** The same bits from run to run, at the cost of slower products and scatters; false by default. */
+  readonly deterministic?: boolean;
+}
+
+const precisions: readonly Precision[] = ["fp32", "tf32", "bf16"];
+
+function checkPrecision(precision: string): Precision {
+  if (precisions.includes(precision as Precision)) return precision as Precision;
+  throw new Error(`device cuda: no precision "${precision}"; there are ${precisions.join(", ")}`);
+}
+
+/** Opens a card and makes a backend of it. */
+export function cudaBackend(
+  { precision = "tf32", deterministic = false }: CudaOptions = {},
+  localRank = 0,
+): CudaBackend {
+  const gpu = openGpu({ localRank, compute: precision, deterministic });
+  return new CudaBackend(gpu, allocator(gpu), precision);
+}
+
+/** Registers every kernel for tfjs's backend "cuda", once a thread. */
+export function registerKernels(): void {
+  if (!tf.getKernel("Add", backendName)) kernels().forEach(tf.registerKernel);
+}
+
+function activeOf(backend: CudaBackend): Active {
+  return {
+    backend: backendName,
+    bytesHeld: () => backend.memoryPool.counters().used,
+    copiesVectors: true,
+  };
+}
+
+/** The backend of this thread, made once: a second start must ask for the same precision. */
+function started(options: CudaOptions, { localRank, precision }: Where): CudaBackend {
+  const wanted = checkPrecision(precision ?? options.precision ?? "tf32");
+  const running = tf.engine().registry[backendName] as CudaBackend | undefined;
+  if (running instanceof CudaBackend && running.precision === wanted) return running;
+  if (tf.findBackendFactory(backendName)) tf.removeBackend(backendName); // disposes of one that runs
+  const backend = cudaBackend({ ...options, precision: wanted }, localRank);
+  tf.registerBackend(backendName, () => backend);
+  return backend;
+}
+
+/** The NVIDIA GPU as a device. Throws at its start where there is no card, driver or library, saying what was looked for. */
+export const cuda = (options: CudaOptions = {}): Device => ({
+  name: "cuda",
+  async start(where) {
+    const backend = started(options, where);
+    registerKernels();
+    return activeOf(backend);
+  },
+});

@@ -1,0 +1,90 @@
+// What the backend asks of a GPU: memory, copies, kernels from CUDA C++, matrix products, all in one order. The CUDA driver
+// is one (cuda.ts); the tests bring another that runs kernels on the CPU. Addresses are numbers: below 2^53 on every card.
+
+/** A kernel: one `extern "C" __global__` function in CUDA C++, written after the prelude (sources/prelude.ts). */
+export interface Program {
+  /** The function's name, unique in a process: it is what a profile shows. */
+  readonly name: string;
+  /** Its parameters in order, a letter each: p pointer, i int, f float. */
+  readonly takes: string;
+  readonly source: string;
+}
+
+/** A compiled kernel: grid x and y, threads a block, then its parameters. Returns before it has run. */
+export type Launch = (x: number, y: number, threads: number, ...parameters: readonly number[]) => void;
+
+/** Element types of matrices. */
+export type MatrixType = "f32" | "bf16";
+
+/** Row-major `D = op(A) op(B) (+ bias)`, `batch` of them. Strides are elements from one to the next; 0 uses one for all. */
+export interface Product {
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+  readonly transposeA: boolean;
+  readonly transposeB: boolean;
+  readonly typeAB: MatrixType;
+  readonly typeD: MatrixType;
+  readonly batch: number;
+  readonly strideA: number;
+  readonly strideB: number;
+  /** What is done to the product: nothing, a bias `[n]` added (its type is D's), relu, or both. */
+  readonly epilogue: "none" | "bias" | "relu" | "reluBias";
+}
+
+/** P batch x heads, T time, K width of a head. */
+export interface HeadShape {
+  readonly P: number;
+  readonly T: number;
+  readonly K: number;
+}
+
+/** Memory for one launch: it may be given out again in the stream's order. */
+export interface Scratch {
+  take(bytes: number, what: string): number;
+  give(address: number, bytes: number): void;
+}
+
+type Addresses<Names extends string> = Readonly<Record<Names, number>>;
+
+/** Causal attention in bf16 by a library. Rows are `[P, T, K]`, `lse` each row's log-sum-exp, float32 `[P, T]`. */
+export interface Attention {
+  forward(shape: HeadShape, scale: number, scratch: Scratch, at: Addresses<"q" | "k" | "v" | "y" | "lse">): void;
+  backward(
+    shape: HeadShape,
+    scale: number,
+    scratch: Scratch,
+    at: Addresses<"dy" | "q" | "k" | "v" | "y" | "lse" | "dq" | "dk" | "dv">,
+  ): void;
+}
+
+export interface Gpu {
+  /** Name of the card, for people. */
+  readonly name: string;
+  /** Number of multiprocessors: how many blocks fill the card. */
+  readonly processors: number;
+  /** Takes bytes of device memory, aligned to 256; 0 where there are none left. */
+  allocate(bytes: number): number;
+  free(address: number): void;
+  /** Bytes free and in all, as the driver counts them for every process. */
+  memory(): { readonly free: number; readonly total: number };
+  /** Copies to the device; `from` may be written again on return. */
+  upload(to: number, from: Uint8Array): void;
+  /** Copies to this thread's memory, after all that was asked before. Waits. */
+  download(into: Uint8Array, from: number): void;
+  /** The same without blocking the thread. */
+  downloadLater(into: Uint8Array, from: number): Promise<void>;
+  copy(to: number, from: number, bytes: number): void;
+  /** Writes a 32-bit word `count` times. */
+  fill(to: number, word: number, count: number): void;
+  compile(program: Program): Launch;
+  /** `bias` is 0 where the epilogue has none. */
+  multiply(product: Product, a: number, b: number, bias: number, d: number): void;
+  /** Absent where there is no library for it. */
+  readonly attention?: Attention | undefined;
+  /** Waits for all that was asked. */
+  wait(): void;
+  /** Runs `work`, then tells how long the GPU was at it, in ms. */
+  time(work: () => void): Promise<number>;
+  close(): void;
+}

@@ -1,0 +1,23 @@
+// Every kernel of the backend, tfjs's by their names and `orthant.*`.
+import type { KernelConfig } from "@tensorflow/tfjs";
+import { arithmetic } from "./arithmetic.ts";
+import { attentions } from "./attention.ts";
+import { losses } from "./cross-entropy.ts";
+import { fallbacks } from "./fallback.ts";
+import { named } from "./named.ts";
+import { products } from "./products.ts";
+import { reductions } from "./reductions.ts";
+import { rows } from "./rows.ts";
+import { shapes } from "./shapes.ts";
+import { softmax } from "./softmax.ts";
+import { toConfigs } from "./table.ts";
+
+/** Kernels that run on the card. */
+export const ownKernels = (): KernelConfig[] =>
+  [arithmetic, shapes, reductions, softmax, products, rows, named, attentions, losses].flatMap(toConfigs);
+
+/** Those, and tfjs's others through its cpu backend. */
+export function kernels(): KernelConfig[] {
+  const own = ownKernels();
+  return [...own, ...fallbacks(own)];
+}

@@ -1,0 +1,20 @@
+// What the kernels compute, run on the CPU behind an emulator of CUDA: against tfjs's cpu backend, from fresh inputs.
+import { afterAll, expect, test } from "vitest";
+import { emulatedGpu } from "./emulator/gpu.ts";
+import { operations, tensor } from "./kernels/cases.ts";
+import { useGpu, worst } from "./kernels/compare.ts";
+import { namedOperations } from "./kernels/named.ts";
+
+const backend = useGpu(emulatedGpu());
+
+test.each([...operations, ...namedOperations])("%s is what the cpu backend gives", (_, make) => {
+  const { inputs, run, reference = run } = make();
+  expect(
+    worst(
+      () => run(...inputs.map(tensor)),
+      () => reference(...inputs.map(tensor)),
+    ),
+  ).toBeLessThan(1e-5);
+});
+
+afterAll(() => expect(backend.numDataIds()).toBe(0));

@@ -1,0 +1,114 @@
+// The kernels that Orthant's segments call by name, on whatever backend is current: there its own kernel, else the reference.
+import { kernels } from "@orthant/core";
+import * as tf from "@tensorflow/tfjs";
+import { type Drawn, floats, integers, type Operation, positive } from "./cases.ts";
+
+const on = (run: (...xs: tf.Tensor[]) => tf.Tensor | tf.Tensor[], ...inputs: Drawn[]): Operation => ({ inputs, run });
+
+const step = { beta1: 0.9, beta2: 0.99, eps: 1e-8, rate: 0.1, unbias2: 2, keep: 0.9, scale: 0.5 };
+const norm = { center: true, epsilon: 1e-5 };
+const rms = { center: false, epsilon: 1e-5 };
+const total = (parts: tf.Tensor) => parts.sum();
+
+function normGradient(of: typeof norm) {
+  return (x: tf.Tensor, gain: tf.Tensor, bias: tf.Tensor, dy: tf.Tensor): tf.Tensor[] => {
+    const [y, stat] = kernels.layerNorm({ x, gain, bias }, of);
+    return [y, ...kernels.layerNormGrad({ dy, x, stat, gain }, of)];
+  };
+}
+
+function attention(q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, dy: tf.Tensor): tf.Tensor[] {
+  const scale = 1 / Math.sqrt(q.shape.at(-1)!);
+  const [y, kept] = kernels.attention({ q, k, v }, { scale });
+  return [y, ...kernels.attentionGrad({ dy, q, k, v, kept }, { scale })];
+}
+
+const heads = (P: number, T: number, K: number): Drawn[] => Array.from({ length: 4 }, () => floats(P, T, K));
+
+/** The loss summed, and its gradient by the logits. */
+function crossEntropy(logits: tf.Tensor, target: tf.Tensor, dy: tf.Tensor): tf.Tensor[] {
+  const [loss, lse] = runKernel("orthant.crossEntropy", { logits, target }) as [tf.Tensor, tf.Tensor];
+  return [loss, lse, runKernel("orthant.crossEntropyGrad", { logits, target, lse, dy }) as tf.Tensor];
+}
+
+const runKernel = (name: string, inputs: tf.NamedTensorMap): tf.Tensor | tf.Tensor[] =>
+  tf.engine().runKernel(name, inputs);
+
+function crossEntropyReference(logits: tf.Tensor, target: tf.Tensor, dy: tf.Tensor): tf.Tensor[] {
+  const hot = tf.oneHot(target as tf.Tensor1D, logits.shape[1]!).toFloat();
+  const lse = tf.logSumExp(logits, -1);
+  return [lse.sub(logits.mul(hot).sum(-1)).sum(), lse, tf.softmax(logits).sub(hot).mul(dy)];
+}
+
+const loss = (N: number, V: number): Operation => ({
+  inputs: [floats(N, V), integers(V, N), floats()],
+  run: crossEntropy as Operation["run"],
+  reference: crossEntropyReference as Operation["run"],
+});
+
+export const namedOperations: readonly (readonly [name: string, make: () => Operation])[] = [
+  ["addRow", () => on((x, row) => kernels.addRow({ x: x!, row: row! }), floats(2, 3, 7), floats(7))],
+  [
+    "adamw",
+    () =>
+      on(
+        (value, grad, m, v) => kernels.adamw({ value: value!, grad: grad!, m: m!, v: v! }, step),
+        floats(37, 29),
+        floats(37, 29),
+        floats(37, 29),
+        positive(37, 29),
+      ),
+  ],
+  ["columnSums", () => on((x) => kernels.columnSums({ x: x! }), floats(1300, 45))],
+  ["gelu", () => on((x) => kernels.gelu({ x: x! }), floats(67, 31))],
+  ["geluGrad", () => on((x, dy) => kernels.geluGrad({ x: x!, dy: dy! }), floats(67, 31), floats(67, 31))],
+  [
+    "layerNorm",
+    () => on(normGradient(norm) as Operation["run"], floats(70, 48), floats(48), floats(48), floats(70, 48)),
+  ],
+  [
+    "layerNorm of wide rows",
+    () => on(normGradient(norm) as Operation["run"], floats(3, 1500), floats(1500), floats(1500), floats(3, 1500)),
+  ],
+  [
+    "layerNorm of many rows",
+    () => on(normGradient(norm) as Operation["run"], floats(300, 32), floats(32), floats(32), floats(300, 32)),
+  ],
+  ["rmsNorm", () => on(normGradient(rms) as Operation["run"], floats(5, 33), floats(33), floats(33), floats(5, 33))],
+  [
+    "pickRows",
+    () => on((table, index) => kernels.pickRows({ table: table!, index: index! }), floats(9, 12), integers(9, 7)),
+  ],
+  [
+    "sumIntoRows",
+    () => on((x, index) => kernels.sumIntoRows({ x: x!, index: index! }, { rows: 9 }), floats(20, 6), integers(9, 20)),
+  ],
+  [
+    "sumOfSquares",
+    () =>
+      on(
+        (x) => [
+          total(kernels.sumOfSquares({ x: x! }, { from: 0, to: 5003 })),
+          total(kernels.sumOfSquares({ x: x! }, { from: 3, to: 17 })),
+        ],
+        floats(5003),
+      ),
+  ],
+  [
+    "causalSoftmax",
+    () =>
+      on(
+        (x, dp) => {
+          const p = kernels.causalSoftmax({ score: x! }, { scale: 0.3 });
+          return [p, kernels.causalSoftmaxGrad({ p, dp: dp! }, { scale: 0.3 }).mul(p.notEqual(0).cast("float32"))];
+        },
+        floats(3, 17, 17),
+        floats(3, 17, 17),
+      ),
+  ],
+  ["attention", () => on(attention as Operation["run"], ...heads(3, 17, 8))],
+  ["attention of one token", () => on(attention as Operation["run"], ...heads(2, 1, 16))],
+  ["attention over several tiles", () => on(attention as Operation["run"], ...heads(2, 130, 64))],
+  ["crossEntropy", () => loss(7, 77)],
+  ["crossEntropy of a wide row", () => loss(3, 1200)],
+];

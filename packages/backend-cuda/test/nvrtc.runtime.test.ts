@@ -1,0 +1,28 @@
+// Every kernel that the operations of cases.ts ask for compiles by NVRTC for three generations of cards. Needs no GPU.
+import * as tf from "@tensorflow/tfjs";
+import { expect, test } from "vitest";
+import { compiler } from "../src/driver/nvrtc.ts";
+import { allocator } from "../src/memory/allocator.ts";
+import { prelude } from "../src/sources/prelude.ts";
+import { operations, tensor } from "./kernels/cases.ts";
+import { useGpu } from "./kernels/compare.ts";
+import { namedOperations } from "./kernels/named.ts";
+import { installNvrtc } from "./nvrtc/install.ts";
+import { recorder } from "./nvrtc/recorder.ts";
+
+const gpu = recorder();
+for (const precision of ["fp32", "bf16"] as const) {
+  useGpu(gpu, precision, allocator(gpu));
+  tf.setBackend("cuda");
+  for (const [, make] of [...operations, ...namedOperations]) {
+    const { inputs, run } = make();
+    tf.tidy(() => [run(...inputs.map(tensor))].flat().length);
+  }
+}
+const nvrtc = compiler(installNvrtc());
+
+test.each(["sm_80", "sm_90a", "sm_100"])("all kernels compile for %s", { timeout: 600_000 }, (architecture) => {
+  const sources = [...gpu.programs.values()].map(({ source }) => source);
+  expect(sources.length).toBeGreaterThan(100);
+  for (const source of sources) expect(nvrtc.compile(prelude + source, architecture).length).toBeGreaterThan(0);
+});
