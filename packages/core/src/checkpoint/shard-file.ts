@@ -49,8 +49,8 @@ async function guarded<T>(path: string, what: string, write: () => Promise<T>): 
   }
 }
 
-/** Bytes that go to the disk in one call. */
-const WRITE_BYTES = 8 * BLOCK_BYTES;
+/** Bytes that go to the disk in one call: each is a wait for another thread, which on a busy machine is milliseconds. */
+const WRITE_BYTES = 64 * BLOCK_BYTES;
 
 const checksumsOf = (bytes: Uint8Array): number[] =>
   Array.from({ length: Math.ceil(bytes.length / BLOCK_BYTES) }, (_, i) =>
@@ -75,8 +75,9 @@ export class ShardReader {
   readonly #path: string;
   readonly #handle: FileHandle;
   readonly #entries: ReadonlyMap<string, StoredEntry>;
-  /** The block read last. */
+  /** The block read last, and its memory, which all have in turn. */
   #block: { readonly key: string; readonly bytes: Uint8Array } | undefined;
+  readonly #memory = new Uint8Array(BLOCK_BYTES);
 
   private constructor(path: string, handle: FileHandle, entries: ReadonlyMap<string, StoredEntry>) {
     this.#path = path;
@@ -134,7 +135,8 @@ export class ShardReader {
     const key = `${block} ${name}`;
     if (this.#block?.key === key) return this.#block.bytes;
     const at = from + block * BLOCK_BYTES;
-    const bytes = new Uint8Array(Math.min(BLOCK_BYTES, to - at));
+    const bytes = this.#memory.subarray(0, Math.min(BLOCK_BYTES, to - at));
+    this.#block = undefined;
     await readAt(this.#handle, bytes, at).catch((cause) => {
       throw new Error(`checkpoint: cannot read ${this.#path}, tensor ${name}: ${reasonOf(cause)}`, { cause });
     });
