@@ -39,7 +39,7 @@ export function combine(b: CudaBackend, name: string, x: TensorInfo, y: TensorIn
 export const map = (b: CudaBackend, name: string, x: TensorInfo): TensorInfo =>
   one(name, unary[name]!)(b, { x }, {}) as TensorInfo;
 
-/** At most so many inputs are added at a time. */
+/** Most inputs that are added at a time. */
 const MOST = 6;
 
 function addN(b: CudaBackend, inputs: Inputs): TensorInfo {

@@ -10,7 +10,7 @@ export interface Entry {
 
 const selu = { alpha: "1.6732632423543772f", scale: "1.0507009873554805f" };
 
-/** Of a. */
+/** Expressions of a. */
 export const unary: Readonly<Record<string, Entry>> = {
   Abs: { float: "fabsf(a)", int: "(a < 0 ? -a : a)" },
   Acos: { float: "acosf(a)" },
@@ -51,7 +51,7 @@ export const unary: Readonly<Record<string, Entry>> = {
   Tanh: { float: "tanhf(a)" },
 };
 
-/** Of a and the constants s0, s1: tfjs's attributes, in this order. */
+/** Expressions of a and the constants s0, s1: tfjs's attributes, in this order. */
 export const withConstants: Readonly<Record<string, Entry & { readonly attributes: readonly string[] }>> = {
   ClipByValue: { float: "(a > s1 ? s1 : a < s0 ? s0 : a)", attributes: ["clipValueMin", "clipValueMax"] },
   LeakyRelu: { float: "(a < 0 ? s0 * a : a)", gives: "float32", attributes: ["alpha"] },
@@ -64,7 +64,7 @@ const logical = (sign: string): Entry => {
   return { float: text, int: text, gives: "bool" };
 };
 
-/** Of a and b, which broadcast. */
+/** Expressions of a and b, which broadcast. */
 export const binary: Readonly<Record<string, Entry>> = {
   Add: { float: "a + b", int: "a + b" },
   Atan2: { float: "atan2f(a, b)" },
