@@ -24,6 +24,8 @@ export function profiled(gpu: Gpu): Profiled {
     if (begun) void gpu.time(work).then((ms) => add(name, ms));
     else work();
   };
+  const line = (name: string, { calls, ms }: Spent): string =>
+    `${ms.toFixed(3).padStart(9)} ms ${String(calls).padStart(5)} calls  ${name}`;
   return {
     ...gpu,
     compile(program) {
