@@ -16,14 +16,15 @@ export interface Profiled extends Gpu {
 export function profiled(gpu: Gpu): Profiled {
   const spent = new Map<string, Spent>();
   let begun = false;
-  const timed = (name: string, work: () => void): void => {
-    if (!begun) return work();
-    void gpu.time(work).then((ms) => {
-      const at = spent.get(name) ?? { calls: 0, ms: 0 };
-      spent.set(name, { calls: at.calls + 1, ms: at.ms + ms });
-    });
+  const add = (name: string, ms: number): void => {
+    const at = spent.get(name) ?? { calls: 0, ms: 0 };
+    spent.set(name, { calls: at.calls + 1, ms: at.ms + ms });
   };
-  const line = (name: string, { calls, ms }: Spent) =>
+  const timed = (name: string, work: () => void): void => {
+    if (begun) void gpu.time(work).then((ms) => add(name, ms));
+    else work();
+  };
+  const line = (name: string, { calls, ms }: Spent): string =>
     `${ms.toFixed(3).padStart(9)} ms ${String(calls).padStart(5)} calls  ${name}`;
   return {
     ...gpu,

@@ -76,7 +76,15 @@ function prepare(lt: Context, product: Product, compute: Compute, wanted: number
   const d = layout(lt, output, n, m, batch, m * n);
   const found = algorithms(lt, desc, [a, b, d], wanted);
   if (!found.length) throw new Error(`device cuda: cuBLASLt has no algorithm for ${keyOf(product)}`);
-  return { desc, a, b, d, algorithms: found, bias: new BigUint64Array(1), algorithm: addressOf(found[0]!) };
+  return {
+    desc,
+    a,
+    b,
+    d,
+    algorithms: found,
+    bias: new BigUint64Array(new ArrayBuffer(8)),
+    algorithm: addressOf(found[0]!),
+  };
 }
 
 /** What runs products on a stream. */
@@ -84,15 +92,13 @@ export type Multiplier = (product: Product, a: number, b: number, bias: number, 
 
 export interface Tuning {
   /** Time in ms that the GPU takes for `work`, called several times. */
-  readonly measure?: (work: () => void) => number;
+  readonly measure?: (work: () => unknown) => number;
 }
 
-/** `measure` absent: the first algorithm that cuBLASLt names is used, the same in every run. */
-export function multiplier(lt: Context, compute: Compute, stream: number, { measure }: Tuning): Multiplier {
-  const known = new Map<string, Prepared>();
-  const { calls, handle, one, zero, workspace } = lt;
+type Launch = (at: Prepared, a: number, b: number, d: number) => number;
 
-  const launch = (at: Prepared, a: number, b: number, d: number): number =>
+function launcher({ calls, handle, one, zero, workspace: { address, bytes } }: Context, stream: number): Launch {
+  return (at, a, b, d) =>
     calls.multiply(
       handle,
       at.desc,
@@ -107,37 +113,44 @@ export function multiplier(lt: Context, compute: Compute, stream: number, { meas
       d,
       at.d,
       at.algorithm,
-      workspace.address,
-      workspace.bytes,
+      address,
+      bytes,
       stream,
     );
+}
 
-  /** Times each algorithm on the operands at hand: results are written over, never read. */
-  const choose = (at: Prepared, a: number, b: number, d: number): void => {
-    let best = { ms: Number.POSITIVE_INFINITY, algorithm: at.algorithm };
-    for (const algorithm of at.algorithms.map((each) => addressOf(each))) {
-      at.algorithm = algorithm;
-      if (launch(at, a, b, d)) continue;
-      const ms = measure!(() => launch(at, a, b, d));
-      if (ms < best.ms) best = { ms, algorithm };
-    }
-    at.algorithm = best.algorithm;
+/** Times each algorithm on the operands at hand: results are written over, never read. */
+function choose(at: Prepared, run: () => number, measure: NonNullable<Tuning["measure"]>): void {
+  let best = { ms: Number.POSITIVE_INFINITY, algorithm: at.algorithm };
+  for (const algorithm of at.algorithms.map((each) => addressOf(each))) {
+    at.algorithm = algorithm;
+    if (run()) continue;
+    const ms = measure(run);
+    if (ms < best.ms) best = { ms, algorithm };
+  }
+  at.algorithm = best.algorithm;
+}
+
+/** `measure` absent: the first algorithm that cuBLASLt names is used, the same in every run. */
+export function multiplier(lt: Context, compute: Compute, stream: number, { measure }: Tuning): Multiplier {
+  const known = new Map<string, Prepared>();
+  const launch = launcher(lt, stream);
+  const setBias = (at: Prepared, bias: number): void => {
+    at.bias[0] = BigInt(bias);
+    lt.calls.descSet(at.desc, code.desc.bias, at.bias, 8);
   };
-
+  const first = (key: string, product: Product, a: number, b: number, bias: number, d: number): Prepared => {
+    const worth = 2 * product.m * product.n * product.k * product.batch >= WORTH_TIMING && measure !== undefined;
+    const at = prepare(lt, product, compute, worth ? 8 : 1);
+    if (bias) setBias(at, bias);
+    if (worth) choose(at, () => launch(at, a, b, d), measure);
+    known.set(key, at);
+    return at;
+  };
   return (product, a, b, bias, d) => {
     const key = keyOf(product);
-    const large = 2 * product.m * product.n * product.k * product.batch >= WORTH_TIMING && measure !== undefined;
-    let at = known.get(key);
-    const fresh = !at;
-    if (!at) {
-      at = prepare(lt, product, compute, large ? 8 : 1);
-      known.set(key, at);
-    }
-    if (bias) {
-      at.bias[0] = BigInt(bias);
-      calls.descSet(at.desc, code.desc.bias, at.bias, 8);
-    }
-    if (fresh && large) choose(at, a, b, d);
+    const at = known.get(key) ?? first(key, product, a, b, bias, d);
+    if (bias) setBias(at, bias);
     const result = launch(at, a, b, d);
     if (result) throw new Error(`device cuda: product ${key}: ${describe(result)}`);
   };

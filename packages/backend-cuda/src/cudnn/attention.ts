@@ -74,78 +74,68 @@ function backwardGraph(cudnn: Cudnn, shape: HeadShape, deterministic: boolean) {
   return { ...g.plan(), q, k, v, y, dy, lse, scale, low, one, dq, dk, dv, sum, sums };
 }
 
-/** Plans are made once a shape: tens of milliseconds. */
-export function cudnnAttention(cudnn: Cudnn, deterministic: boolean): Attention {
-  const forwards = new Map<string, ReturnType<typeof forwardGraph>>();
-  const backwards = new Map<string, ReturnType<typeof backwardGraph>>();
-  const numbers = new Map<number, ReturnType<typeof scalars>>();
-  const known = <T>(map: Map<string, T>, { P, T, K }: HeadShape, make: () => T): T => {
-    const key = `${P},${T},${K}`;
-    const found = map.get(key) ?? make();
-    map.set(key, found);
+/** Keeps what `make` made, by key. */
+function keeper<K, V>(): (key: K, make: () => V) => V {
+  const known = new Map<K, V>();
+  return (key, make) => {
+    const found = known.get(key) ?? make();
+    known.set(key, found);
     return found;
   };
-  const constants = (scale: number): readonly number[] => {
-    const found = numbers.get(scale) ?? scalars([scale, Number.NEGATIVE_INFINITY, 1]);
-    numbers.set(scale, found);
-    return found.addresses;
-  };
-  const launch = (
-    plan: number,
-    workspace: number,
-    scratch: Scratch,
-    pairs: readonly (readonly [GraphTensor, number])[],
-  ): void => {
-    const bytes = Math.max(workspace, 256);
-    const address = scratch.take(bytes, "cuDNN's workspace");
-    const at = variant(cudnn, pairs, address);
-    cudnn.run(plan, at);
-    cudnn.destroy(at);
-    scratch.give(address, bytes);
+}
+
+type Pairs = readonly (readonly [GraphTensor, number])[];
+
+function launch(
+  cudnn: Cudnn,
+  { plan, workspace }: { plan: number; workspace: number },
+  scratch: Scratch,
+  pairs: Pairs,
+): void {
+  const bytes = Math.max(workspace, 256);
+  const address = scratch.take(bytes, "cuDNN's workspace");
+  const at = variant(cudnn, pairs, address);
+  cudnn.run(plan, at);
+  cudnn.destroy(at);
+  scratch.give(address, bytes);
+}
+
+const keyOf = ({ P, T, K }: HeadShape): string => `${P},${T},${K}`;
+
+/** The graph's tensors and the addresses of the same names. */
+const pairsOf = <Name extends string>(
+  graph: Readonly<Record<Name, GraphTensor>>,
+  addresses: Readonly<Record<Name, number>>,
+  names: readonly Name[],
+): Pairs => names.map((name) => [graph[name], addresses[name]] as const);
+
+/** Plans are made once a shape: tens of milliseconds. */
+export function cudnnAttention(cudnn: Cudnn, deterministic: boolean): Attention {
+  const forwards = keeper<string, ReturnType<typeof forwardGraph>>();
+  const backwards = keeper<string, ReturnType<typeof backwardGraph>>();
+  const numbers = keeper<number, ReturnType<typeof scalars>>();
+  const constants = (factor: number) => {
+    const [scale, low, one] = numbers(factor, () => scalars([factor, Number.NEGATIVE_INFINITY, 1])).addresses;
+    return { scale: scale!, low: low!, one: one! };
   };
   return {
-    forward(shape, scale, scratch, { q, k, v, y, lse }) {
-      const g = known(forwards, shape, () => forwardGraph(cudnn, shape));
-      const [factor, low] = constants(scale) as [number, number, number];
-      launch(g.plan, g.workspace, scratch, [
-        [g.q, q],
-        [g.k, k],
-        [g.v, v],
-        [g.y, y],
-        [g.lse, lse],
-        [g.scale, factor],
-        [g.low, low],
-      ]);
+    forward(shape, factor, scratch, given) {
+      const graph = forwards(keyOf(shape), () => forwardGraph(cudnn, shape));
+      const at = { ...given, ...constants(factor) };
+      launch(cudnn, graph, scratch, pairsOf(graph, at, ["q", "k", "v", "y", "lse", "scale", "low"]));
     },
-    backward(shape, scale, scratch, { dy, q, k, v, y, lse, dq, dk, dv }) {
-      const g = known(backwards, shape, () => backwardGraph(cudnn, shape, deterministic));
-      const [factor, low, one] = constants(scale) as [number, number, number];
-      const [rowBytes, accumulated] = [4 * shape.P * shape.T, 4 * shape.P * shape.T * shape.K];
+    backward(shape, factor, scratch, given) {
+      const graph = backwards(keyOf(shape), () => backwardGraph(cudnn, shape, deterministic));
+      const rows = 4 * shape.P * shape.T;
       const [sum, sums] = [
-        scratch.take(rowBytes, "attention's row sums"),
-        scratch.take(accumulated, "attention's gradient"),
+        scratch.take(rows, "attention's row sums"),
+        scratch.take(rows * shape.K, "attention's gradient"),
       ];
-      const given = [
-        [g.q, q],
-        [g.k, k],
-        [g.v, v],
-        [g.y, y],
-        [g.dy, dy],
-        [g.lse, lse],
-        [g.scale, factor],
-        [g.low, low],
-        [g.one, one],
-      ] as const;
-      const results = [
-        [g.dq, dq],
-        [g.dk, dk],
-        [g.dv, dv],
-        [g.sum, sum],
-        ...(deterministic ? [] : [[g.sums, sums] as const]),
-      ] as const;
-      launch(g.plan, g.workspace, scratch, [...given, ...results]);
-      scratch.give(sum, rowBytes);
-      scratch.give(sums, accumulated);
+      const at = { ...given, ...constants(factor), sum, sums };
+      const names = ["q", "k", "v", "y", "dy", "lse", "scale", "low", "one", "dq", "dk", "dv", "sum"] as const;
+      launch(cudnn, graph, scratch, pairsOf(graph, at, deterministic ? names : [...names, "sums"]));
+      scratch.give(sum, rows);
+      scratch.give(sums, rows * shape.K);
     },
   };
 }

@@ -1,9 +1,10 @@
 // tfjs's element-by-element kernels, from the tables of expressions: unary, binary, sums of many, select, cast, fill.
-import { backend_util, type DataType, type TensorInfo } from "@tensorflow/tfjs";
+import { backend_util, type DataType, type TensorInfo, util } from "@tensorflow/tfjs";
 import type { CudaBackend } from "../backend/backend.ts";
 import { storage } from "../backend/entry.ts";
 import { binary, type Entry, forIntegers, unary, withConstants } from "../sources/expressions.ts";
 import { register } from "../sources/prelude.ts";
+import { sizeOf } from "./dims.ts";
 import { apply } from "./elementwise.ts";
 import type { Attributes, Compute, Inputs, Table } from "./table.ts";
 
@@ -38,7 +39,7 @@ export function combine(b: CudaBackend, name: string, x: TensorInfo, y: TensorIn
 export const map = (b: CudaBackend, name: string, x: TensorInfo): TensorInfo =>
   one(name, unary[name]!)(b, { x }, {}) as TensorInfo;
 
-/** At most so many inputs are added at a time. */
+/** Most inputs that are added at a time. */
 const MOST = 6;
 
 function addN(b: CudaBackend, inputs: Inputs): TensorInfo {
@@ -62,10 +63,10 @@ function select(b: CudaBackend, { condition, t, e }: Inputs): TensorInfo {
 
 /** Elements of one dtype as another; numbers become whole towards zero, and true where they are not 0. */
 export function cast(b: CudaBackend, x: TensorInfo, dtype: DataType): TensorInfo {
+  if (x.dtype === dtype) return b.share(x);
   const { complex } = b.entry(x.dataId);
   if (complex) return cast(b, complex.real, dtype);
   if (dtype === "complex64") return b.complex(cast(b, x, "float32"), fill(b, x.shape, 0, "float32"));
-  if (x.dtype === dtype) return b.share(x);
   return apply(b, { name: "Cast", text: dtype === "bool" ? "(int)(a != 0)" : "a" }, [x], x.shape, dtype);
 }
 
@@ -81,14 +82,15 @@ export function fill(b: CudaBackend, shape: readonly number[], value: number, dt
   return y;
 }
 
+function strings(b: CudaBackend, shape: number[], value: string): TensorInfo {
+  const bytes = util.encodeString(value);
+  const all = new Array<Uint8Array>(sizeOf(shape)).fill(bytes);
+  return { dataId: b.write(all, shape, "string"), shape, dtype: "string" };
+}
+
 const filled = (b: CudaBackend, attrs: Attributes): TensorInfo => {
   const { shape, value, dtype } = attrs as { shape: number[]; value: number; dtype?: DataType };
-  if (typeof value === "string")
-    return {
-      dataId: b.write(new Array(shape.reduce((n, d) => n * d, 1)).fill(value), shape, "string"),
-      shape,
-      dtype: "string",
-    };
+  if (typeof value === "string") return strings(b, shape, value);
   return fill(b, shape, value, dtype ?? "float32");
 };
 

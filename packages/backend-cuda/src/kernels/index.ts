@@ -3,7 +3,7 @@ import type { KernelConfig } from "@tensorflow/tfjs";
 import { arithmetic } from "./arithmetic.ts";
 import { attentions } from "./attention.ts";
 import { losses } from "./cross-entropy.ts";
-import { fallbacks } from "./fallback.ts";
+import { fallbacks, withHost } from "./fallback.ts";
 import { named } from "./named.ts";
 import { products } from "./products.ts";
 import { reductions } from "./reductions.ts";
@@ -19,5 +19,5 @@ export const ownKernels = (): KernelConfig[] =>
 /** Those, and tfjs's others through its cpu backend. */
 export function kernels(): KernelConfig[] {
   const own = ownKernels();
-  return [...own, ...fallbacks(own)];
+  return [...own.map(withHost), ...fallbacks(own)];
 }

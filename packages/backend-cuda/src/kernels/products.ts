@@ -1,10 +1,10 @@
 // Matrix products, batched, with transposes, bias and activation. What is stored as bf16 and where (precision "bf16"): operands
 // always, results except those of `transposeA`, which are gradients of weights and stay float32.
-import { backend_util, type TensorInfo } from "@tensorflow/tfjs";
+import { backend_util, type TensorInfo, upcastType, util } from "@tensorflow/tfjs";
 import type { CudaBackend } from "../backend/backend.ts";
 import type { Product } from "../driver/gpu.ts";
 import { bytesOf } from "../sources/prelude.ts";
-import { combine, fill, map } from "./arithmetic.ts";
+import { cast, combine, fill, map } from "./arithmetic.ts";
 import { sizeOf } from "./dims.ts";
 import { apply } from "./elementwise.ts";
 import { storedAs } from "./moves.ts";
@@ -100,6 +100,8 @@ const floats = (b: CudaBackend, x: TensorInfo, { typeAB }: Product): TensorInfo 
 
 /** Computes `op(a) op(c)` over batch dims that broadcast, with an epilogue. */
 export function multiply(b: CudaBackend, a: TensorInfo, c: TensorInfo, wanted: Multiply = {}): TensorInfo {
+  const ranks = [a.shape.length, c.shape.length];
+  util.assert(Math.min(...ranks) >= 2, () => `Error in matMul: inputs must have at least rank 2, got ranks ${ranks}.`);
   const batch = backend_util.assertAndGetBroadcastShape(a.shape.slice(0, -2), c.shape.slice(0, -2));
   const [wideA, wideC] = [overBatch(b, a, batch), overBatch(b, c, batch)];
   const [left, right] = [operand(wideA), operand(wideC)];
@@ -159,6 +161,14 @@ function fused(b: CudaBackend, { a, b: c, bias, preluActivationWeights }: Inputs
   return relu ? y : activate(b, y, attrs, preluActivationWeights);
 }
 
-const batched: Compute = (b, { a, b: c }, attrs) => multiply(b, a!, c!, attrs as Multiply);
+/** Whole numbers are multiplied as float32: exact up to 2^24. */
+const batched: Compute = (b, { a, b: c }, attrs) => {
+  const y = multiply(b, a!, c!, attrs as Multiply);
+  const dtype = upcastType(a!.dtype, c!.dtype);
+  if (dtype === "float32") return y;
+  const whole = cast(b, y, dtype);
+  b.release(y);
+  return whole;
+};
 
 export const products: Table = { _FusedMatMul: fused, BatchMatMul: batched };

@@ -93,6 +93,8 @@ function concatKernel(b: CudaBackend, inputs: Inputs, attrs: Attributes): Tensor
 
 function pack(b: CudaBackend, inputs: Inputs, { axis }: Attributes): TensorInfo {
   const xs = Object.values(inputs);
+  for (const { dtype } of xs)
+    util.assert(dtype === xs[0]!.dtype, () => "All tensors passed to stack must have matching dtypes");
   const wide = (shape: readonly number[]) => shape.toSpliced(axis as number, 0, 1);
   for (const x of xs)
     util.assertShapesMatch(xs[0]!.shape, x.shape, "All tensors passed to stack must have matching shapes");
@@ -170,7 +172,9 @@ export const broadcast = (b: CudaBackend, x: TensorInfo, shape: readonly number[
 export const shapes: Table = {
   Concat: concatKernel,
   ExpandDims: (b, { input }, { dim }) => {
-    const at = (dim as number) < 0 ? (dim as number) + input!.shape.length + 1 : (dim as number);
+    const rank = input!.shape.length;
+    const at = (dim as number) < 0 ? (dim as number) + rank + 1 : (dim as number);
+    util.assert(at >= 0 && at <= rank, () => `Axis must be in the interval [${-(rank + 1)}, ${rank}]`);
     return b.share(input!, input!.shape.toSpliced(at, 0, 1));
   },
   Identity: (b, { x }) => b.share(x!),

@@ -41,6 +41,13 @@ export const blockSize = (bytes: number): number => {
 
 const mib = (bytes: number): string => `${(bytes / MIB).toFixed(1)} MiB`;
 
+function refusal(what: string, size: number, used: number, { free, total }: ReturnType<Source["memory"]>): RangeError {
+  return new RangeError(
+    `device cuda is out of memory: ${what} asks for ${mib(size)}; ${mib(used)} are held by tensors, ` +
+      `${mib(free)} of ${mib(total)} are free. Use smaller batches, more ranks, ZeRO or precision "bf16"`,
+  );
+}
+
 export function allocator(source: Source): Allocator {
   const lists = new Map<number, number[]>();
   let [used, peak, held, allocations] = [0, 0, 0, 0];
@@ -66,11 +73,7 @@ export function allocator(source: Source): Allocator {
     trim();
     const address = fromDriver(size);
     if (address) return address;
-    const { free, total } = source.memory();
-    throw new RangeError(
-      `device cuda is out of memory: ${what} asks for ${mib(size)}; ${mib(used)} are held by tensors, ` +
-        `${mib(free)} of ${mib(total)} are free. Use smaller batches, more ranks, ZeRO or precision "bf16"`,
-    );
+    throw refusal(what, size, used, source.memory());
   };
 
   return {

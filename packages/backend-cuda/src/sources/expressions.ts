@@ -5,12 +5,12 @@
 export interface Entry {
   readonly float: string;
   readonly int?: string;
-  readonly gives?: "bool" | "int32";
+  readonly gives?: "bool" | "int32" | "float32";
 }
 
 const selu = { alpha: "1.6732632423543772f", scale: "1.0507009873554805f" };
 
-/** Of a. */
+/** Expressions of a. */
 export const unary: Readonly<Record<string, Entry>> = {
   Abs: { float: "fabsf(a)", int: "(a < 0 ? -a : a)" },
   Acos: { float: "acosf(a)" },
@@ -24,7 +24,7 @@ export const unary: Readonly<Record<string, Entry>> = {
   Cosh: { float: "coshf(a)" },
   Elu: { float: "(a >= 0 ? a : expm1f(a))" },
   Erf: { float: "erff(a)" },
-  Exp: { float: "expf(a)" },
+  Exp: { float: "expf(a)", gives: "float32" },
   Expm1: { float: "expm1f(a)" },
   Floor: { float: "floorf(a)" },
   IsFinite: { float: "(int)(fabsf(a) < INFF)", gives: "bool" },
@@ -51,10 +51,10 @@ export const unary: Readonly<Record<string, Entry>> = {
   Tanh: { float: "tanhf(a)" },
 };
 
-/** Of a and the constants s0, s1: tfjs's attributes, in this order. */
+/** Expressions of a and the constants s0, s1: tfjs's attributes, in this order. */
 export const withConstants: Readonly<Record<string, Entry & { readonly attributes: readonly string[] }>> = {
   ClipByValue: { float: "(a > s1 ? s1 : a < s0 ? s0 : a)", attributes: ["clipValueMin", "clipValueMax"] },
-  LeakyRelu: { float: "(a < 0 ? s0 * a : a)", attributes: ["alpha"] },
+  LeakyRelu: { float: "(a < 0 ? s0 * a : a)", gives: "float32", attributes: ["alpha"] },
   Step: { float: "(a != a ? a : a > 0 ? 1.f : s0)", attributes: ["alpha"] },
 };
 
@@ -64,7 +64,7 @@ const logical = (sign: string): Entry => {
   return { float: text, int: text, gives: "bool" };
 };
 
-/** Of a and b, which broadcast. */
+/** Expressions of a and b, which broadcast. */
 export const binary: Readonly<Record<string, Entry>> = {
   Add: { float: "a + b", int: "a + b" },
   Atan2: { float: "atan2f(a, b)" },
@@ -92,7 +92,7 @@ export const binary: Readonly<Record<string, Entry>> = {
   Multiply: { float: "a * b", int: "a * b" },
   NotEqual: compare("!="),
   Pow: { float: "powf(a, b)" },
-  Prelu: { float: "(a < 0 ? b * a : a)" },
+  Prelu: { float: "(a < 0 ? b * a : a)", gives: "float32" },
   RealDiv: { float: "a / b" },
   SquaredDifference: { float: "(a - b) * (a - b)", int: "(a - b) * (a - b)" },
   Sub: { float: "a - b", int: "a - b" },

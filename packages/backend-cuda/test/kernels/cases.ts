@@ -87,7 +87,9 @@ const binaryNames = [
   "mod",
   "floorDiv",
 ] as const;
-const operation = (name: string) => tf[name as "add"] as unknown as (...xs: T[]) => T;
+/** tfjs's operations by name. */
+const { ...named } = tf;
+const operation = (name: string) => named[name as "add"] as unknown as (...xs: T[]) => T;
 
 const unary = unaryNames.map((name) => [name, () => on(operation(name), floats(7, 33))] as const);
 const logs = positiveNames.map((name) => [name, () => on(operation(name), positive(1025))] as const);
@@ -114,7 +116,7 @@ const sums = (["sum", "mean", "max", "min", "prod"] as const).flatMap((name) => 
   const run =
     (axis?: number | number[], keep = false) =>
     (x: T) =>
-      (tf[name] as typeof tf.sum)(x, axis, keep);
+      (named[name] as typeof tf.sum)(x, axis, keep);
   return [
     [`${name} of all`, () => on(run(), positive(3, 50, 7))] as const,
     [`${name} of rows`, () => on(run(-1), floats(6, 700))] as const,
@@ -261,6 +263,31 @@ const others: readonly (readonly [string, () => Operation])[] = [
       ),
   ],
   ["empty", () => on((x) => [tf.add(x!, 1), tf.sum(x!), tf.concat([x!, x!])], floats(0, 3))],
+  [
+    "kernels of the cpu backend",
+    () =>
+      on(
+        (a, b) => [
+          tf.einsum("ij,jk->ik", a!, b!),
+          tf.topk(a!, 2).values,
+          tf.maxPool(a!.reshape([1, 4, 6, 1]) as tf.Tensor4D, 2, 2, 0),
+        ],
+        floats(4, 6),
+        floats(6, 3),
+      ),
+  ],
+  [
+    "complex numbers",
+    () =>
+      on(
+        (a, b) => {
+          const z = tf.concat([tf.complex(a!, b!), tf.complex(b!, a!)], 1);
+          return [tf.real(z), tf.imag(tf.mul(z, z)), tf.abs(z)];
+        },
+        floats(3, 4),
+        floats(3, 4),
+      ),
+  ],
 ];
 
 export const operations: readonly (readonly [name: string, make: () => Operation])[] = [
