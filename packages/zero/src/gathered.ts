@@ -93,9 +93,10 @@ class Gathered implements StoreLayer {
     names.forEach((name, i) => {
       const bytes = this.#bytes.get(name)!;
       rank.meter.add("params", bytes);
-      this.#whole.set(name, { tensor: wholes.then((tensors) => tensors[i]!), bytes, users: 0 });
+      const tensor = wholes.then((tensors) => tensors[i]!);
+      tensor.catch(() => {}); // reported by who uses it
+      this.#whole.set(name, { tensor, bytes, users: 0 });
     });
-    wholes.catch(() => {}); // reported by who uses them
   }
 
   #drop(names: readonly string[]): void {
