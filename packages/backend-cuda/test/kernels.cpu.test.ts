@@ -1,8 +1,9 @@
 // What the kernels compute, run on the CPU behind an emulator of CUDA: against tfjs's cpu backend, from fresh inputs.
 import { afterAll, expect, test } from "vitest";
 import { emulatedGpu } from "./emulator/gpu.ts";
-import { operations, tensor } from "./kernels/cases.ts";
+import { operations } from "./kernels/cases.ts";
 import { useGpu, worst } from "./kernels/compare.ts";
+import { tensor } from "./kernels/draws.ts";
 import { namedOperations } from "./kernels/named.ts";
 
 const backend = useGpu(emulatedGpu());

@@ -3,8 +3,9 @@
 // out of memory. Prints a line a failure and a closing count; exits 1 where one failed.
 import type { Precision } from "../../src/backend/backend.ts";
 import { openGpu } from "../../src/driver/cuda.ts";
-import { operations, tensor } from "../kernels/cases.ts";
+import { operations } from "../kernels/cases.ts";
 import { useGpu, worst } from "../kernels/compare.ts";
+import { tensor } from "../kernels/draws.ts";
 import { largeOperations } from "../kernels/large.ts";
 import { namedOperations } from "../kernels/named.ts";
 import { memoryChecks } from "./memory.ts";

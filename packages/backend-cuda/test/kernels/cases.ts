@@ -1,26 +1,6 @@
 // Operations of tfjs with fresh random inputs: those that a GPT's step needs and those around them, odd sizes and sizes of 1.
 import * as tf from "@tensorflow/tfjs";
-
-/** Numbers in -1 .. 1 and a shape: a tensor is made of them on whatever backend is current. */
-export interface Drawn {
-  readonly values: readonly number[];
-  readonly shape: readonly number[];
-  readonly dtype: "float32" | "int32" | "bool";
-}
-
-export const floats = (...shape: number[]): Drawn => draw(shape, "float32", () => 2 * Math.random() - 1);
-export const positive = (...shape: number[]): Drawn => draw(shape, "float32", () => 0.1 + 2 * Math.random());
-export const integers = (most: number, ...shape: number[]): Drawn =>
-  draw(shape, "int32", () => Math.floor(most * Math.random()));
-export const bools = (...shape: number[]): Drawn => draw(shape, "bool", () => Number(Math.random() < 0.5));
-
-const draw = (shape: number[], dtype: Drawn["dtype"], value: () => number): Drawn => ({
-  values: Array.from({ length: shape.reduce((n, d) => n * d, 1) }, value),
-  shape,
-  dtype,
-});
-
-export const tensor = ({ values, shape, dtype }: Drawn): tf.Tensor => tf.tensor([...values], [...shape], dtype);
+import { bools, type Drawn, draw, floats, integers, positive } from "./draws.ts";
 
 type T = tf.Tensor;
 /** An operation on drawn inputs. */

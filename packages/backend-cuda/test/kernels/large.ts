@@ -2,7 +2,8 @@
 
 import { kernels } from "@orthant/core";
 import * as tf from "@tensorflow/tfjs";
-import { floats, integers, type Operation } from "./cases.ts";
+import type { Operation } from "./cases.ts";
+import { floats, integers } from "./draws.ts";
 
 type Run = Operation["run"];
 const on = (run: (...xs: tf.Tensor[]) => tf.Tensor | tf.Tensor[], ...inputs: Operation["inputs"]): Operation => ({

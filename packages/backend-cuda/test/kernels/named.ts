@@ -1,7 +1,8 @@
 // The kernels that Orthant's segments call by name, on whatever backend is current: there its own kernel, else the reference.
 import { kernels } from "@orthant/core";
 import * as tf from "@tensorflow/tfjs";
-import { type Drawn, floats, integers, type Operation, positive } from "./cases.ts";
+import type { Operation } from "./cases.ts";
+import { type Drawn, floats, integers, positive } from "./draws.ts";
 
 const on = (run: (...xs: tf.Tensor[]) => tf.Tensor | tf.Tensor[], ...inputs: Drawn[]): Operation => ({ inputs, run });
 

@@ -3,30 +3,23 @@
 // B batch, T time, N = B T, V vocabulary
 
 import { differentiable, type Everywhere, elements, kernels, type Segment, segment } from "@orthant/core";
-import * as tf from "@tensorflow/tfjs";
+import type * as tf from "@tensorflow/tfjs";
 import { rows } from "./matrices.ts";
 
-const { oneHot } = kernels;
+const { crossEntropy: crossEntropyOf, crossEntropyGrad } = kernels;
 
-/**
- * `log sum exp logits - logits[target]`, summed. The largest probability of a row is `exp(max) / sum exp` and at least
- * 1 / V, so `max - log` of it is the log-sum-exp, at any scale of the logits.
- */
-function loss(logits_NV: tf.Tensor, target_NV: tf.Tensor): tf.Tensor {
-  const logSumExp_N = logits_NV.max(-1).sub(tf.softmax(logits_NV).max(-1).log());
-  return logSumExp_N.sub(logits_NV.mul(target_NV).sum(-1)).sum();
-}
-
-/** Keeps nothing of its own: the softmax is run again, from the logits. */
+/** Keeps each row's log-sum-exp. */
 function run(logits: tf.Tensor, target: tf.Tensor): tf.Tensor {
-  const V = logits.shape.at(-1)!;
   return differentiable({
     inputs: [logits],
     forward: (save) => {
-      save([logits, target]);
-      return loss(rows(logits), oneHot(target.flatten(), V));
+      const [loss, lse] = crossEntropyOf({ logits: rows(logits), target: target.flatten() });
+      save([logits, target, lse]);
+      return loss;
     },
-    backward: (dy, [x, at]) => [() => tf.softmax(rows(x!)).sub(oneHot(at!.flatten(), V)).mul(dy).reshape(logits.shape)],
+    backward: (dy, [x, at, lse]) => [
+      () => crossEntropyGrad({ logits: rows(x!), target: at!.flatten(), lse: lse!, dy }).reshape(logits.shape),
+    ],
   });
 }
 
@@ -35,5 +28,5 @@ export const crossEntropy: Segment<Everywhere, Everywhere> = segment({
   name: "crossEntropy",
   params: [],
   run: (_, logits, target) => run(logits!, target!),
-  shape: (_, logits = []) => ({ shape: [], flops: 5 * elements(logits), kept: 0 }),
+  shape: (_, logits = []) => ({ shape: [], flops: 5 * elements(logits), kept: elements(logits.slice(0, -1)) }),
 });
