@@ -1,5 +1,5 @@
 // Tiers by what a test needs: `plan` no tensors, `cpu` tensors in this thread, `strategy` the same and minutes, `runtime`
-// processes and threads, `nats` a nats-server.
+// processes and threads, `nats` a nats-server, `cuda` g++ and NVRTC, no card.
 // Time-outs are for what hangs: a machine that does much else at once is no failure.
 // Two workers, because the suite must fit a machine of two cores; tensors and threads get a process each.
 import { defineConfig } from "vitest/config";
@@ -24,6 +24,7 @@ export default defineConfig({
       tier("strategy", 120_000),
       tier("runtime", 60_000),
       tier("nats", 60_000),
+      tier("cuda", 120_000),
     ],
   },
 });

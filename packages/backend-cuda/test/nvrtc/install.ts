@@ -1,6 +1,6 @@
 // NVRTC's library for tests on machines without CUDA: from the places where it may be, else from PyPI into the cache folder.
 import { execFileSync } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { locate } from "../../src/library/find.ts";
 import { places } from "../../src/library/places.ts";
@@ -13,14 +13,14 @@ export function installNvrtc(): string {
   const folder = join(cache, wheel.folder);
   const found = locate("nvrtc", wheel.generation, [...places(), folder].filter(existsSync));
   if (found) return found;
+  mkdirSync(cache, { recursive: true });
+  const python = (...args: string[]) => execFileSync("python3", ["-m", ...args], { cwd: cache, stdio: "pipe" });
   try {
-    execFileSync("python3", ["-m", "pip", "install", "-q", "--no-deps", "--target", cache, wheel.name], {
-      stdio: "pipe",
-    });
+    python("pip", "download", "-q", "--no-deps", "-d", ".", wheel.name); // a wheel is a zip: nothing is installed
+    python("zipfile", "-e", readdirSync(cache).find((file) => file.endsWith(".whl"))!, ".");
   } catch (error) {
-    throw new Error(
-      `NVRTC could not be installed (${(error as Error).message.split("\n")[0]}): pip install --target ${cache} ${wheel.name}`,
-    );
+    const why = (error as Error).message.split("\n")[0];
+    throw new Error(`NVRTC could not be had from PyPI (${why}): unpack the wheel of ${wheel.name} in ${cache}`);
   }
   return locate("nvrtc", wheel.generation, [folder])!;
 }
