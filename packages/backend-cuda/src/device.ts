@@ -9,7 +9,7 @@ import { backendName } from "./kernels/table.ts";
 import { allocator } from "./memory/allocator.ts";
 
 export interface CudaOptions {
-  /** Number format of matrix products; "tf32" by default. `train({ precision })` says the same. */
+  /** Number format of matrix products; "tf32" by default. */
   readonly precision?: Precision;
   /** The same bits from run to run, at the cost of slower products and scatters; false by default. */
   readonly deterministic?: boolean;
