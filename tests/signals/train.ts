@@ -23,9 +23,12 @@ const whole = arrays({
   ],
   targets: [[0], [1], [1], [0]],
 });
+let drawn = 0;
 const data: Data = {
   ...whole,
   sample(index, seed) {
+    drawn++;
+    if (job.slow >= 1000) console.log(`${process.pid} draws ${drawn}`);
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, job.slow);
     return whole.sample(index, seed);
   },
