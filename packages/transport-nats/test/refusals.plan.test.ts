@@ -43,6 +43,12 @@ it("tells the first at once, then a new kind or twice as many, and a flood as on
   expect(refusals.report(now + 84_000)?.length).toBeLessThan(1000);
 });
 
+it("names a flood by what it is of, whatever each message was refused for", () => {
+  const refusals = new Refusals('the lobby of run "r"', () => {});
+  for (const why of ["no secret", "another secret"]) refusals.count(`hellos of ${why}`, why, 150);
+  expect(refusals.report(performance.now() + 1000)).toMatch(/; [23]\d\d hellos a second from unknown clients in/);
+});
+
 it("calls what nothing explains played again", () => {
   const refusals = new Refusals("", () => {});
   const replays = new Replays(refusals);

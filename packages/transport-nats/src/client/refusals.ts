@@ -5,7 +5,7 @@ import type { State } from "../protocol/control.ts";
 
 /** ms between two reports, and those after which what is no news is told. */
 const [every, longest] = [10_000, 60_000];
-/** Messages of a kind a second that are called a flood. */
+/** Messages a second, of kinds of one name, that are called a flood. */
 const flood = 200;
 /** Kinds, at most: the words of an error are the sender's. */
 const most = 32;
@@ -71,9 +71,13 @@ export class Refusals {
     return `${thousands(total)} messages refused so far, the last one because: ${this.#last}; by kind: ${all}${rate}`;
   }
 
+  /** Names a flood by what it is of, whatever each message was refused for: hellos, frames, states. */
   #floods(fresh: readonly (readonly [kind: string, Tally])[], seconds: number): string {
-    const rates = fresh.map(([kind, { count, told }]) => [kind, (count - told) / seconds] as const);
-    const high = rates.filter(([, rate]) => rate > flood).map(([kind, rate]) => `${thousands(rate)} ${kind} a second`);
+    const alike = Map.groupBy(fresh, ([kind]) => kind.split(/ of | \(/, 1)[0]!);
+    const rates = [...alike].map(
+      ([what, kinds]) => [what, kinds.reduce((sum, [, { count, told }]) => sum + count - told, 0) / seconds] as const,
+    );
+    const high = rates.filter(([, rate]) => rate > flood).map(([what, rate]) => `${thousands(rate)} ${what} a second`);
     return high.length > 0 ? `; ${high.join(" and ")} from unknown clients in ${this.#where}` : "";
   }
 }
