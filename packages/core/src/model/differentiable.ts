@@ -4,6 +4,9 @@ import * as tf from "@tensorflow/tfjs";
 /** Gives one gradient, as a new tensor. */
 type Gradient = () => tf.Tensor;
 
+/** Gives a function that computes tensors when it is first called, and frees them with what was saved. */
+type Once = (make: () => tf.Tensor[]) => () => tf.Tensor[];
+
 export interface Differentiable {
   /** What gradients are taken of, in the order of those of `backward`. */
   readonly inputs: readonly tf.Tensor[];
@@ -11,8 +14,11 @@ export interface Differentiable {
   readonly forward: (save: (tensors: tf.Tensor[]) => void) => tf.Tensor;
   /** Computes what several gradients need, once, from the output's gradient and what was saved: new tensors, kept as it is. */
   readonly shared?: (dy: tf.Tensor, saved: tf.Tensor[]) => tf.Tensor[];
-  /** Gives one function an input; those whose gradient is wanted are called, now or in a later half of the backward. */
-  readonly backward: (dy: tf.Tensor, saved: tf.Tensor[], shared: tf.Tensor[]) => Gradient[];
+  /**
+   * Gives one function an input; those whose gradient is wanted are called, now or in a later half of the backward. `once` is for
+   * what some of them have in common and others do not need.
+   */
+  readonly backward: (dy: tf.Tensor, saved: tf.Tensor[], shared: tf.Tensor[], once: Once) => Gradient[];
 }
 
 /** The part of tfjs 4's engine that `tf.customGrad` uses itself. */
@@ -25,6 +31,18 @@ interface Engine {
 }
 
 const byPlace = <T>(items: readonly T[]): Record<string, T> => Object.fromEntries(items.entries());
+
+const onceInto =
+  (saved: tf.Tensor[]): Once =>
+  (make) => {
+    let made: tf.Tensor[] | undefined;
+    return () => {
+      if (made) return made;
+      made = tf.tidy(make);
+      for (const x of made) saved.push(tf.keep(x));
+      return made;
+    };
+  };
 
 /**
  * Runs `forward` now; whoever holds the tape asks for gradients. Tensors made on the way are freed. What is shared joins what is
@@ -42,7 +60,7 @@ export function differentiable({ inputs, forward, shared = () => [], backward }:
       }),
     backwardsFunc(dy, saved) {
       if (saved.length === count) for (const x of tf.tidy(() => shared(dy, saved))) saved.push(tf.keep(x));
-      return byPlace(backward(dy, saved.slice(0, count), saved.slice(count)));
+      return byPlace(backward(dy, saved.slice(0, count), saved.slice(count), onceInto(saved)));
     },
   });
 }

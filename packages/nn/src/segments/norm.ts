@@ -5,7 +5,7 @@ import { differentiable, type Everywhere, elements, kernels, type Segment, type 
 import type * as tf from "@tensorflow/tfjs";
 import { rows } from "./matrices.ts";
 
-const { columnSums, layerNorm: normalize, layerNormGrad } = kernels;
+const { layerNorm: normalize, layerNormGrad } = kernels;
 
 function run(norm: kernels.Norm, params: readonly tf.Tensor[], x_BTD: tf.Tensor): tf.Tensor {
   const [gain_D, bias_D] = params as [tf.Tensor, tf.Tensor?];
@@ -18,9 +18,9 @@ function run(norm: kernels.Norm, params: readonly tf.Tensor[], x_BTD: tf.Tensor)
     },
     shared: (dy_BTD, [gain, x, stat]) =>
       layerNormGrad({ dy: rows(dy_BTD), x: rows(x!), stat: stat!, gain: gain! }, norm),
-    backward: (dy_BTD, _, [dx_ND, dgain_D]) => [
+    backward: (_dy, _, [dx_ND, dgain_D, dbias_D]) => [
       () => dgain_D!.clone(),
-      ...(bias_D ? [() => columnSums({ x: rows(dy_BTD) })] : []),
+      ...(bias_D ? [() => dbias_D!.clone()] : []),
       () => dx_ND!.reshape(x_BTD.shape),
     ],
   });

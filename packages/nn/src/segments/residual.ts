@@ -6,12 +6,12 @@ import { differentiable, type Everywhere, elements, kernels, type Segment, segme
 import type * as tf from "@tensorflow/tfjs";
 import { rows } from "./matrices.ts";
 
-const { addRow, columnSums } = kernels;
+const { addBranch, columnSums } = kernels;
 
 function run(bias_D: tf.Tensor, stream_BTD: tf.Tensor, branch_BTD: tf.Tensor): tf.Tensor {
   return differentiable({
     inputs: [bias_D, stream_BTD, branch_BTD],
-    forward: () => addRow({ x: stream_BTD.add(branch_BTD), row: bias_D }),
+    forward: () => addBranch({ stream: stream_BTD, branch: branch_BTD, row: bias_D }),
     backward: (dy_BTD) => [() => columnSums({ x: rows(dy_BTD) }), () => dy_BTD.clone(), () => dy_BTD.clone()],
   });
 }

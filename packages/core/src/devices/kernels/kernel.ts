@@ -8,6 +8,8 @@ export interface Kernel<Inputs extends object, Output extends tf.Tensor | tf.Ten
   (inputs: Inputs, attrs: Attrs): Output;
   /** Name under which a backend registers its own: `orthant.layerNorm`. */
   readonly kernelName: string;
+  /** Tells whether the current backend has a kernel of this name. */
+  own(): boolean;
   /** The same in tfjs operations, on any backend: what another kernel of this name is tested against. */
   readonly reference: (inputs: Inputs, attrs: Attrs) => Output;
 }
@@ -20,9 +22,10 @@ export function kernel<Inputs extends object, Output extends tf.Tensor | tf.Tens
   kernelName: string,
   reference: (inputs: Inputs, attrs: Attrs) => Output,
 ): Kernel<Inputs, Output, Attrs> {
+  const own = (): boolean => tf.getKernel(kernelName, tf.getBackend()) != null;
   const run = (inputs: Inputs, attrs: Attrs): Output =>
-    tf.getKernel(kernelName, tf.getBackend())
+    own()
       ? tf.engine().runKernel(kernelName, given(inputs), (attrs ?? {}) as tf.NamedAttrMap)
       : tf.tidy(() => reference(inputs, attrs));
-  return Object.assign(run, { kernelName, reference });
+  return Object.assign(run, { kernelName, own, reference });
 }
