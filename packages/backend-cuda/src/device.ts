@@ -58,6 +58,7 @@ function started(options: CudaOptions, { localRank, precision }: Where): CudaBac
 /** The NVIDIA GPU as a device. Throws at its start where there is no card, driver or library, saying what was looked for. */
 export const cuda = (options: CudaOptions = {}): Device => ({
   name: "cuda",
+  precisions,
   async start(where) {
     const backend = started(options, where);
     registerKernels();

@@ -1,12 +1,13 @@
 // Starts a device on this thread, and knows which one runs. Everything else reaches a device through tfjs alone.
 import * as tf from "@tensorflow/tfjs";
 import { cpu } from "./cpu.ts";
-import type { Active, Device, DeviceChoice, Where } from "./device.ts";
+import { type Active, checkPrecision, type Device, type DeviceChoice, type Where } from "./device.ts";
 import { wasm } from "./wasm/device.ts";
 
 /** The webgpu device's package is optional: loaded when it is asked for. */
 const webgpu: Device = {
   name: "webgpu",
+  precisions: ["fp32"],
   start: async () => ({ backend: await (await import("./webgpu.ts")).webgpuBackend() }),
 };
 
@@ -44,6 +45,7 @@ function register(kernels: readonly tf.KernelConfig[]): void {
 /** Starts a device and makes it the backend of this thread; "auto", which is wasm, by default. Throws where it does not start. */
 export async function useDevice(choice: DeviceChoice = "auto", where: Where = { localRank: 0 }): Promise<Active> {
   const device = typeof choice === "string" ? builtIn[choice] : choice;
+  checkPrecision(device, where.precision);
   const active = await device.start(where);
   register(active.kernels ?? []);
   if (!(await withoutHandlers(() => tf.setBackend(active.backend))))

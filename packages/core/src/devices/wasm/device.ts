@@ -5,6 +5,7 @@ import { floats, heapBytes } from "./heap.ts";
 
 export const wasm: Device = {
   name: "wasm",
+  precisions: ["fp32"],
   async start() {
     await import("@tensorflow/tfjs-backend-wasm");
     useFastGradients();
