@@ -1,6 +1,6 @@
 // Steps of a GPT through `train`'s own loop on one card: `node benchmarks/cuda/gpt.ts PRECISION BATCH [LAYERS WIDTH HEADS CONTEXT]`.
 // GPT-2 124M with a head of its own by default. Prints the median step, tokens/s, losses and peak memory as JSON; with PROFILE=1
-// the time of each kernel too. gpt.py is the same model in PyTorch, from the same weights.
+// the time of each kernel too; RESIDUAL=bf16 stores the residual stream so. gpt.py is the same model in PyTorch, from the same weights.
 
 import { adamw, type Data, type Device, memory, run } from "@orthant/core";
 import { gpt } from "@orthant/nn";
@@ -39,7 +39,8 @@ function tokens(): Data {
 
 const gpu = openGpu({ compute: precision as Precision });
 const timed: Profiled | undefined = profile ? profiled(gpu) : undefined;
-const backend = new CudaBackend(timed ?? gpu, allocator(gpu), precision as Precision);
+const residual = process.env.RESIDUAL === "bf16" ? "bf16" : "fp32";
+const backend = new CudaBackend(timed ?? gpu, allocator(gpu), precision as Precision, residual);
 const device: Device = {
   name: "cuda",
   async start() {

@@ -1,8 +1,14 @@
 // The kernels that Orthant's segments and optimizers call by name, but for attention and those that are tfjs's own in other words.
 import type { TensorInfo } from "@tensorflow/tfjs";
 import type { CudaBackend } from "../backend/backend.ts";
-import { adamwConstants, adamw as adamwSource, gelu, geluGrad as geluGradSource } from "../sources/optimizer.ts";
-import { bytesOf } from "../sources/prelude.ts";
+import {
+  adamwConstants,
+  adamw as adamwSource,
+  addGradient as addSource,
+  gelu,
+  geluGrad as geluGradSource,
+} from "../sources/optimizer.ts";
+import { bytesOf, type Stored } from "../sources/prelude.ts";
 import {
   holdFor,
   holdName,
@@ -96,10 +102,32 @@ function sumOfSquares(b: CudaBackend, x: TensorInfo, { from, to }: { from: numbe
   return y;
 }
 
+/** The sum and, where products read bf16, its bf16 copy in the same pass. */
+function addGradient(b: CudaBackend, { seen, dx }: Inputs): TensorInfo {
+  const n = sizeOf(seen!.shape);
+  const [first, second] = [seen!, dx!].map((x) => b.entry(x.dataId).stored) as [Stored, Stored];
+  if (b.precision !== "bf16" || (first === "bf16" && second === "bf16") || !n) return combine(b, "Add", seen!, dx!);
+  const y = b.output(seen!.shape, "float32");
+  const entry = b.entry(y.dataId);
+  entry.half = b.memoryPool.take(n * bytesOf.bf16, `bf16 copy of a gradient [${y.shape}]`);
+  const name = `addGradient_${first}_${second}`;
+  const launch = b.program(name, () => addSource(name, first, second));
+  launch(blocks(n, 1024), 1, 256, ...[seen!, dx!, y].map((x) => b.address(x)), entry.half, n);
+  return y;
+}
+
 export const named: Table = {
+  "orthant.addGradient": addGradient,
   "orthant.adamw": adamw,
   "orthant.addBranch": (b, { stream, branch, row }) =>
-    apply(b, { name: "Add3", text: "a + b + c" }, [stream!, branch!, row!], stream!.shape, "float32"),
+    apply(
+      b,
+      { name: "Add3", text: "a + b + c" },
+      [stream!, branch!, row!],
+      stream!.shape,
+      "float32",
+      b.residual === "bf16" ? "bf16" : undefined,
+    ),
   "orthant.addRow": (b, { x, row }) => combine(b, "Add", x!, row!),
   "orthant.columnSums": (b, { x }) => {
     const [N, D] = x!.shape as [number, number];

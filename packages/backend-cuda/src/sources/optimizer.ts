@@ -145,3 +145,21 @@ extern "C" __global__ void ${name}(const ${cType[x]}* x, const ${cType[dy]}* dy,
   else for (int j = 0; j < few; j++) { y[i + j] = u.v[j]; dx[i + j] = w.v[j]; }
 }`,
 });
+
+/** a + b, and the same in bf16. Parameters a, b, sum, its bf16 copy, n. */
+export const addGradient = (name: string, a: Stored, b: Stored): Omit<Program, "name"> => ({
+  takes: "ppppi",
+  source: `
+extern "C" __global__ void ${name}(const ${cType[a]}* a, const ${cType[b]}* b, float* y, bf16* low, int n) {
+  u32 i = (blockIdx.x * 256u + threadIdx.x) * 4u;
+  if (i + 4 <= n) {
+    Four<${cType[a]}> p = *(const Four<${cType[a]}>*)(a + i);
+    Four<${cType[b]}> q = *(const Four<${cType[b]}>*)(b + i);
+    Four<float> s;
+    Four<bf16> h;
+    for (int j = 0; j < 4; j++) { s.v[j] = get(p.v[j]) + get(q.v[j]); put(h.v[j], s.v[j]); }
+    *(Four<float>*)(y + i) = s;
+    *(Four<bf16>*)(low + i) = h;
+  } else for (; i < n; i++) { y[i] = get(a[i]) + get(b[i]); put(low[i], y[i]); }
+}`,
+});

@@ -145,6 +145,7 @@ export const namedOperations: readonly (readonly [name: string, make: () => Oper
     "gelu beside a product",
     () => on(perceptron as Operation["run"], floats(9, 12), floats(12, 16), floats(16), floats(16, 12), floats(9, 12)),
   ],
+  ["addGradient", () => on((seen, dx) => kernels.addGradient({ seen: seen!, dx: dx! }), floats(3, 67), floats(3, 67))],
   [
     "addBranch",
     () =>

@@ -3,6 +3,7 @@ export { type AdamwAllStep, type AdamwInputs, type AdamwStep, adamw, adamwAll } 
 export { type AttentionGradInputs, attention, attentionGrad, causalSoftmax, causalSoftmaxGrad } from "./attention.ts";
 export { crossEntropy, crossEntropyGrad } from "./cross-entropy.ts";
 export { gelu, geluGrad, geluProduct, geluProductGrad } from "./gelu.ts";
+export { addGradient } from "./gradients.ts";
 export { packedAttention, packedAttentionGrad } from "./heads.ts";
 export { type Kernel, kernel } from "./kernel.ts";
 export { layerNorm, layerNormGrad, type Norm } from "./norm.ts";
