@@ -46,7 +46,7 @@ const device: Device = {
   async start() {
     if (!tf.findBackendFactory("cuda")) tf.registerBackend("cuda", () => backend);
     registerKernels();
-    return { backend: "cuda", bytesHeld: () => backend.memoryPool.counters().used, copiesVectors: true };
+    return { backend: "cuda", bytesHeld: () => backend.memoryPool.counters().used, copiesVectors: true, views: true };
   },
 };
 const session = await run({

@@ -43,6 +43,7 @@ function activeOf(backend: CudaBackend): Active {
     backend: backendName,
     bytesHeld: () => backend.memoryPool.counters().used,
     copiesVectors: true,
+    views: true,
   };
 }
 

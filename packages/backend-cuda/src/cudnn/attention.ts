@@ -89,18 +89,35 @@ function keeper<K, V>(): (key: K, make: () => V) => V {
 
 type Pairs = readonly (readonly [GraphTensor, number])[];
 
-function launch(
-  cudnn: Cudnn,
-  { plan, workspace }: { plan: number; workspace: number },
-  scratch: Scratch,
-  pairs: Pairs,
-): void {
-  const bytes = Math.max(workspace, 256);
-  const address = scratch.take(bytes, "cuDNN's workspace");
-  const at = variant(cudnn, pairs, address);
-  cudnn.run(plan, at);
-  cudnn.destroy(at);
-  scratch.give(address, bytes);
+interface Planned {
+  readonly plan: number;
+  readonly workspace: number;
+}
+
+/** Most lists of addresses that are kept: the same come back step after step, and one costs 30 us to make. */
+const KEPT = 1024;
+
+/** Runs plans on addresses. */
+function launcher(cudnn: Cudnn) {
+  const variants = new Map<string, number>();
+  const forget = (): void => {
+    for (const each of variants.values()) cudnn.destroy(each);
+    variants.clear();
+  };
+  return ({ plan, workspace }: Planned, scratch: Scratch, pairs: Pairs): void => {
+    const bytes = Math.max(workspace, 256);
+    const address = scratch.take(bytes, "cuDNN's workspace");
+    let key = `${plan} ${address}`;
+    for (const pair of pairs) key += ` ${pair[1]}`;
+    let at = variants.get(key);
+    if (at === undefined) {
+      if (variants.size >= KEPT) forget();
+      at = variant(cudnn, pairs, address);
+      variants.set(key, at);
+    }
+    cudnn.run(plan, at);
+    scratch.give(address, bytes);
+  };
 }
 
 const keyOf = ({ B, T, H, K, row, type }: HeadShape): string => `${B},${T},${H},${K},${row},${type}`;
@@ -117,6 +134,7 @@ export function cudnnAttention(cudnn: Cudnn, deterministic: boolean): Attention 
   const forwards = keeper<string, ReturnType<typeof forwardGraph>>();
   const backwards = keeper<string, ReturnType<typeof backwardGraph>>();
   const numbers = keeper<number, ReturnType<typeof scalars>>();
+  const launch = launcher(cudnn);
   const constants = (factor: number) => {
     const [scale, low, one] = numbers(factor, () => scalars([factor, Number.NEGATIVE_INFINITY, 1])).addresses;
     return { scale: scale!, low: low!, one: one! };
@@ -125,7 +143,7 @@ export function cudnnAttention(cudnn: Cudnn, deterministic: boolean): Attention 
     forward(shape, factor, scratch, given) {
       const graph = forwards(keyOf(shape), () => forwardGraph(cudnn, shape));
       const at = { ...given, ...constants(factor) };
-      launch(cudnn, graph, scratch, pairsOf(graph, at, ["q", "k", "v", "y", "lse", "scale", "low"]));
+      launch(graph, scratch, pairsOf(graph, at, ["q", "k", "v", "y", "lse", "scale", "low"]));
     },
     backward(shape, factor, scratch, given) {
       const graph = backwards(keyOf(shape), () => backwardGraph(cudnn, shape, deterministic));
@@ -136,7 +154,7 @@ export function cudnnAttention(cudnn: Cudnn, deterministic: boolean): Attention 
       ];
       const at = { ...given, ...constants(factor), sum, sums };
       const names = ["q", "k", "v", "y", "dy", "lse", "scale", "low", "one", "dq", "dk", "dv", "sum"] as const;
-      launch(cudnn, graph, scratch, pairsOf(graph, at, deterministic ? names : [...names, "sums"]));
+      launch(graph, scratch, pairsOf(graph, at, deterministic ? names : [...names, "sums"]));
       scratch.give(sum, rows);
       scratch.give(sums, rows * shape.K);
     },

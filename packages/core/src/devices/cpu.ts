@@ -4,5 +4,5 @@ import type { Device } from "./device.ts";
 export const cpu: Device = {
   name: "cpu",
   precisions: ["fp32"],
-  start: async () => ({ backend: "cpu" }),
+  start: async () => ({ backend: "cpu", views: true }),
 };

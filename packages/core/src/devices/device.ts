@@ -19,6 +19,8 @@ export interface Active {
   bytesHeld?(): number;
   /** True where a tensor made from a vector has memory of its own, so that the vector may be written again. */
   readonly copiesVectors?: boolean;
+  /** True where data may be seen under another shape by counting one reference more: tfjs's Reshape does no more on that backend. */
+  readonly views?: boolean;
   /** Copies the elements of a float32 tensor into a vector of its size, at once. Absent: they are read with `data()`. */
   read?(x: Tensor, into: Float32Array): void;
 }

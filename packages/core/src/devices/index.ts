@@ -1,5 +1,6 @@
 // Starts a device on this thread, and knows which one runs. Everything else reaches a device through tfjs alone.
 import * as tf from "@tensorflow/tfjs";
+import { activeDevice, markActive } from "./active.ts";
 import { cpu } from "./cpu.ts";
 import { type Active, checkPrecision, type Device, type DeviceChoice, type Where } from "./device.ts";
 import { wasm } from "./wasm/device.ts";
@@ -13,13 +14,7 @@ const webgpu: Device = {
 
 const builtIn: Readonly<Record<Extract<DeviceChoice, string>, Device>> = { auto: wasm, wasm, cpu, webgpu };
 
-/** Where a backend carries what its device can do: tfjs has one backend a thread, and this is its state, not ours. */
-const mark = Symbol.for("orthant.device");
-
-type Marked = tf.KernelBackend & { [mark]?: Active };
-
-/** Tells what the device that `useDevice` started on this thread can do; undefined where tfjs runs on none of those. */
-export const activeDevice = (): Active | undefined => (tf.getBackend() ? (tf.backend() as Marked)[mark] : undefined); // `tf.backend()` would start tfjs's own choice
+export { activeDevice };
 
 const fatal = ["uncaughtException", "unhandledRejection"] as const;
 
@@ -51,6 +46,6 @@ export async function useDevice(choice: DeviceChoice = "auto", where: Where = { 
   if (!(await withoutHandlers(() => tf.setBackend(active.backend))))
     throw new Error(`device ${device.name} did not start; "cpu" runs everywhere, slowly`);
   await tf.ready();
-  (tf.backend() as Marked)[mark] = active;
+  markActive(active);
   return active;
 }

@@ -1,5 +1,6 @@
 // A function with gradients written by hand: tfjs's `customGrad`, but each gradient is computed only where it is wanted.
 import * as tf from "@tensorflow/tfjs";
+import { view } from "../devices/view.ts";
 
 /** Gives one gradient, as a new tensor. */
 type Gradient = () => tf.Tensor;
@@ -44,6 +45,10 @@ const onceInto =
     };
   };
 
+/** tfjs clones each tensor that is saved, as an operation, by `map`: here that gives views instead. */
+const asViews = (tensors: tf.Tensor[]): tf.Tensor[] =>
+  Object.assign([...tensors], { map: () => tensors.map((x) => tf.keep(view(x))) as never });
+
 /**
  * Runs `forward` now; whoever holds the tape asks for gradients. Tensors made on the way are freed. What is shared joins what is
  * saved, and is freed with it.
@@ -56,7 +61,7 @@ export function differentiable({ inputs, forward, shared = () => [], backward }:
     forwardFunc: (_, save) =>
       forward((tensors) => {
         count = tensors.length;
-        save(tensors);
+        save(asViews(tensors));
       }),
     backwardsFunc(dy, saved) {
       if (saved.length === count) for (const x of tf.tidy(() => shared(dy, saved))) saved.push(tf.keep(x));

@@ -2,7 +2,7 @@
 // rank's partial sum (Vaswani et al. 2017; heads cut as in Megatron-LM, Shoeybi et al. 2019).
 // B batch, T time, N = B T, D model width, H heads held here, K width of one head, C = 3 H K: queries, keys, values of all heads
 
-import { differentiable, kernels, type Segment, type Shape, segment } from "@orthant/core";
+import { differentiable, kernels, type Segment, type Shape, segment, view } from "@orthant/core";
 import * as tf from "@tensorflow/tfjs";
 import { affine, rows } from "./matrices.ts";
 
@@ -24,7 +24,7 @@ function sizesOf(query: Shape, x: Shape): Sizes {
 
 /** The weights of q, k and v side by side, `[D, 3 H K]`. */
 const joined = (weights_DHK: readonly tf.Tensor[], { D, H, K }: Sizes): tf.Tensor =>
-  joinColumns(weights_DHK.map((w) => w.reshape([D, H * K])));
+  joinColumns(weights_DHK.map((w) => view(w, [D, H * K])));
 
 /** Their biases in a row, `[3 H K]`. */
 const rowOf = (biases_HK: readonly tf.Tensor[]): tf.Tensor | undefined =>
@@ -35,9 +35,9 @@ const scale = ({ K }: Sizes) => ({ scale: 1 / Math.sqrt(K) });
 /** Gradient by what the weights of q, k and v give, as rows `[N, 3 H K]`: what all other gradients but that of `out` start from. */
 function headGradients(dy_BTD: tf.Tensor, [, , , , out, qkv, kept]: readonly tf.Tensor[], at: Sizes): tf.Tensor[] {
   const { B, T, D, H, K } = at;
-  const dmixed_NC = tf.matMul(rows(dy_BTD), out!.reshape([H * K, D]), false, true);
-  const inputs = { dy: dmixed_NC.reshape([B, T, H, K]), qkv: qkv!, kept: kept! };
-  return [packedAttentionGrad(inputs, scale(at)).reshape([B * T, 3 * H * K])];
+  const dmixed_NC = tf.matMul(rows(dy_BTD), view(out!, [H * K, D]), false, true);
+  const inputs = { dy: view(dmixed_NC, [B, T, H, K]), qkv: qkv!, kept: kept! };
+  return [view(packedAttentionGrad(inputs, scale(at)), [B * T, 3 * H * K])];
 }
 
 /** One gradient a parameter, then that of x. */
@@ -48,15 +48,15 @@ function backward(
   at: Sizes,
   { biased, once }: { biased: boolean; once: (make: () => tf.Tensor[]) => () => tf.Tensor[] },
 ): (() => tf.Tensor)[] {
-  const { D, H, K } = at;
+  const { B, T, D, H, K } = at;
   const weights = once(() => tf.split(tf.matMul(rows(x!), dheads_NC, true), 3, 1));
   const biases = once(() => tf.split(columnSums({ x: dheads_NC }), 3));
   const parts = [0, 1, 2];
   return [
-    ...parts.map((i) => () => weights()[i]!.reshape([D, H, K])),
-    () => tf.matMul(mixed!.reshape([-1, H * K]), rows(dy_BTD), true).reshape(out!.shape),
-    ...(biased ? parts : []).map((i) => () => biases()[i]!.reshape([H, K])),
-    () => tf.matMul(dheads_NC, joined([query!, key!, value!], at), false, true).reshape(x!.shape),
+    ...parts.map((i) => () => view(weights()[i]!, [D, H, K])),
+    () => view(tf.matMul(view(mixed!, [B * T, H * K]), rows(dy_BTD), true), out!.shape),
+    ...(biased ? parts : []).map((i) => () => view(biases()[i]!, [H, K])),
+    () => view(tf.matMul(dheads_NC, joined([query!, key!, value!], at), false, true), x!.shape),
   ];
 }
 
@@ -69,10 +69,10 @@ function run(params: readonly tf.Tensor[], x_BTD: tf.Tensor): tf.Tensor {
     inputs: [...params, x_BTD],
     forward: (save) => {
       const qkv_NC = affine(rows(x_BTD), joined([query!, key!, value!], at), rowOf(biases));
-      const qkv = qkv_NC.reshape([B, T, 3, H, K]);
+      const qkv = view(qkv_NC, [B, T, 3, H, K]);
       const [mixed_BTHK, kept] = packedAttention({ qkv }, scale(at));
       save([x_BTD, query!, key!, value!, out!, qkv, kept, mixed_BTHK]);
-      return tf.matMul(mixed_BTHK.reshape([B * T, H * K]), out!.reshape([H * K, D])).reshape(x_BTD.shape);
+      return view(tf.matMul(view(mixed_BTHK, [B * T, H * K]), view(out!, [H * K, D])), x_BTD.shape);
     },
     shared: (dy_BTD, saved) => headGradients(dy_BTD, saved, at),
     backward: (dy_BTD, saved, [dheads_NC], once) =>

@@ -9,6 +9,12 @@ export const wasm: Device = {
   async start() {
     await import("@tensorflow/tfjs-backend-wasm");
     useFastGradients();
-    return { backend: "wasm", copiesVectors: true, bytesHeld: heapBytes, read: (x, into) => into.set(floats(x)) };
+    return {
+      backend: "wasm",
+      views: true,
+      copiesVectors: true,
+      bytesHeld: heapBytes,
+      read: (x, into) => into.set(floats(x)),
+    };
   },
 };
