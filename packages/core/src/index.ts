@@ -115,6 +115,7 @@ export type { Transport, TransportJob } from "./transports/transport.ts";
 export { type Active, type Device, type DeviceChoice, deviceNames, type Where } from "./devices/device.ts";
 export { activeDevice, useDevice } from "./devices/index.ts";
 export * as kernels from "./devices/kernels/index.ts";
+export { view } from "./devices/view.ts";
 export { useFastGradients } from "./devices/wasm/gradients.ts";
 export { forwardOnly, type Linearized, rebind, recompute, type Vjp } from "./rank/vjp.ts";
 

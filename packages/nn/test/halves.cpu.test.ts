@@ -83,8 +83,8 @@ async function kernelsOf(act: () => (tf.Tensor | undefined)[]): Promise<string[]
 
 /** Matrix products: of the half for inputs, and of that for parameters. */
 const products: Readonly<Record<string, readonly [number, number]>> = {
-  attention: [8, 4], // back through out, four of the heads, three projections; then a product a weight
-  attentionWithoutBias: [8, 4],
+  attention: [6, 2], // back through out, four of the heads, the projection of all three; then theirs and that of out
+  attentionWithoutBias: [6, 2],
   layerNorm: [0, 0],
   linear: [1, 1],
   linearWithoutBias: [1, 1],

@@ -19,6 +19,8 @@ export interface Active {
   bytesHeld?(): number;
   /** True where a tensor made from a vector has memory of its own, so that the vector may be written again. */
   readonly copiesVectors?: boolean;
+  /** True where data may be seen under another shape by counting one reference more: tfjs's Reshape does no more on that backend. */
+  readonly views?: boolean;
   /** Copies the elements of a float32 tensor into a vector of its size, at once. Absent: they are read with `data()`. */
   read?(x: Tensor, into: Float32Array): void;
 }
@@ -26,6 +28,8 @@ export interface Active {
 /** A place to compute: a plain object, started once in each thread that holds ranks. */
 export interface Device {
   readonly name: string;
+  /** Number formats of matrix products that it can be asked for; absent, it says itself at its start which it knows. */
+  readonly precisions?: readonly string[];
   /** Prepares a tfjs backend in this thread. Throws where it cannot start, with what to do about it. */
   start(where: Where): Promise<Active>;
 }
@@ -35,6 +39,14 @@ export const deviceNames = ["auto", "wasm", "cpu", "webgpu"] as const;
 
 /** Where tensors are computed: a device by name, or one of your own. */
 export type DeviceChoice = (typeof deviceNames)[number] | Device;
+
+/** Refuses a number format that a device does not have. */
+export function checkPrecision({ name, precisions }: Device, precision: string | undefined): void {
+  if (precision === undefined || !precisions || precisions.includes(precision)) return;
+  throw new Error(
+    `device ${name} has no precision "${precision}"; it has ${precisions.join(", ")}. cuda has fp32, tf32 and bf16`,
+  );
+}
 
 /** Refuses what is no device. */
 export function checkDevice(choice: DeviceChoice): void {

@@ -29,7 +29,8 @@ export async function runRanks(transport: Transport, job: RanksJob): Promise<Out
 }
 
 async function runHere({ stop, onBegin, ...job }: RanksJob, transport: Transport, ticket: unknown): Promise<Outcome[]> {
-  await useDevice(job.options.device);
+  const { device, precision } = job.options;
+  await useDevice(device, { localRank: 0, ...(precision !== undefined && { precision }) });
   const endpoints = [...transport.join(ticket, 0).values()];
   onBegin?.();
   const stopped = () => signalOf(stop);

@@ -69,7 +69,8 @@ export async function serveThread(
           "and must call train() once, with what is the same in each: nothing drawn by Math.random(), no time of day",
       );
     await letIn(post);
-    await useDevice(options.device, { localRank: given.thread });
+    const { device, precision } = options;
+    await useDevice(device, { localRank: given.thread, ...(precision !== undefined && { precision }) });
     const stopped = () => Atomics.load(new Int32Array(given.stop), 0);
     const endpoints = [...transport.join(given.ticket, given.thread).values()];
     const here = ranksHere(transport, plan.mesh);

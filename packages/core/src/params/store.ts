@@ -2,6 +2,7 @@
 // strategies put layers around it: ZeRO-3 gathers its shards, others keep optimizer state elsewhere.
 import type { Tensor } from "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs";
+import { view } from "../devices/view.ts";
 import { type Meter, tensorBytes } from "../meter.ts";
 import type { Shape } from "../model/segment.ts";
 import type { Moment } from "./moment.ts";
@@ -82,7 +83,7 @@ class LocalStore implements ParamStore {
   acquire = async (names: readonly string[]): Promise<Tensor[]> => names.map((name) => this.#cell(name).value);
   release(): void {}
   owned = (): ParamSpec[] => [...this.#cells.values()].map(({ spec }) => spec);
-  piece = async (name: string): Promise<Tensor> => this.#cell(name).value.clone();
+  piece = async (name: string): Promise<Tensor> => view(this.#cell(name).value);
 
   async update(name: string, value: Tensor): Promise<void> {
     const cell = this.#cell(name);

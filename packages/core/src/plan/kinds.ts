@@ -69,13 +69,15 @@ function checkNumbers({ seed = 0, clip = 1, capBytes = 1 }: Options): void {
 /** Refuses, by name, an option of `train` that is no such thing. */
 export function checkKinds(options: object): void {
   const { mesh = {}, strategies = [], recompute = false, quiet = false, run = false } = options as Options;
-  const { model, data, optimizer } = options as Options;
+  const { model, data, optimizer, precision } = options as Options;
   checkModel(model);
   checkData(data);
   checkOptimizer(optimizer);
   checkStrategies(strategies);
   checkNumbers(options as Options);
   if (!isObject(mesh)) refuse("mesh", mesh, "give the size of each axis, such as { dp: 2 }");
+  if (precision !== undefined && typeof precision !== "string")
+    refuse("precision", precision, 'name one, such as "fp32", "tf32" or "bf16"');
   for (const [name, value] of Object.entries({ recompute, quiet }))
     if (typeof value !== "boolean") refuse(name, value, "it is true or false");
   if (run !== false && typeof run !== "string")

@@ -55,6 +55,8 @@ export interface JobOptions {
   readonly resume?: true | string;
   /** Where tensors are computed. "auto" by default. */
   readonly device?: DeviceChoice;
+  /** Number format of matrix products, in the device's words: cuda has "fp32", "tf32" and "bf16". The device's own choice by default. */
+  readonly precision?: string;
   /** Folder of the run under `runs/`; a time stamp by default. `false` writes nothing. */
   readonly run?: string | false;
   /** No progress on the terminal. */
@@ -77,6 +79,7 @@ const known = [
   "checkpoint",
   "resume",
   "device",
+  "precision",
   "transport",
   "run",
   "quiet",

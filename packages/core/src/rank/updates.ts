@@ -1,25 +1,26 @@
 // The end of a step on one rank: its part of the gradient norm, then the optimizer on the pieces it owns.
 import type { Tensor } from "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs";
-import { readSquares, readTensors } from "../devices/read.ts";
+import { type Part, readAllSquares, readTensors } from "../devices/read.ts";
 import type { Gradients } from "../params/gradients.ts";
-import type { Optimizer } from "../params/optimizer.ts";
+import type { Optimizer, Piece } from "../params/optimizer.ts";
 import type { ParamSpec } from "../params/params.ts";
 import type { ParamStore } from "../params/store.ts";
 
 /** Sum of squares of the gradient elements that this rank counts, by parameter; `counted` gives the flat range of each. */
-export const gradientSquares = (
+export async function gradientSquares(
   params: readonly ParamSpec[],
   gradients: Gradients,
   counted: (spec: ParamSpec) => readonly [from: number, to: number],
-): Promise<number[]> =>
-  Promise.all(
-    params.map((spec) => {
-      const grad = gradients.get(spec.name);
-      const [from, to] = counted(spec);
-      return grad && from < to ? readSquares(grad, from, to) : 0;
-    }),
-  );
+): Promise<number[]> {
+  const parts = params.map((spec): Part | undefined => {
+    const grad = gradients.get(spec.name);
+    const [from, to] = counted(spec);
+    return grad && from < to ? [grad, from, to] : undefined;
+  });
+  const sums = (await readAllSquares(parts.filter((part) => part !== undefined))).values();
+  return parts.map((part) => (part ? sums.next().value! : 0));
+}
 
 /** Copies the piece that this rank updates of a parameter; into `into`, of its size, where the device can. */
 export async function readPiece(store: ParamStore, name: string, into?: Float32Array): Promise<Float32Array> {
@@ -59,22 +60,60 @@ export interface Update {
   readonly scale: number;
 }
 
+/** Bytes of values that are updated together, a parameter at least: old and new values and moments exist side by side. */
+const TOGETHER = 64 * 2 ** 20;
+
+/** Neighbours whose values are at most so many bytes together. */
+function groups(specs: readonly ParamSpec[], bytes: (spec: ParamSpec) => number): ParamSpec[][] {
+  const all: ParamSpec[][] = [];
+  let room = 0;
+  for (const spec of specs) {
+    if (bytes(spec) > room) {
+      all.push([]);
+      room = TOGETHER;
+    }
+    all.at(-1)!.push(spec);
+    room -= bytes(spec);
+  }
+  return all;
+}
+
 /** Updates every piece that has a gradient, and drops the gradient. */
 export async function update(store: ParamStore, gradients: Gradients, how: Update): Promise<void> {
-  for (const spec of store.owned()) {
-    const grad = gradients.get(spec.name);
-    if (grad) await updateOne(store, spec, grad, how);
-    gradients.drop(spec.name);
+  const specs = store.owned().filter(({ name }) => gradients.get(name));
+  const many = how.optimizer.many?.();
+  const grad = ({ name }: ParamSpec): Tensor => gradients.get(name)!;
+  for (const group of many ? groups(specs, (spec) => 4 * grad(spec).size) : specs.map((spec) => [spec])) {
+    const pieces = await Promise.all(group.map((spec) => pieceOf(store, spec, grad(spec), how)));
+    const some = pieces.filter(({ value }) => value.size); // of an empty chunk others have the elements
+    const { optimizer } = how;
+    const one = ({ value, grad, slots, context }: Piece) => optimizer.update(value, grad, slots, context);
+    const next = tf.tidy(() => (many ? many(some) : some.map(one)));
+    await keep(store, pieces, next);
+    for (const { name } of group) gradients.drop(name);
   }
 }
 
-async function updateOne(store: ParamStore, spec: ParamSpec, grad: Tensor, how: Update): Promise<void> {
+async function pieceOf(store: ParamStore, spec: ParamSpec, grad: Tensor, how: Update): Promise<Piece> {
   const { optimizer, step, scale } = how;
   const value = await store.piece(spec.name);
-  if (!value.size) return store.update(spec.name, value); // an empty chunk: others have the elements
-  const slots = (await store.slots(spec.name)) ?? Array.from({ length: optimizer.slots }, () => tf.zerosLike(value));
-  const [next, ...rest] = tf.tidy(() => optimizer.update(value, grad, slots, { spec, step, scale }));
-  tf.dispose([value, ...slots]);
-  await store.update(spec.name, next!);
-  await store.keepSlots(spec.name, rest);
+  const kept = value.size ? await store.slots(spec.name) : [];
+  const slots = kept ?? Array.from({ length: optimizer.slots }, () => tf.zerosLike(value));
+  return { value, grad, slots, context: { spec, step, scale } };
+}
+
+/** Hands what was computed to the store, and frees what it was computed from. */
+async function keep(store: ParamStore, pieces: readonly Piece[], next: readonly (readonly Tensor[])[]): Promise<void> {
+  const found = next.values();
+  for (const { value, slots, context } of pieces) {
+    const { name } = context.spec;
+    if (!value.size) {
+      await store.update(name, value);
+      continue;
+    }
+    const [updated, ...rest] = found.next().value!;
+    tf.dispose([value, ...slots]);
+    await store.update(name, updated!);
+    await store.keepSlots(name, rest);
+  }
 }
