@@ -15,7 +15,7 @@ import {
 import { einsum } from "./einsum.ts";
 import { columnSums, transposed } from "./matmul.ts";
 import { layerNorm, layerNormGrad } from "./norm.ts";
-import { maxPoolGrad } from "./pool.ts";
+import { maxPool3d, maxPool3dGrad, maxPoolGrad } from "./pool.ts";
 import { batchMatMul, fusedMatMul, rowBias } from "./products.ts";
 import type { Inputs, Replacement } from "./replacement.ts";
 import { addRow, addToRows, pickRows, sumIntoRows } from "./rows.ts";
@@ -89,6 +89,8 @@ const kernels: Readonly<Record<string, Replacement>> = {
   [tf.DepthwiseConv2dNative]: convolved(true),
   [tf.FusedDepthwiseConv2D]: convolved(true),
   [tf.MaxPoolGrad]: maxPoolGrad,
+  [tf.MaxPool3D]: maxPool3d,
+  [tf.MaxPool3DGrad]: maxPool3dGrad,
   [tf.Conv2DBackpropFilter]: conv2dFilterGrad,
   [tf.Conv2DBackpropInput]: convolvedBack,
   [tf.Conv3DBackpropInputV2]: conv3dInputGrad,
