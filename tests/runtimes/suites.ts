@@ -9,6 +9,7 @@ import {
   type MeshCase,
   onThreads,
   showCase,
+  testDevice,
   testStrategy,
   underAdamw,
   underSgd,
@@ -67,4 +68,5 @@ export const suites: readonly (readonly Case[])[] = [
   named("transport", transportSuite),
   named("strategy", strategySuite),
   named("differential", differentialSuite),
+  named("device", testDevice("wasm")),
 ];

@@ -13,6 +13,7 @@ const HELP = `orthant run <options> <script>   the script, each of its ranks in 
   --secret FILE             the run's secret, the same for all its launchers; one launcher alone makes its own
   --encrypt                 what travels is encrypted
   --runtime node|deno|bun   what runs the ranks; by default what runs this command
+  --device NAME             where the script leaves it open: auto, wasm, cpu, webgpu, tensorflow or cuda
   --restarts N              starts again, N times at most, from the latest checkpoint where a rank is lost
 orthant plan <script>            who holds what, the schedule, bytes held and sent, the bubble; trains nothing
 orthant export <checkpoint> <file>   the parameters of a checkpoint, or of a run's latest, whole, in one safetensors file

@@ -20,6 +20,7 @@ test("a rank a process, over a server of its own, is the default", () => {
     nodes: 1,
     runtime: undefined,
     restarts: 0,
+    device: undefined,
   };
   expect(rest).toEqual(expected);
   expect(run).toMatch(/^run-[\da-f]{8}$/);
@@ -28,6 +29,10 @@ test("a rank a process, over a server of its own, is the default", () => {
 test("what follows the script is its own", () => {
   const { args, size, transport } = parse("--threads --ranks 2 train.ts --ranks 9 --fast x");
   expect([args, size, transport]).toEqual([["--ranks", "9", "--fast", "x"], 2, "threads"]);
+});
+
+test("a device by name", () => {
+  expect(parse("--device tensorflow --ranks 2 train.ts").device).toBe("tensorflow");
 });
 
 test("the nodes' blocks cover all ranks once", () => {
@@ -56,6 +61,8 @@ test("bad input: one line that says what to write", () => {
     ["--ranks 0 s.ts", "--ranks 0 is no whole number from 1"],
     ["--ranks two s.ts", "--ranks two is no whole number from 1"],
     ["--ranks= s.ts", "--ranks needs a value, such as --ranks 4"],
+    ["--device gpu --ranks 2 s.ts", "--device gpu is none of auto, wasm, cpu, webgpu, tensorflow, cuda"],
+    ["--device= --ranks 2 s.ts", "--device needs a value, such as --device cuda"],
     ["--fast --ranks 2 s.ts", "orthant run has no option --fast; orthant --help lists what there is"],
     ["--threads=2 --ranks 2 s.ts", "--threads takes no value"],
     [

@@ -112,7 +112,14 @@ export type { Transport, TransportJob } from "./transports/transport.ts";
 
 // Where tensors are computed, and how they are differentiated.
 
-export { type Active, type Device, type DeviceChoice, deviceNames, type Where } from "./devices/device.ts";
+export {
+  type Active,
+  type Device,
+  type DeviceChoice,
+  type DeviceName,
+  deviceNames,
+  type Where,
+} from "./devices/device.ts";
 export { activeDevice, useDevice } from "./devices/index.ts";
 export * as kernels from "./devices/kernels/index.ts";
 export { view } from "./devices/view.ts";

@@ -3,6 +3,8 @@
 export { builtIn, zero3Step } from "./built-in.ts";
 export { type Case, runCases } from "./case.ts";
 export { accountingFailures, type Errors, errorsBetween, heldFailures, lossError } from "./compare.ts";
+export { type DeviceTest, testDevice } from "./device/device.ts";
+export { type LayerKind, layerKinds } from "./device/layer-kinds.ts";
 export { caseOptions, type DifferentialOptions, differential, differentialCases, type Row } from "./differential.ts";
 export type { Features, Fixture, Placed, Setting } from "./fixture/fixture.ts";
 export { fixtureData, fixtureModel } from "./fixture/model.ts";

@@ -1,5 +1,6 @@
 // What `orthant run` is asked to do. Pure: words in, a description out, or one line that says what to write instead.
 import { type ParseArgsOptionsConfig, parseArgs } from "node:util";
+import { type DeviceName, deviceNames } from "@orthant/core";
 import { UsageError } from "../result.ts";
 
 export type Runtime = "node" | "deno" | "bun";
@@ -27,6 +28,8 @@ export interface RunArguments {
   readonly restarts: number;
   /** The runtime that runs the launcher where undefined. */
   readonly runtime: Runtime | undefined;
+  /** Where the script leaves the device open. */
+  readonly device: DeviceName | undefined;
 }
 
 const options = {
@@ -40,6 +43,7 @@ const options = {
   "node-rank": { type: "string" },
   runtime: { type: "string" },
   restarts: { type: "string" },
+  device: { type: "string" },
 } as const satisfies ParseArgsOptionsConfig;
 
 type Name = keyof typeof options;
@@ -54,6 +58,7 @@ const example: Given = {
   "node-rank": "0",
   runtime: "bun",
   restarts: "3",
+  device: "cuda",
 };
 
 /** Options end at the script: what follows is its own. Throws a UsageError. */
@@ -78,6 +83,7 @@ export function runArguments(words: readonly string[]): RunArguments {
     transport,
     run: runOf(given),
     runtime: runtimeOf(given),
+    device: deviceOf(given),
     restarts: given.restarts === undefined ? 0 : count(given, "restarts", 0),
     ...keyOf(given, transport),
   };
@@ -163,4 +169,9 @@ function checkNodes(given: Given, transport: RunArguments["transport"], size: nu
 function runtimeOf({ runtime }: Given): Runtime | undefined {
   if (runtime === undefined || runtime === "node" || runtime === "deno" || runtime === "bun") return runtime;
   throw new UsageError(`--runtime ${runtime} is none of node, deno and bun`);
+}
+
+function deviceOf({ device }: Given): DeviceName | undefined {
+  if (device === undefined || deviceNames.includes(device as DeviceName)) return device as DeviceName | undefined;
+  throw new UsageError(`--device ${device} is none of ${deviceNames.join(", ")}`);
 }

@@ -138,7 +138,13 @@ class Launch {
         for (const rank of ranks) this.#words.set(rank, new TextDecoder().decode(bytes).split("\n", 1)[0] ?? "");
       show(bytes);
     };
-    return new Child({ ranks, runtime, env: { ...env, ...ticket }, out: stream(false), error });
+    return new Child({ ranks, runtime, env: { ...env, ...this.#device(ranks), ...ticket }, out: stream(false), error });
+  }
+
+  /** What the process of these ranks reads of devices: which, and of several of a machine the first that is its own. */
+  #device([first]: readonly number[]): NodeJS.ProcessEnv {
+    const { device, ranks } = this.#args;
+    return { ORTHANT_LOCAL_RANK: `${ranks.indexOf(first as number)}`, ...(device && { ORTHANT_DEVICE: device }) };
   }
 
   #fail({ ranks, why: how = "", byItself }: Ending): void {

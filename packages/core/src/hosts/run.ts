@@ -1,6 +1,8 @@
 // Runs the ranks of this process over whatever transport connects them: in this thread, or spread over worker threads
 // where the transport reaches several.
-import { useDevice } from "../devices/index.ts";
+import { localRank } from "../devices/choose.ts";
+import { onOneThread, told, useDevice } from "../devices/index.ts";
+import { oneThread } from "../devices/one-thread.ts";
 import type { Outcome } from "../rank/events.ts";
 import { signalOf } from "../rank/stop.ts";
 import { ranksHere, type Transport } from "../transports/transport.ts";
@@ -20,6 +22,8 @@ export async function runRanks(transport: Transport, job: RanksJob): Promise<Out
     throw new Error(`${name}({ workers: ${workers} }): give a whole number from 1`);
   const here = ranksHere(transport, plan.mesh);
   const threads = dealThreads(plan, here, workers);
+  const alone = threads.length > 1 ? onOneThread(options.device) : undefined;
+  if (alone) throw new Error(oneThread(alone, here.length));
   const script = threads.length > 1 ? scriptOf(transport) : undefined;
   const ticket = await transport.open({ mesh: plan.mesh, threads, agreed: fingerprint(options, plan) });
   const outcomes = await (script
@@ -29,10 +33,12 @@ export async function runRanks(transport: Transport, job: RanksJob): Promise<Out
 }
 
 async function runHere({ stop, onBegin, ...job }: RanksJob, transport: Transport, ticket: unknown): Promise<Outcome[]> {
+  const here = ranksHere(transport, job.plan.mesh);
   const { device, precision } = job.options;
-  await useDevice(device, { localRank: 0, ...(precision !== undefined && { precision }) });
+  const where = { localRank: localRank(), ...(precision !== undefined && { precision }) };
+  await useDevice(device, where, here.includes(0) ? told(job.options) : undefined);
   const endpoints = [...transport.join(ticket, 0).values()];
   onBegin?.();
   const stopped = () => signalOf(stop);
-  return runShare({ ...job, endpoints, here: ranksHere(transport, job.plan.mesh), stopped });
+  return runShare({ ...job, endpoints, here, stopped });
 }

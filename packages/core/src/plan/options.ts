@@ -1,5 +1,6 @@
 // What a user decides about a training job, but for what carries it, and the checks that need no model: refused before
 // anything starts. `train.ts` adds the transport.
+import { chosen } from "../devices/choose.ts";
 import { checkDevice, type DeviceChoice } from "../devices/device.ts";
 import { axisSize, type Mesh } from "../mesh.ts";
 import type { AnyModel, Data } from "../model/model.ts";
@@ -53,7 +54,7 @@ export interface JobOptions {
    * `checkpoint.dir`, and from the start where there is none.
    */
   readonly resume?: true | string;
-  /** Where tensors are computed. "auto" by default. */
+  /** Where tensors are computed. "auto" by default: the device that ORTHANT_DEVICE names, else the first that works. */
   readonly device?: DeviceChoice;
   /** Number format of matrix products, in the device's words: cuda has "fp32", "tf32" and "bf16". The device's own choice by default. */
   readonly precision?: string;
@@ -95,6 +96,7 @@ export function checkOptions(options: JobOptions): void {
   checkKinds(options);
   for (const name of ["batch", "steps", "micros"] as const) checkCount(name, options[name] ?? 1);
   checkDevice(options.device ?? "auto");
+  checkDevice(chosen(options.device), "ORTHANT_DEVICE: ");
   checkCheckpoints(options);
   checkMesh(options.mesh ?? {}, options.strategies ?? []);
 }
