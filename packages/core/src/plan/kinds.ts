@@ -69,12 +69,14 @@ function checkNumbers({ seed = 0, clip = 1, capBytes = 1 }: Options): void {
 /** Refuses, by name, an option of `train` that is no such thing. */
 export function checkKinds(options: object): void {
   const { mesh = {}, strategies = [], recompute = false, quiet = false, run = false } = options as Options;
-  const { model, data, optimizer } = options as Options;
+  const { model, data, optimizer, weights } = options as Options;
   checkModel(model);
   checkData(data);
   checkOptimizer(optimizer);
   checkStrategies(strategies);
   checkNumbers(options as Options);
+  if (weights !== undefined && !(weights instanceof Map))
+    refuse("weights", weights, "give a map of names to values, such as train() and importWeights() resolve to");
   if (!isObject(mesh)) refuse("mesh", mesh, "give the size of each axis, such as { dp: 2 }");
   for (const [name, value] of Object.entries({ recompute, quiet }))
     if (typeof value !== "boolean") refuse(name, value, "it is true or false");

@@ -53,6 +53,11 @@ export interface JobOptions {
    * `checkpoint.dir`, and from the start where there is none.
    */
   readonly resume?: true | string;
+  /**
+   * Starts from these values in place of the model's own, by parameter: those of a run before, say. What is not among them starts as
+   * the model says.
+   */
+  readonly weights?: ReadonlyMap<string, Float32Array>;
   /** Where tensors are computed. "auto" by default. */
   readonly device?: DeviceChoice;
   /** Folder of the run under `runs/`; a time stamp by default. `false` writes nothing. */
@@ -76,6 +81,7 @@ const known = [
   "capBytes",
   "checkpoint",
   "resume",
+  "weights",
   "device",
   "transport",
   "run",

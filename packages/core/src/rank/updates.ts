@@ -57,6 +57,8 @@ export interface Update {
   readonly step: number;
   /** Multiplies every gradient first. */
   readonly scale: number;
+  /** Learning rate of the step. */
+  readonly lr: number;
 }
 
 /** Updates every piece that has a gradient, and drops the gradient. */
@@ -69,11 +71,11 @@ export async function update(store: ParamStore, gradients: Gradients, how: Updat
 }
 
 async function updateOne(store: ParamStore, spec: ParamSpec, grad: Tensor, how: Update): Promise<void> {
-  const { optimizer, step, scale } = how;
+  const { optimizer, ...context } = how;
   const value = await store.piece(spec.name);
   if (!value.size) return store.update(spec.name, value); // an empty chunk: others have the elements
   const slots = (await store.slots(spec.name)) ?? Array.from({ length: optimizer.slots }, () => tf.zerosLike(value));
-  const [next, ...rest] = tf.tidy(() => optimizer.update(value, grad, slots, { spec, step, scale }));
+  const [next, ...rest] = tf.tidy(() => optimizer.update(value, grad, slots, { spec, ...context }));
   tf.dispose([value, ...slots]);
   await store.update(spec.name, next!);
   await store.keepSlots(spec.name, rest);
