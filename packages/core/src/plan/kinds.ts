@@ -68,7 +68,7 @@ function checkNumbers({ seed = 0, clip = 1, capBytes = 1 }: Options): void {
 
 /** Refuses, by name, an option of `train` that is no such thing. */
 export function checkKinds(options: object): void {
-  const { mesh = {}, strategies = [], recompute = false, quiet = false, run = false } = options as Options;
+  const { mesh = {}, strategies = [], recompute = false, quiet = false, run = false, report = [] } = options as Options;
   const { model, data, optimizer, weights } = options as Options;
   checkModel(model);
   checkData(data);
@@ -80,6 +80,8 @@ export function checkKinds(options: object): void {
   if (!isObject(mesh)) refuse("mesh", mesh, "give the size of each axis, such as { dp: 2 }");
   for (const [name, value] of Object.entries({ recompute, quiet }))
     if (typeof value !== "boolean") refuse(name, value, "it is true or false");
+  if (!Array.isArray(report) || report.some((kind) => kind !== "tensorboard"))
+    refuse("report", report, 'give a list of what to write: ["tensorboard"]');
   if (run !== false && typeof run !== "string")
     refuse("run", run, "give the name of a folder, or false to write nothing");
 }

@@ -62,6 +62,8 @@ export interface JobOptions {
   readonly device?: DeviceChoice;
   /** Folder of the run under `runs/`; a time stamp by default. `false` writes nothing. */
   readonly run?: string | false;
+  /** Files beside `metrics.jsonl`, `trace.json` and `loss.svg` in the run's folder: "tensorboard" is an event file of scalars. */
+  readonly report?: readonly "tensorboard"[];
   /** No progress on the terminal. */
   readonly quiet?: boolean;
 }
@@ -85,6 +87,7 @@ const known = [
   "device",
   "transport",
   "run",
+  "report",
   "quiet",
 ] satisfies (keyof JobOptions | "transport")[];
 
