@@ -49,10 +49,11 @@ export async function forward(model: AnyModel, weights: Weights, device?: Device
   const owners = specsByUse(specs);
   const paramOf = (use: string) => owners.get(use)!.name;
   const uniform = (_: string, { shape }: tf.Tensor) => tf.ones(shape); // nothing is dropped
+  const around = { training: false, batch: [] };
   const moment = (what: string) => momentOf(0, what, 0);
   const run = async ({ values, shape, dtype }: ForwardInput) => {
     const x = tf.tensor(values, [...shape], dtype);
-    const tape = new GradTape({ vjp: forwardOnly, store, paramOf, group, meter, moment, uniform });
+    const tape = new GradTape({ vjp: forwardOnly, store, paramOf, group, meter, moment, uniform, ...around });
     let y: tf.Tensor = x;
     for (const layer of model.layers) y = await layer.forward(tape, y as never);
     tape.drop(y);

@@ -49,7 +49,7 @@ export function member(endpoint: Endpoint, { vjp = rebind }: Way = {}, x?: tf.Te
   });
   const uniform = (_: string, { shape }: tf.Tensor) => tf.fill(shape, 0.5);
   const moment = (what: string) => momentOf(0, what, 0);
-  const at = { moment, paramOf: (use: string) => use, group: () => group, uniform };
+  const at = { training: true, batch: [], moment, paramOf: (use: string) => use, group: () => group, uniform };
   const free = () => {
     gradients.dispose();
     store.dispose();

@@ -7,7 +7,7 @@ import { type Moment, momentOf } from "../params/moment.ts";
 import type { JobOptions } from "../plan/options.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { RankPlan } from "../plan/ranks.ts";
-import { stageAxis } from "../plan/roles.ts";
+import { batchAxes, stageAxis } from "../plan/roles.ts";
 import { specsByUse } from "../plan/specs.ts";
 import { type Action, rankOfStage, showAction } from "../schedule/schedule.ts";
 import type { ActionTime } from "./events.ts";
@@ -58,6 +58,7 @@ export function stepContext(opened: Opened, step: number, seed: number, times: A
   const { coords } = self;
   const vjp = options.recompute ? recompute : rebind;
   const origin = performance.timeOrigin;
+  const around = { training: true, batch: batchAxes(plan.roles) };
   return {
     ...common(opened, actionsOf(opened)),
     at: `step ${step}`,
@@ -65,7 +66,7 @@ export function stepContext(opened: Opened, step: number, seed: number, times: A
     newTape(micro, x) {
       const uniform = uniformOf(options, plan, coords, { step, micro });
       const moment = (what: string) => momentOf(step, what, micro);
-      return new GradTape({ vjp, store, gradients, paramOf, group, meter, moment, uniform }, x);
+      return new GradTape({ vjp, store, gradients, paramOf, group, meter, moment, uniform, ...around }, x);
     },
     read: (micro, side) => readSamples(options, plan, coords, { step, micro }, side),
     seed,
@@ -82,6 +83,7 @@ export const forwardsOf = (actions: readonly Action[]): Action[] => actions.filt
 export function evaluationContext(opened: Opened, data: Data, at: string): StepContext {
   const { options, plan, self, groups: group, meter, holdings, paramOf } = opened;
   const { store } = holdings;
+  const around = { training: false, batch: batchAxes(plan.roles) };
   // No micro: stores that gather ahead follow the order of a step, and this is none.
   const momentOfIt = (what: string): Moment => ({ key: `${at} ${what}`, step: -1 });
   return {
@@ -92,7 +94,7 @@ export function evaluationContext(opened: Opened, data: Data, at: string): StepC
     newTape(micro) {
       const moment = (what: string) => momentOfIt(`micro ${micro} ${what}`);
       const uniform = (_: string, { shape }: tf.Tensor) => tf.ones(shape); // nothing is dropped
-      return new GradTape({ vjp: forwardOnly, store, paramOf, group, meter, moment, uniform });
+      return new GradTape({ vjp: forwardOnly, store, paramOf, group, meter, moment, uniform, ...around });
     },
     read: (micro, side) => readSamples({ ...options, data }, plan, self.coords, { step: 0, micro }, side),
     seed: 0,

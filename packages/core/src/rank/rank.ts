@@ -8,6 +8,7 @@ import type { Evaluation } from "../params/optimizer.ts";
 import type { JobOptions } from "../plan/options.ts";
 import type { Plan } from "../plan/plan.ts";
 import { showRank } from "../plan/ranks.ts";
+import { batchAxes, positionOf } from "../plan/roles.ts";
 import { counted } from "../transports/counted.ts";
 import type { Endpoint } from "../transports/endpoint.ts";
 import { Agreement, type Verdict } from "./agree.ts";
@@ -128,7 +129,9 @@ class Rank {
       throw new Error(`the loss is ${told.loss}; lower the learning rate (${lr} here) or set clip`);
     await events.onGradients?.(self.rank, step, this.#gradients());
     const { clip = Number.POSITIVE_INFINITY, optimizer } = options;
-    await update(store, gradients, { optimizer, step, lr, scale: verdict.norm > clip ? clip / verdict.norm : 1 });
+    const scale = verdict.norm > clip ? clip / verdict.norm : 1;
+    const parts = plan.micros * positionOf(batchAxes(plan.roles), plan.mesh, {}).of;
+    await update(store, gradients, { optimizer, step, lr, scale, parts });
     await holdings.endStep({ ...momentOf(step, "end"), last: last || verdict.stop !== 0 });
     events.onActions?.(self.rank, step, actions);
     if (self.rank === 0) events.onStep?.({ ...told, step, lr, ms: performance.now() - began });

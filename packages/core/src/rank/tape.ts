@@ -30,6 +30,10 @@ export interface TapeContext {
   readonly gradients?: Gradients;
   /** The parameter that a use of a segment stands for. */
   paramOf(use: string): string;
+  /** False where there is no backward, and nothing is dropped. */
+  readonly training: boolean;
+  /** Axes whose members have different samples of one loss. */
+  readonly batch: readonly string[];
   /** This rank's group on a mesh axis. */
   group(axis: string): Group;
   readonly meter: Meter;
@@ -56,6 +60,14 @@ export class GradTape implements Tape {
     this.#context = context;
     this.#buffers = new Buffers(context.meter);
     if (x) this.#wanted.add(x);
+  }
+
+  get training(): boolean {
+    return this.#context.training;
+  }
+
+  get batch(): readonly string[] {
+    return this.#context.batch;
   }
 
   #moment = (what: string) => this.#context.moment(what);

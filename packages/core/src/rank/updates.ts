@@ -59,6 +59,8 @@ export interface Update {
   readonly scale: number;
   /** Learning rate of the step. */
   readonly lr: number;
+  /** Micros of a step over all members that share a loss: a moving average is given a part by each. */
+  readonly parts: number;
 }
 
 /** Updates every piece that has a gradient, and drops the gradient. */
@@ -71,11 +73,16 @@ export async function update(store: ParamStore, gradients: Gradients, how: Updat
 }
 
 async function updateOne(store: ParamStore, spec: ParamSpec, grad: Tensor, how: Update): Promise<void> {
-  const { optimizer, ...context } = how;
+  const { optimizer, parts, ...context } = how;
   const value = await store.piece(spec.name);
   if (!value.size) return store.update(spec.name, value); // an empty chunk: others have the elements
   const slots = (await store.slots(spec.name)) ?? Array.from({ length: optimizer.slots }, () => tf.zerosLike(value));
-  const [next, ...rest] = tf.tidy(() => optimizer.update(value, grad, slots, { spec, ...context }));
+  const { average } = spec;
+  const [next, ...rest] = tf.tidy(() =>
+    average === undefined
+      ? optimizer.update(value, grad, slots, { spec, ...context })
+      : [value.mul(average).add(grad.mul((1 - average) / parts)), ...slots.map((slot) => slot.clone())],
+  );
   tf.dispose([value, ...slots]);
   await store.update(spec.name, next!);
   await store.keepSlots(spec.name, rest);
