@@ -58,7 +58,7 @@ export function handLoop(model: AnyModel, first: ReadonlyMap<string, Float32Arra
     for (const spec of specs) {
       const value = params.get(spec.name)!;
       const old = slots.get(spec.name) ?? Array.from({ length: optimizer.slots }, () => tf.zerosLike(value));
-      const context = { spec, step: count, scale: 1 };
+      const context = { spec, step: count, scale: 1, lr: optimizer.lr(count) };
       const [next, ...rest] = tf.tidy(() => optimizer.update(value, grads.get(value)!, old, context));
       tf.dispose([value, grads.get(value)!, ...old]);
       params.set(spec.name, next!);

@@ -11,22 +11,20 @@ import { type LaunchTicket, readTicket } from "./run/ticket.ts";
 
 /** `train` looks here first, whatever the script says. Any copy of the library finds the same one. */
 const TRANSPORT = Symbol.for("orthant.transport");
+/** The module that worker threads run, in place of the program's main one. */
+const ENTRY = Symbol.for("orthant.entry");
 /** How often the launcher started the run before, for `train` to go on from the latest checkpoint. */
 const ATTEMPT = Symbol.for("orthant.attempt");
 /** ms between two looks at whether the launcher lives. */
 const look = 500;
 
 function transportOf({ servers, size, run, launch, ranks, encrypt }: LaunchTicket): Transport {
-  if (servers.length === 0) return threads({ workers: size, script: new URL(import.meta.url) });
+  if (servers.length === 0) return threads({ workers: size });
   return nats({ servers, run, launch, ranks, ...accessOf(process.env), ...(encrypt && { encrypt }) });
 }
 
-const again =
-  "train() was called a second time: under orthant run a script trains once, as the other ranks' processes end with the " +
-  "first; give each training a command of its own, or run them all with --threads";
-
-/** Refuses a mesh of another size than the launcher's, and a second training; a script that ends without any has failed. */
-function checked(transport: Transport, { size, servers }: LaunchTicket): Transport {
+/** Refuses a mesh of another size than the launcher's; a script that ends without a training has failed. */
+function checked(transport: Transport, { size }: LaunchTicket): Transport {
   let calls = 0;
   process.on("exit", (code) => {
     if (calls > 0 || code !== 0) return;
@@ -36,7 +34,7 @@ function checked(transport: Transport, { size, servers }: LaunchTicket): Transpo
   return {
     ...transport,
     async open(job) {
-      if (++calls > 1 && servers.length > 0) throw new Error(again);
+      calls++;
       const ranks = meshSize(job.mesh);
       const axes = Object.entries(job.mesh).map(([axis, length]) => `${axis}: ${length}`);
       if (ranks === size) return transport.open(job);
@@ -74,6 +72,7 @@ async function runMain(ticket: LaunchTicket, script: string): Promise<void> {
   Object.assign(globalThis, {
     [TRANSPORT]: checked(transportOf(ticket), ticket),
     [ATTEMPT]: ticket.attempt,
+    [ENTRY]: new URL(import.meta.url),
     [Symbol.for("orthant.columns")]: columns,
   });
   endWith(parent);

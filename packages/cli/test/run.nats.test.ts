@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
 import { memory } from "@orthant/core";
 import { TestServer } from "@orthant/testing/nats-server";
 import { afterAll, beforeAll, expect, onTestFinished, test } from "vitest";
@@ -20,7 +21,7 @@ beforeAll(async () => {
   expected = await losses({ ...job, transport: memory() });
 });
 
-type Trained = Job & { code?: number; twice?: boolean; absent?: number };
+type Trained = Job & { code?: number; absent?: number };
 
 function orthant(options: string, trained: Trained, env: NodeJS.ProcessEnv = {}): Launcher {
   const launcher = new Launcher(folder, ["run", ...options.split(" "), script, JSON.stringify(trained)], env);
@@ -161,13 +162,22 @@ test("bad input: one line, and nothing starts", async () => {
   }
 });
 
-test("a second training is refused at once, by name", async () => {
-  const launcher = orthant("--ranks 2", { ...job, twice: true });
-  expect(await launcher.code()).toBe(1);
-  const line = "train() was called a second time: under orthant run a script trains once";
-  expect(launcher.error.split("\n").filter((text) => text.startsWith(`[0] ${line}`)).length).toBe(1);
-  expect(launcher.error).toContain(`orthant run: rank 0 ended with code 1; ${line}`);
-});
+test.each(["", " --runtime deno", " --runtime bun", " --threads"])(
+  "a sweep, a second phase and sessions, --ranks 4%s: all processes come to each call, and what happens once is printed once",
+  async (options) => {
+    const calls = fileURLToPath(new URL("../../core/test/jobs/calls.ts", import.meta.url));
+    const launcher = new Launcher(folder, ["run", "--ranks", "4", ...options.split(" ").filter(Boolean), calls]);
+    expect(await launcher.code()).toBe(0);
+    const lines = launcher.out.trimEnd().split("\n");
+    expect(lines.map((line) => Object.keys(JSON.parse(line.replace(/^\[.*?\] /, ""))))).toEqual([
+      ["lr", "losses"],
+      ["lr", "losses"],
+      ["second"],
+      ["third", "seen"],
+      ["last", "evaluations"],
+    ]);
+  },
+);
 
 test("a rank that never trains ends all others, by name", async () => {
   const launcher = orthant("--ranks 2", { ...long, absent: 1 });

@@ -6,6 +6,7 @@ import { directGroup } from "./group/direct.ts";
 import { Meter } from "./meter.ts";
 import type { AnyModel } from "./model/model.ts";
 import { elements, type Shape } from "./model/segment.ts";
+import { momentOf } from "./params/moment.ts";
 import { localStore } from "./params/store.ts";
 import { dealSpecs, specsByUse } from "./plan/specs.ts";
 import { GradTape } from "./rank/tape.ts";
@@ -48,9 +49,11 @@ export async function forward(model: AnyModel, weights: Weights, device?: Device
   const owners = specsByUse(specs);
   const paramOf = (use: string) => owners.get(use)!.name;
   const uniform = (_: string, { shape }: tf.Tensor) => tf.ones(shape); // nothing is dropped
+  const around = { training: false, batch: [] };
+  const moment = (what: string) => momentOf(0, what, 0);
   const run = async ({ values, shape, dtype }: ForwardInput) => {
     const x = tf.tensor(values, [...shape], dtype);
-    const tape = new GradTape({ vjp: forwardOnly, store, paramOf, group, meter, step: 0, micro: 0, uniform });
+    const tape = new GradTape({ vjp: forwardOnly, store, paramOf, group, meter, moment, uniform, ...around });
     let y: tf.Tensor = x;
     for (const layer of model.layers) y = await layer.forward(tape, y as never);
     tape.drop(y);

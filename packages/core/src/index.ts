@@ -7,7 +7,8 @@ export { type Forward, type ForwardInput, forward, type Weights } from "./forwar
 export { axisSize, type Coords, coordsOf, type Mesh, meshSize, rankOf, ranksAlong, showCoords } from "./mesh.ts";
 export type { CheckpointOptions, JobOptions } from "./plan/options.ts";
 export { type ParameterValues, run, type Session } from "./session.ts";
-export { type TrainOptions, type TrainResult, train } from "./train.ts";
+export type { RunOptions, TrainResult } from "./to-end.ts";
+export { type EvaluateOptions, type TrainOptions, type TrainStep, train } from "./train.ts";
 
 // The model and its data.
 
@@ -42,7 +43,18 @@ export { cutAlong, elements, onAxis, type Segment, type SegmentShape, type Shape
 
 export { type HeldBytes, type Kind, Meter, showHeld, totalOf } from "./meter.ts";
 export type { Moment } from "./params/moment.ts";
-export { adamw, constant, cosine, type LearningRate, type Optimizer, sgd } from "./params/optimizer.ts";
+export {
+  adamw,
+  constant,
+  cosine,
+  type Evaluation,
+  type LearningRate,
+  type Optimizer,
+  type PlateauOptions,
+  plateau,
+  type Seen,
+  sgd,
+} from "./params/optimizer.ts";
 export {
   chunk,
   type Init,

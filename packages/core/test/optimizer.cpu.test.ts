@@ -3,7 +3,18 @@ import * as tf from "@tensorflow/tfjs";
 import { beforeAll, describe, expect, test } from "vitest";
 import { sumOfSquares } from "../src/devices/kernels/squares.ts";
 import { readSquares } from "../src/devices/read.ts";
-import { adamw, constant, cosine, type Optimizer, type ParamSpec, sgd, useDevice } from "../src/index.ts";
+import {
+  adamw,
+  constant,
+  cosine,
+  type LearningRate,
+  type Optimizer,
+  type ParamSpec,
+  plateau,
+  type Seen,
+  sgd,
+  useDevice,
+} from "../src/index.ts";
 
 const matrix: ParamSpec = { name: "w", shape: [2, 2], init: { kind: "constant", value: 0 }, uses: [], split: {} };
 const vector: ParamSpec = { ...matrix, shape: [4] };
@@ -16,7 +27,9 @@ function run(optimizer: Optimizer, spec: ParamSpec, steps: number, scale = 1): n
   let slots: tf.Tensor[] = Array.from({ length: optimizer.slots }, () => tf.zerosLike(value));
   for (let step = 0; step < steps; step++) {
     const grad = tf.tensor(gradient(step), [...spec.shape]);
-    const [next, ...rest] = tf.tidy(() => optimizer.update(value, grad, slots, { spec, step, scale }));
+    const [next, ...rest] = tf.tidy(() =>
+      optimizer.update(value, grad, slots, { spec, step, scale, lr: optimizer.lr(step) }),
+    );
     tf.dispose([value, grad, ...slots]);
     value = next!;
     slots = rest;
@@ -116,4 +129,31 @@ describe("learning rates", () => {
   test("constant warms up and stays", () => {
     expect([0, 1, 2, 50].map(constant(2, 2) as (step: number) => number)).toEqual([1, 2, 2, 2]);
   });
+});
+
+describe("a rate by what was seen", () => {
+  const seen = (losses: number[], evaluations: number[] = []) => ({
+    losses,
+    evaluations: evaluations.map((loss, step) => ({ loss, step, samples: 1 })),
+  });
+  const asFunction = (rate: LearningRate) => rate as (step: number, seen: Seen) => number;
+
+  test("plateau: falls where no better loss came for a while, never below its floor", () => {
+    const rate = asFunction(plateau({ lr: 1, factor: 0.5, patience: 2, floor: 0.3 }));
+    const found = seen([]);
+    const rates = [4, 3, 3, 3, 2, 2, 2, 2, 2].map((loss, step) => {
+      found.losses.push(loss);
+      return rate(step, found);
+    });
+    expect(rates).toEqual([1, 1, 1, 0.5, 0.5, 0.5, 0.3, 0.3, 0.3]);
+  });
+
+  test("plateau: evaluations, where there are some, count alone; two ranks keep apart", () => {
+    const rate = asFunction(plateau({ lr: 1, patience: 1 }));
+    expect(rate(9, seen([1, 2, 3], [2, 1]))).toBe(1);
+    expect(rate(9, seen([1], [1, 2]))).toBe(0.1);
+  });
+
+  test("an optimizer asks it with nothing where it is not told what was seen", () =>
+    expect(sgd({ lr: (_, { losses }) => 1 + losses.length }).lr(3)).toBe(1));
 });

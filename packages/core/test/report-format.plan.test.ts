@@ -7,7 +7,7 @@ const state: Progress = {
   done: 80,
   steps: 200,
   loss: 2.9131,
-  tokensPerSecond: 18_204,
+  speed: { count: 18_204, unit: "tok/s" },
   secondsLeft: 41.2,
   held: 38.1 * 2 ** 20,
 };
@@ -73,7 +73,7 @@ describe("progress", () => {
     const writes: string[] = [];
     let clock = 0;
     const out = { isTTY, columns: 80, write: (text: string) => writes.push(text) };
-    const line = progress({ steps, tokens: 64, out, now: () => clock });
+    const line = progress({ steps, speed: { count: 64, unit: "tok/s" }, out, now: () => clock });
     for (const report of reports(told)) {
       clock += 10;
       line.step(report);

@@ -2,6 +2,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { directGroup, type Endpoint, Meter, type ParamSpec, rebind, segment } from "../src/index.ts";
 import { Gradients } from "../src/params/gradients.ts";
+import { momentOf } from "../src/params/moment.ts";
 import { localStore } from "../src/params/store.ts";
 import type { Half } from "../src/rank/segment-step.ts";
 import { GradTape } from "../src/rank/tape.ts";
@@ -47,7 +48,8 @@ export function member(endpoint: Endpoint, { vjp = rebind }: Way = {}, x?: tf.Te
     bucketBytes: 0,
   });
   const uniform = (_: string, { shape }: tf.Tensor) => tf.fill(shape, 0.5);
-  const at = { step: 0, micro: 0, paramOf: (use: string) => use, group: () => group, uniform };
+  const moment = (what: string) => momentOf(0, what, 0);
+  const at = { training: true, batch: [], moment, paramOf: (use: string) => use, group: () => group, uniform };
   const free = () => {
     gradients.dispose();
     store.dispose();

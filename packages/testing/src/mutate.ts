@@ -61,6 +61,8 @@ const bypassing = (tape: Tape, visit: (kind: Place["kind"]) => boolean): Tape =>
   enter: async (axis, x) => (visit("enter") ? (x as never) : tape.enter(axis, x)),
   leave: async (axis, x) => (visit("leave") ? (x as never) : tape.leave(axis, x)),
   at: (axis) => tape.at(axis),
+  training: tape.training,
+  batch: tape.batch,
   random: (name) => tape.random(name),
   addLoss: (name, sum) => tape.addLoss(name, sum),
 });

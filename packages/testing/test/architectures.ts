@@ -14,6 +14,8 @@ export interface Architecture {
     | "sparseCategoricalCrossentropy"
     | "categoricalCrossentropy"
     | "binaryCrossentropy";
+  /** Its statistics are those of a whole batch only in one micro. */
+  readonly batchNormalization?: "synchronised";
   /** Shape of the output of one sample; a class index is its target where the loss takes one. */
   readonly output: readonly number[];
 }
@@ -134,6 +136,21 @@ export const architectures: Readonly<Record<string, Architecture>> = {
     inputs: [[12]],
     loss: "meanSquaredError",
     output: [2],
+  },
+  "batch normalisation": {
+    make: () =>
+      sequence(
+        layers.conv2d({ filters: 3, kernelSize: 3, inputShape: [6, 6, 2], useBias: false }),
+        layers.batchNormalization({ momentum: 0.8, name: "first" }),
+        layers.activation({ activation: "relu" }),
+        layers.flatten(),
+        dense(5),
+        layers.batchNormalization({ momentum: 0.7, name: "second" }),
+        dense(3, "softmax"),
+      ),
+    inputs: [[6, 6, 2]],
+    ...classes,
+    batchNormalization: "synchronised",
   },
   dropout: {
     make: () =>

@@ -15,12 +15,19 @@ export interface NatsOptions extends Omit<RunOptions, "size" | "fingerprint"> {
   readonly stall?: number;
 }
 
+/** Calls of one script that an attempt has room for. */
+const calls = 2 ** 20;
+
+/** The epoch of the script's call of this number: it is later than that of the call before, and than all of the attempt before. */
+const epochOf = ({ epoch = 0 }: Pick<RunOptions, "epoch">, call: number): number => epoch * calls + call;
+
 /** Carries frames over NATS; between ranks of this process, through its memory. */
 export const nats = ({ workers = availableParallelism(), script, stall, ...run }: NatsOptions): Transport => ({
   name: "nats",
   ranks: run.ranks,
   workers,
   script,
-  open: ({ mesh, threads, agreed }) => startNats({ ...run, size: meshSize(mesh), fingerprint: agreed }, threads),
+  open: ({ mesh, threads, agreed, call = 0 }) =>
+    startNats({ ...run, epoch: epochOf(run, call), size: meshSize(mesh), fingerprint: agreed }, threads),
   join: (ticket: NatsTicket, thread) => joinNats(ticket, thread, { stall }),
 });

@@ -2,10 +2,12 @@
 import {
   type Cost,
   type CostInput,
+  crossingCalls,
   elements,
   type HeldBytes,
   type HeldInput,
   type Mesh,
+  microsOf,
   type ParamSpec,
   type PlannedCall,
   type Shape,
@@ -31,7 +33,9 @@ export const gatherOptions = (
 /** Prices every message of a step, and what stage 3 holds of gathered parameters. */
 export function cost(input: CostInput, settings: Settings): Cost {
   const { stage } = settings;
-  const reduced = input.reductions.flatMap((params) => reduceCalls(input, params, settings));
+  const times = microsOf(input.schedule);
+  const moved = crossingCalls(input.model, settings.axis).map((call) => ({ ...call, times })); // statistics of a batch
+  const reduced = [...moved, ...input.reductions.flatMap((params) => reduceCalls(input, params, settings))];
   const held = (rank: HeldInput) => heldBytes(input, rank, settings);
   if (stage === 0) return { calls: reduced, held };
   if (stage < 3) return { calls: [...reduced, ...updateCalls(input, settings)], held };

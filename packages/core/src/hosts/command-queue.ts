@@ -1,10 +1,10 @@
 // Commands on their way from the loop that drives a run to rank 0, and the answers back, both in order. One in the thread of the
 // script; where rank 0 lives in a worker, one there too, and messages between the two.
-import type { Command, Driver } from "../rank/commands.ts";
+import type { Command, Driver, Evaluated } from "../rank/commands.ts";
 import type { StepReport } from "../rank/events.ts";
 
-/** To "step" its report, to a parameter its values. */
-export type Answer = StepReport | Float32Array;
+/** To "step" its report, to a parameter its values, to a batch its loss sum. */
+export type Answer = StepReport | Float32Array | number;
 
 export class CommandQueue implements Driver {
   readonly #commands: Command[] = [];
@@ -13,7 +13,7 @@ export class CommandQueue implements Driver {
   #over: { readonly error?: unknown } | undefined;
 
   /** Resolves to the answer; undefined where the run ends before. Rejects with the run's error. */
-  ask(command: Exclude<Command, "close">): Promise<Answer | undefined> {
+  ask(command: Exclude<Command, "close" | Evaluated>): Promise<Answer | undefined> {
     const asked = Promise.withResolvers<Answer | undefined>();
     this.#asked.push(asked);
     this.push(command);
@@ -38,10 +38,6 @@ export class CommandQueue implements Driver {
   /** Settles the oldest question. */
   answer(answer: Answer): void {
     this.#asked.shift()?.resolve(answer);
-  }
-
-  gathered(values: Float32Array): void {
-    this.answer(values);
   }
 
   /** Settles all questions, those to come too: the run is over, by `error` or in order. */

@@ -8,8 +8,9 @@ import { signalOf } from "../rank/stop.ts";
 import { ranksHere, type Transport } from "../transports/transport.ts";
 import { dealThreads } from "./deal.ts";
 import { fingerprint } from "./fingerprint.ts";
+import { scriptOf } from "./script.ts";
 import { type RanksJob, runShare } from "./share.ts";
-import { runWorkers, scriptOf } from "./workers.ts";
+import { runWorkers } from "./workers.ts";
 
 /**
  * Runs every rank of this process to its end. Resolves to their outcomes, by rank; in the process of rank 0 to those of
@@ -17,15 +18,16 @@ import { runWorkers, scriptOf } from "./workers.ts";
  */
 export async function runRanks(transport: Transport, job: RanksJob): Promise<Outcome[]> {
   const { name, workers = 1 } = transport;
-  const { options, plan } = job;
+  const { options, plan, call } = job;
   if (!Number.isInteger(workers) || workers < 1)
     throw new Error(`${name}({ workers: ${workers} }): give a whole number from 1`);
   const here = ranksHere(transport, plan.mesh);
-  const threads = dealThreads(plan, here, workers);
+  const script = workers > 1 && here.length > 1 ? scriptOf(transport) : undefined;
+  const threads = dealThreads(plan, here, script ? workers : 1);
   const alone = threads.length > 1 ? onOneThread(options.device) : undefined;
   if (alone) throw new Error(oneThread(alone, here.length));
-  const script = threads.length > 1 ? scriptOf(transport) : undefined;
-  const ticket = await transport.open({ mesh: plan.mesh, threads, agreed: fingerprint(options, plan) });
+  const agreed = fingerprint(options, plan);
+  const ticket = await transport.open({ mesh: plan.mesh, threads, agreed, ...(call && { call: call.number }) });
   const outcomes = await (script
     ? runWorkers(job, { transport: name, ticket, threads, script, stall: transport.stall })
     : runHere(job, transport, ticket));

@@ -13,6 +13,8 @@ import type { Endpoint } from "../transports/endpoint.ts";
 import { toFrameOfJson, toJson } from "../transports/frames.ts";
 import { messageKey, world } from "../transports/key.ts";
 import type { CommandQueue } from "./command-queue.ts";
+import { lineOf } from "./line.ts";
+import type { Call, PastCall } from "./past.ts";
 
 export interface RanksJob {
   readonly options: JobOptions;
@@ -26,9 +28,15 @@ export interface RanksJob {
   onBegin?(): void;
   /** Who asks for each step; absent where steps follow each other by themselves. */
   readonly driver?: CommandQueue | undefined;
+  /** The script's call that this is: workers are told what those before came to, and processes meet at each anew. */
+  readonly call?: Call | undefined;
+  /** What those before came to. */
+  readonly past?: readonly PastCall[];
 }
 
 export interface ShareJob extends Omit<RanksJob, "stop" | "onBegin" | "driver"> {
+  /** The first rank of each other process, as the thread of rank 0 hears of them. */
+  readonly leads?: number[];
   readonly driver?: Driver | undefined;
   /** The ends of this thread's ranks. */
   readonly endpoints: readonly Endpoint[];
@@ -43,11 +51,16 @@ export interface ShareJob extends Omit<RanksJob, "stop" | "onBegin" | "driver"> 
  * processes. On the first failure tells `onFailure`, and rejects with it once all have ended.
  */
 export async function runShare(job: ShareJob, onFailure?: (error: Error) => void): Promise<Outcome[]> {
-  const outcomes = await together(job.endpoints, (endpoint) => runOne(job, endpoint), onFailure);
+  const { endpoints, call } = job;
+  const leads: number[] = [];
+  const outcomes = await together(endpoints, (endpoint) => runOne({ ...job, leads }, endpoint), onFailure);
+  const apart = job.here.length < job.plan.ranks.length;
+  if (call && apart) call.line = lineOf({ endpoints, leads });
+  else await Promise.all(endpoints.map((endpoint) => endpoint.close()));
   return outcomes.flat();
 }
 
-/** Runs one task an endpoint. On the first failure closes all, so that nobody waits for the failed one. */
+/** Runs one task an endpoint. On the first failure closes all, so that nobody waits for the failed one; else they stay open. */
 async function together<T>(
   endpoints: readonly Endpoint[],
   run: (endpoint: Endpoint) => Promise<T>,
@@ -64,7 +77,7 @@ async function together<T>(
     }),
   );
   const settled = await Promise.allSettled(guarded);
-  await close();
+  if (failures.length) await close();
   if (failures.length) throw failures[0];
   return settled.map((s) => (s as PromiseFulfilledResult<T>).value);
 }
@@ -103,7 +116,8 @@ async function runFar({ options, ...job }: ShareJob, endpoint: Endpoint): Promis
   const outcome = await runRank({ ...job, options, endpoint, events: wanted });
   await Promise.all(told);
   const { pieces, ...rest } = outcome;
-  await endpoint.send([0], outcomeKey(), toFrameOfJson({ ...rest, names: [...pieces.keys()] }));
+  const lead = endpoint.rank === job.here[0];
+  await endpoint.send([0], outcomeKey(), toFrameOfJson({ ...rest, names: [...pieces.keys()], lead }));
   for (const [name, values] of pieces) await endpoint.send([0], outcomeKey(name), toFrame(values));
   return [outcome];
 }
@@ -125,12 +139,13 @@ async function runRoot(job: ShareJob, endpoint: Endpoint, far: readonly number[]
   };
   const outcome = await runRank({ ...job, endpoint, events });
   await Promise.all(heard);
-  return [outcome, ...(await Promise.all(far.map((rank) => outcomeOf(endpoint, rank))))];
+  return [outcome, ...(await Promise.all(far.map((rank) => outcomeOf(endpoint, rank, job.leads))))];
 }
 
-async function outcomeOf(endpoint: Endpoint, rank: number): Promise<Outcome> {
+async function outcomeOf(endpoint: Endpoint, rank: number, leads: number[] = []): Promise<Outcome> {
   const head = await endpoint.recv(rank, outcomeKey());
-  const { names, ...rest } = toJson<Omit<Outcome, "pieces"> & { names: string[] }>(head);
+  const { names, lead, ...rest } = toJson<Omit<Outcome, "pieces"> & { names: string[]; lead: boolean }>(head);
+  if (lead) leads.push(rank);
   const pieces = new Map<string, Float32Array>();
   for (const name of names) pieces.set(name, toVector(await endpoint.recv(rank, outcomeKey(name))) as Float32Array);
   return { ...rest, pieces };

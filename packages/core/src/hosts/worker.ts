@@ -13,11 +13,12 @@ import type { ActionTime, Outcome, RankEvents, StepReport } from "../rank/events
 import { ranksHere, type Transport } from "../transports/transport.ts";
 import { CommandQueue } from "./command-queue.ts";
 import { differing, fingerprint } from "./fingerprint.ts";
+import type { PastCall } from "./past.ts";
 import { runShare } from "./share.ts";
 
 /** What a worker finds in `workerData.orthant`. */
 export interface ThreadTicket {
-  /** The transport's name: a call of `train` over another one is not the one this worker is for. */
+  /** The transport's name. */
   readonly transport: string;
   /** The transport's own ticket. */
   readonly ticket: unknown;
@@ -26,6 +27,8 @@ export interface ThreadTicket {
   readonly stop: SharedArrayBuffer;
   /** What the starting thread's options come to: the worker's must be the same. */
   readonly agreed: string;
+  /** What the script's calls before came to. Each call of the worker takes one. */
+  readonly calls: PastCall[];
   readonly wantsActions: boolean;
   readonly folders: Folders | undefined;
 }
@@ -36,7 +39,7 @@ export type Message =
   | { readonly kind: "came" }
   | { readonly kind: "step"; readonly report: StepReport }
   | { readonly kind: "actions"; readonly rank: number; readonly step: number; readonly actions: readonly ActionTime[] }
-  | { readonly kind: "gathered"; readonly values: Float32Array }
+  | { readonly kind: "answer"; readonly answer: Float32Array | number }
   | { readonly kind: "done"; readonly outcomes: readonly Outcome[] }
   | { readonly kind: "failed"; readonly error: PlainError; readonly at: number };
 
@@ -66,8 +69,8 @@ export async function serveThread(
     const others = differing(fingerprint(options, plan), JSON.parse(given.agreed) as Record<string, string>);
     if (others.length)
       throw new Error(
-        `this thread's train() call got another ${others.join(", ")} than the first: the script runs once in every thread, ` +
-          "and must call train() once, with what is the same in each: nothing drawn by Math.random(), no time of day",
+        `this thread's call of train() got another ${others.join(", ")} than the first thread's: the script runs once in every ` +
+          "thread, and must come to the same calls in each: nothing drawn by Math.random(), no time of day",
       );
     await letIn(post);
     const tell = given.thread === 0 ? told(options) : undefined;
@@ -78,8 +81,8 @@ export async function serveThread(
     const endpoints = [...transport.join(given.ticket, given.thread).values()];
     const here = ranksHere(transport, plan.mesh);
     const events = eventsTo(post, given.wantsActions);
-    const gathered = (values: Float32Array) => post({ kind: "gathered", values });
-    const driver = driven ? { next: () => queue.next(), gathered } : undefined;
+    const answer = (what: Float32Array | number) => post({ kind: "answer", answer: what });
+    const driver = driven ? { next: () => queue.next(), answer } : undefined;
     const { folders } = given;
     const share = { options, plan, events, driver, folders, endpoints, here, stopped };
     post({ kind: "done", outcomes: await runShare(share, fail) });

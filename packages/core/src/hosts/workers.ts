@@ -1,13 +1,11 @@
 // The ranks of a process over worker threads: started, heard and ended here; served in `worker.ts`. Each worker runs the user's
 // script again; its `train` call finds a ticket and runs the ranks of that thread, so models, data and strategies need no
 // serialising. As in any SPMD launcher, what a script does before `train` happens in every worker.
-import { pathToFileURL } from "node:url";
 import { Worker } from "node:worker_threads";
 import { fromPlain } from "../errors.ts";
 import type { Command } from "../rank/commands.ts";
 import type { Outcome } from "../rank/events.ts";
 import { signalOf } from "../rank/stop.ts";
-import type { Transport } from "../transports/transport.ts";
 import type { CommandQueue } from "./command-queue.ts";
 import { fingerprint } from "./fingerprint.ts";
 import type { RanksJob } from "./share.ts";
@@ -28,13 +26,6 @@ type Ending = { readonly outcomes: readonly Outcome[] } | { readonly error: Erro
 /** Milliseconds that the other workers get to report once one failed. */
 const GRACE = 3000;
 
-/** Finds the module that workers run. Throws where the program has none. */
-export function scriptOf({ script = process.argv[1], name }: Transport): URL {
-  if (!script)
-    throw new Error(`${name}(): this program has no main module to run in workers; name one: ${name}({ script })`);
-  return script instanceof URL ? script : pathToFileURL(script);
-}
-
 /** Runs all ranks of this process in workers. Resolves to their outcomes; rejects with the first failure, all workers ended. */
 export async function runWorkers(job: RanksJob, { threads, script, stall, ...crew }: Crew): Promise<Outcome[]> {
   const stop = new SharedArrayBuffer(4);
@@ -48,6 +39,7 @@ export async function runWorkers(job: RanksJob, { threads, script, stall, ...cre
       thread,
       stop,
       agreed,
+      calls: [...(job.past ?? [])],
       wantsActions: !!job.events.onActions,
       folders: job.folders,
     };
@@ -125,7 +117,7 @@ function listen(worker: Worker, { events, driver }: RanksJob, name: string): Pro
     worker.on("message", (message: Message) => {
       if (message.kind === "step") events.onStep?.(message.report);
       if (message.kind === "actions") events.onActions?.(message.rank, message.step, message.actions);
-      if (message.kind === "gathered") driver?.answer(message.values);
+      if (message.kind === "answer") driver?.answer(message.answer);
       if (message.kind === "done") resolve({ outcomes: message.outcomes });
       if (message.kind === "failed") resolve({ error: fromPlain(message.error), at: message.at });
     });

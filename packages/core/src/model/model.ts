@@ -41,6 +41,10 @@ export interface Tape {
   ): Promise<Held<Placed<P, Axis, "I">>>;
   /** This rank's position on a mesh axis and the axis's size; 0 of 1 where the mesh does not name it. */
   at(axis: string): { readonly rank: number; readonly size: number };
+  /** False where a forward is evaluated or sampled from: then dropout drops nothing, and statistics are those seen in training. */
+  readonly training: boolean;
+  /** Mesh axes whose members have different samples of one loss: what is summed over a batch is summed along these. */
+  readonly batch: readonly string[];
   /** Random numbers that `name`, the seed and the sample tell; give every place of the model a name of its own. */
   random(name: string): Random;
   /** Adds `sum`, a scalar summed over samples, to what is minimised; divided as the loss is, and reported under `name`. */
@@ -54,6 +58,11 @@ export interface LayerParam {
   readonly init: Init;
   /** No gradient, no update, no optimizer state, and no bytes for them. */
   readonly frozen?: boolean;
+  /**
+   * Not trained, but a moving average of what segments give as its gradient, in place of one: each step it is multiplied by this, and
+   * the mean over micros and members, times the rest to 1, is added. Counts in no norm and is not clipped.
+   */
+  readonly average?: number;
   /** Parameters with the same word are one: one value wherever it is read, on any stage, its gradients summed. */
   readonly tie?: string;
 }

@@ -28,6 +28,8 @@ export interface ParamSpec {
   readonly uses: readonly Use[];
   /** True where it is not trained. */
   readonly frozen?: boolean;
+  /** Factor a step of a moving average, where it is one. */
+  readonly average?: number;
   /**
    * Mesh axis to the dim it cuts, or "flat": an even chunk of what is left after the cuts of dims, read as a vector.
    * Several flat cuts are chunks of chunks, in the order of the axes here.

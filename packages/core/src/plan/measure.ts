@@ -6,7 +6,7 @@ import type { Placements } from "../model/placement.ts";
 import { elements, type Shape } from "../model/segment.ts";
 import type { ParamSpec } from "../params/params.ts";
 import type { JobOptions } from "./options.ts";
-import { positionOf, type Roles } from "./roles.ts";
+import { batchAxes, positionOf, type Roles } from "./roles.ts";
 import { handedOn, placeholder, ShapeTape } from "./shape-tape.ts";
 import { specsByUse, usedBy } from "./specs.ts";
 import type { LayerShape, ModelShape } from "./strategy.ts";
@@ -40,7 +40,7 @@ export async function measure(
 ): Promise<ModelShape> {
   const { mesh = {}, model, data, batch, recompute = false } = options;
   const samples = Math.max(1, Math.floor(batch / (positionOf(roles.batch, mesh, {}).of * micros)));
-  const context = { mesh, specs: specsByUse(specs), recompute };
+  const context = { mesh, specs: specsByUse(specs), recompute, batch: batchAxes(roles) };
   const side = (name: "input" | "target") =>
     placeholder([samples, ...fieldShape(data[name], name, roles, mesh)], placementsOf(roles));
   const layers: LayerShape[] = [];

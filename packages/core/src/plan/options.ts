@@ -54,12 +54,19 @@ export interface JobOptions {
    * `checkpoint.dir`, and from the start where there is none.
    */
   readonly resume?: true | string;
+  /**
+   * Starts from these values in place of the model's own, by parameter: those of a run before, say. What is not among them starts as
+   * the model says.
+   */
+  readonly weights?: ReadonlyMap<string, Float32Array>;
   /** Where tensors are computed. "auto" by default: the device that ORTHANT_DEVICE names, else the first that works. */
   readonly device?: DeviceChoice;
   /** Number format of matrix products, in the device's words: cuda has "fp32", "tf32" and "bf16". The device's own choice by default. */
   readonly precision?: string;
   /** Folder of the run under `runs/`; a time stamp by default. `false` writes nothing. */
   readonly run?: string | false;
+  /** Files beside `metrics.jsonl`, `trace.json` and `loss.svg` in the run's folder: "tensorboard" is an event file of scalars. */
+  readonly report?: readonly "tensorboard"[];
   /** No progress on the terminal. */
   readonly quiet?: boolean;
 }
@@ -79,10 +86,12 @@ const known = [
   "capBytes",
   "checkpoint",
   "resume",
+  "weights",
   "device",
   "precision",
   "transport",
   "run",
+  "report",
   "quiet",
 ] satisfies (keyof JobOptions | "transport")[];
 

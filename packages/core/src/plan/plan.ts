@@ -14,6 +14,7 @@ import { positionOf, type Roles, rolesOf } from "./roles.ts";
 import { dealSpecs } from "./specs.ts";
 import type { ModelShape, Strategy } from "./strategy.ts";
 import { costOf, sentBytes } from "./traffic.ts";
+import { startFrom } from "./weights.ts";
 
 export interface Plan {
   readonly mesh: Mesh;
@@ -43,7 +44,7 @@ export async function plan(options: JobOptions): Promise<Plan> {
   const { mesh = {}, strategies = [], batch } = options;
   const roles = rolesOf(strategies, mesh);
   refuseIslands(options, roles);
-  const specs = dealSpecs(options.model.layers, strategies, mesh);
+  const specs = startFrom(dealSpecs(options.model.layers, strategies, mesh), options);
   const schedule = arrange(strategies, await measure(options, specs, roles, options.micros ?? 1));
   const micros = microsOf(schedule);
   const microSize = divideBatch(batch, roles, mesh, micros);

@@ -87,6 +87,9 @@ export const stageAxis = ({ layers }: Roles, coords: Coords): number => (layers 
 
 const divided = ({ batch, dims }: Roles): string[] => [...batch, ...Object.keys(dims)];
 
+/** The axes whose members have different samples of one loss. */
+export const batchAxes = ({ batch, independent }: Roles): string[] => batch.filter((axis) => !(axis in independent));
+
 /** The axes along which every member has the same gradient in the end, having added up different parts of it. */
 const summed = (roles: Roles): string[] => divided(roles).filter((axis) => !(axis in roles.independent));
 

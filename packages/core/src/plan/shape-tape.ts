@@ -37,6 +37,8 @@ export const handedOn = (x: unknown): never => ({ ...toHandle(x), wanted: true }
 
 export interface ShapeContext {
   readonly mesh: Mesh;
+  /** Axes whose members have different samples of one loss. */
+  readonly batch: readonly string[];
   /** The parameter of each use. */
   readonly specs: ReadonlyMap<string, ParamSpec>;
   /** True where nothing is kept inside segments, and backwards read all that forwards did. */
@@ -52,8 +54,14 @@ export class ShapeTape implements Tape {
   readonly #outputs: Handle[] = [];
   readonly #context: ShapeContext;
 
+  readonly training = true;
+
   constructor(context: ShapeContext) {
     this.#context = context;
+  }
+
+  get batch(): readonly string[] {
+    return this.#context.batch;
   }
 
   #spec(name: string): ParamSpec {

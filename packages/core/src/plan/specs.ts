@@ -39,9 +39,17 @@ function cutBy({ name, split }: Strategy, spec: ParamSpec): ParamSpec {
 function toSpec(declared: readonly Declared[]): ParamSpec {
   const [first, ...others] = declared as [Declared, ...Declared[]];
   for (const other of others) checkTie(first, other);
-  const { shape, init, frozen } = first.param;
+  const { shape, init, frozen, average } = first.param;
   const uses = declared.map(({ name, layer }): Use => ({ name, layer }));
-  return { name: first.name, shape, init, uses, split: {}, ...(frozen && { frozen }) };
+  return {
+    name: first.name,
+    shape,
+    init,
+    uses,
+    split: {},
+    ...(frozen && { frozen }),
+    ...(average !== undefined && { average }),
+  };
 }
 
 function checkTie(first: Declared, other: Declared): void {

@@ -2,6 +2,7 @@
 
 import type { Tensor } from "@tensorflow/tfjs";
 import type { HeldBytes } from "../meter.ts";
+import type { Evaluation } from "../params/optimizer.ts";
 import type { ParamSpec } from "../params/params.ts";
 import type { Verdict } from "./agree.ts";
 import type { Stop } from "./stop.ts";
@@ -31,6 +32,8 @@ export interface OwnedGradient {
 export interface RankEvents {
   /** Told by rank 0, after each step. Losses are per token here. */
   onStep?(report: StepReport): void;
+  /** Told by the loop that drives a run, after each evaluation. */
+  onEvaluation?(evaluation: Evaluation): void;
   /** Told by every rank, after each step. */
   onActions?(rank: number, step: number, actions: readonly ActionTime[]): void;
   /** Told by every rank, before each update; the tensors are lent. */

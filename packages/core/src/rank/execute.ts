@@ -5,7 +5,7 @@ import type { Group } from "../group/group.ts";
 import { type Meter, tensorBytes } from "../meter.ts";
 import type { AnyLayer, AnyModel } from "../model/model.ts";
 import type { Gradients } from "../params/gradients.ts";
-import { momentOf } from "../params/moment.ts";
+import type { Moment } from "../params/moment.ts";
 import type { ParamStore } from "../params/store.ts";
 import { type Action, type Op, showAction } from "../schedule/schedule.ts";
 import type { GradTape } from "./tape.ts";
@@ -21,9 +21,14 @@ export interface StageContext {
   readonly halves: boolean;
 }
 
-/** One step of one rank, as its actions need it. */
+/** One step of one rank, or a batch that it evaluates, as its actions need it. */
 export interface StepContext {
-  readonly step: number;
+  /** Names it in messages: `step 3`. */
+  readonly at: string;
+  /** No backward follows: what a forward leaves is freed at once. */
+  readonly forwardOnly?: boolean;
+  /** Names a moment of it that belongs to no micro. */
+  moment(what: string): Moment;
   readonly model: AnyModel;
   readonly store: ParamStore;
   readonly gradients: Gradients;
@@ -111,19 +116,19 @@ class Step {
 
   #stage = ({ stage }: Action): StageContext => this.#context.stages[stage]!;
   #isLast = ({ stage }: Action): boolean => stage === this.#context.stages.length - 1;
-  #moment = ({ stage }: Action) => momentOf(this.#context.step, `stage ${stage}`);
+  #moment = ({ stage }: Action) => this.#context.moment(`stage ${stage}`);
 
   #send(to: number, way: "F" | "B", action: Action): void {
-    const { pipe, ownerOf, step } = this.#context;
+    const { pipe, ownerOf, at } = this.#context;
     const x = take(this.#mail.outgoing, `${way}${key(action)}`);
-    const sent = pipe.send(ownerOf(to), x, `step ${step} ${way}${key(action)}`);
+    const sent = pipe.send(ownerOf(to), x, `${at} ${way}${key(action)}`);
     sent.catch(() => {}); // reported when the step awaits it
     this.#mail.sending.push(sent);
   }
 
   async #receive(from: number, way: "F" | "B", { stage, micro }: Action): Promise<void> {
-    const { pipe, ownerOf, step } = this.#context;
-    const x = await pipe.recv(ownerOf(from), `step ${step} ${way}${from}.${micro}`);
+    const { pipe, ownerOf, at } = this.#context;
+    const x = await pipe.recv(ownerOf(from), `${at} ${way}${from}.${micro}`);
     this.#mail.arrived.set(`${way}${stage}.${micro}`, x);
   }
 
@@ -144,6 +149,9 @@ class Step {
     if (target) tape.seal(y);
     this.#live.set(key(action), { tape, x, y, target });
     await this.#note(micro, tape, target && y);
+    if (!context.forwardOnly) return;
+    tape.drop();
+    this.#end(action);
   }
 
   /** Reads the losses of a micro: `sum` is the main one. */
@@ -155,7 +163,7 @@ class Step {
   }
 
   async #backward(action: Action): Promise<void> {
-    const { seed, step } = this.#context;
+    const { seed, at } = this.#context;
     const { tape, x, y } = this.#live.get(key(action))!;
     const dy = this.#isLast(action) ? tf.scalar(seed) : take(this.#mail.arrived, `B${key(action)}`);
     const { halves } = this.#stage(action);
@@ -164,8 +172,7 @@ class Step {
     const { stage } = action;
     if (stage === 0) dx?.dispose();
     else if (dx) this.#mail.outgoing.set(`B${key(action)}`, dx);
-    else
-      throw new Error(`step ${step}: stage ${stage} gives its input no gradient, and stage ${stage - 1} waits for one`);
+    else throw new Error(`${at}: stage ${stage} gives its input no gradient, and stage ${stage - 1} waits for one`);
   }
 
   async #backwardWeights(action: Action): Promise<void> {

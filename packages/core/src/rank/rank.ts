@@ -1,32 +1,28 @@
 // One rank, from its first values to its last step: what `plan` decided, done. Runs the same in a thread of its own, beside
 // other ranks, or in another process: it sees an endpoint and nothing else.
-import type { Tensor } from "@tensorflow/tfjs";
 import type { Folders } from "../checkpoint/places.ts";
 import { RankError } from "../errors.ts";
-import type { Group } from "../group/group.ts";
 import { Meter } from "../meter.ts";
 import { momentOf } from "../params/moment.ts";
+import type { Evaluation } from "../params/optimizer.ts";
 import type { JobOptions } from "../plan/options.ts";
 import type { Plan } from "../plan/plan.ts";
-import { type RankPlan, showRank } from "../plan/ranks.ts";
-import { stageAxis } from "../plan/roles.ts";
-import { type Action, rankOfStage, showAction } from "../schedule/schedule.ts";
+import { showRank } from "../plan/ranks.ts";
+import { batchAxes, positionOf } from "../plan/roles.ts";
 import { counted } from "../transports/counted.ts";
 import type { Endpoint } from "../transports/endpoint.ts";
 import { Agreement, type Verdict } from "./agree.ts";
 import { type Checkpoints, openCheckpoints } from "./checkpoints.ts";
-import { Commands, type Driver } from "./commands.ts";
+import { Commands, type Driver, type Obeys } from "./commands.ts";
+import { actionsOf, type Opened, paramOfUse, stepContext } from "./contexts.ts";
+import { evaluate } from "./evaluation/evaluate.ts";
 import type { ActionTime, Outcome, RankEvents } from "./events.ts";
-import { ActionError, execute, type StepContext } from "./execute.ts";
-import { type Groups, openGroups } from "./groups.ts";
-import { type Holdings, hold } from "./holdings.ts";
+import { ActionError, execute } from "./execute.ts";
+import { openGroups } from "./groups.ts";
+import { hold } from "./holdings.ts";
 import { perToken, reportOf } from "./reports.ts";
-import { readSamples } from "./samples.ts";
-import { stagesOfRank, uniformOf } from "./stages.ts";
 import { toStop } from "./stop.ts";
-import { GradTape } from "./tape.ts";
 import { readPiece, readPieces, update } from "./updates.ts";
-import { rebind, recompute } from "./vjp.ts";
 
 export interface RankJob {
   readonly options: JobOptions;
@@ -55,7 +51,8 @@ export async function runRank(job: RankJob): Promise<Outcome> {
   const checkpoints = await openCheckpoints({ options, plan, self, endpoint, folders: job.folders });
   const blank = checkpoints?.restores ?? false;
   const holdings = await hold({ options, plan, self, meter, group: groups, pipe, blank });
-  const rank = new Rank({ ...job, endpoint }, self, { groups, pipe, meter, holdings, checkpoints });
+  const opened: Opened = { options, plan, self, groups, pipe, meter, holdings, paramOf: paramOfUse(plan) };
+  const rank = new Rank({ ...job, endpoint }, opened, checkpoints);
   try {
     await checkpoints?.restore(holdings);
     const done = await rank.run();
@@ -67,45 +64,27 @@ export async function runRank(job: RankJob): Promise<Outcome> {
   }
 }
 
-/** What a rank opens before it starts. */
-interface Opened {
-  readonly groups: Groups;
-  readonly pipe: Group;
-  readonly meter: Meter;
-  readonly holdings: Holdings;
-  readonly checkpoints: Checkpoints | undefined;
-}
-
 class Rank {
-  readonly #meter: Meter;
   readonly #job: RankJob;
-  readonly #self: RankPlan;
-  readonly #group: Groups;
-  readonly #pipe: Group;
-  readonly #holdings: Holdings;
+  readonly #opened: Opened;
   readonly #checkpoints: Checkpoints | undefined;
   readonly #agreement: Agreement;
-  /** The parameter of each use. */
-  readonly #paramOf: ReadonlyMap<string, string>;
   readonly #commands: Commands | undefined;
+  readonly #losses: number[] = [];
+  readonly #evaluations: Evaluation[] = [];
 
-  constructor(job: RankJob, self: RankPlan, { groups, pipe, meter, holdings, checkpoints }: Opened) {
+  constructor(job: RankJob, opened: Opened, checkpoints: Checkpoints | undefined) {
     this.#job = job;
-    this.#self = self;
-    this.#group = groups;
-    this.#pipe = pipe;
-    this.#meter = meter;
-    this.#agreement = new Agreement(job.plan, job.endpoint);
-    this.#holdings = holdings;
+    this.#opened = opened;
     this.#checkpoints = checkpoints;
-    this.#paramOf = new Map(job.plan.specs.flatMap(({ name, uses }) => uses.map((use) => [use.name, name] as const)));
+    this.#agreement = new Agreement(job.plan, job.endpoint);
     this.#commands = job.driver && new Commands(job.plan, job.driver, job.endpoint);
   }
 
   async run(): Promise<Pick<Outcome, "losses" | "stopped">> {
-    const losses: number[] = [];
+    const losses = this.#losses;
     const { steps } = this.#job.options;
-    const wanted = (step: number) => this.#commands?.obey(step, (name) => readPiece(this.#holdings.store, name));
+    const wanted = (step: number) => this.#commands?.obey(step, this.#obeys(step));
     for (let step = this.#checkpoints?.first ?? 0; (await wanted(step)) ?? step < steps; step++) {
       const { loss, stop } = await this.#step(step, step === steps - 1).catch((cause) => {
         throw this.#located(cause, step);
@@ -117,81 +96,57 @@ class Rank {
     return { losses };
   }
 
+  #obeys = (step: number): Obeys => ({
+    read: (name) => readPiece(this.#opened.holdings.store, name),
+    evaluate: (batch, all, at) =>
+      evaluate(this.#opened, batch, all, `evaluation, ${at}`).catch((cause) => {
+        throw this.#located(cause, step);
+      }),
+    evaluated: (loss, samples) => void this.#evaluations.push({ step: step - 1, loss, samples }),
+  });
+
   #located(cause: unknown, step: number): RankError {
     const action = cause instanceof ActionError ? cause.action : undefined;
-    const { rank } = this.#self;
+    const { self } = this.#opened;
     return new RankError(
-      { rank, step, action, who: showRank(this.#self) },
+      { rank: self.rank, step, action, who: showRank(self) },
       action ? (cause as ActionError).cause : cause,
     );
   }
 
   async #step(step: number, last: boolean): Promise<Verdict> {
     const { options, plan, events, stopped } = this.#job;
-    const { store, gradients } = this.#holdings;
+    const { self, meter, holdings } = this.#opened;
+    const { store, gradients } = holdings;
     const began = performance.now();
     const actions: ActionTime[] = [];
-    const micros = await execute(this.#schedule, this.#context(step, actions));
-    const seen = { gradients, meter: this.#meter, micros, signal: stopped() };
-    const verdict = await this.#agreement.reach(await reportOf({ plan, self: this.#self, ...seen }), step);
+    const micros = await execute(actionsOf(this.#opened), stepContext(this.#opened, step, 1 / this.#tokens, actions));
+    const seen = { gradients, meter, micros, signal: stopped() };
+    const verdict = await this.#agreement.reach(await reportOf({ plan, self, ...seen }), step);
     const told = perToken(verdict, this.#tokens);
-    const lr = options.optimizer.lr(step);
+    const lr = options.optimizer.lr(step, { losses: this.#losses, evaluations: this.#evaluations });
     if (!Number.isFinite(told.loss))
       throw new Error(`the loss is ${told.loss}; lower the learning rate (${lr} here) or set clip`);
-    await events.onGradients?.(this.#self.rank, step, this.#gradients());
+    await events.onGradients?.(self.rank, step, this.#gradients());
     const { clip = Number.POSITIVE_INFINITY, optimizer } = options;
-    await update(store, gradients, { optimizer, step, scale: verdict.norm > clip ? clip / verdict.norm : 1 });
-    await this.#holdings.endStep({ ...momentOf(step, "end"), last: last || verdict.stop !== 0 });
-    events.onActions?.(this.#self.rank, step, actions);
-    if (this.#self.rank === 0) events.onStep?.({ ...told, step, lr, ms: performance.now() - began });
+    const scale = verdict.norm > clip ? clip / verdict.norm : 1;
+    const parts = plan.micros * positionOf(batchAxes(plan.roles), plan.mesh, {}).of;
+    await update(store, gradients, { optimizer, step, lr, scale, parts });
+    await holdings.endStep({ ...momentOf(step, "end"), last: last || verdict.stop !== 0 });
+    events.onActions?.(self.rank, step, actions);
+    if (self.rank === 0) events.onStep?.({ ...told, step, lr, ms: performance.now() - began });
     await this.#checkpoints?.after(step + 1, store);
     return told;
   }
 
-  #gradients = () =>
-    this.#holdings.store.owned().map((spec) => ({ spec, grad: this.#holdings.gradients.get(spec.name) }));
-
-  get #schedule(): readonly Action[] {
-    return this.#job.plan.schedule[stageAxis(this.#job.plan.roles, this.#self.coords)]!;
-  }
+  #gradients = () => {
+    const { store, gradients } = this.#opened.holdings;
+    return store.owned().map((spec) => ({ spec, grad: gradients.get(spec.name) }));
+  };
 
   /** Tokens of a step among the ranks that share a loss. */
   get #tokens(): number {
     const { batch, data } = this.#job.options;
     return (batch * data.tokens) / this.#agreement.islands;
-  }
-
-  #context(step: number, actions: ActionTime[]): StepContext {
-    const { options, plan } = this.#job;
-    const { coords } = this.#self;
-    const { store, gradients } = this.#holdings;
-    const origin = performance.timeOrigin;
-    return {
-      step,
-      model: options.model,
-      store,
-      gradients,
-      meter: this.#meter,
-      pipe: this.#pipe,
-      ownerOf: (stage) => rankOfStage(plan.schedule, stage),
-      stages: stagesOfRank(options.model, plan, this.#schedule),
-      newTape: (micro, x) => this.#newTape(step, micro, x),
-      read: (micro, side) => readSamples(options, plan, coords, { step, micro }, side),
-      seed: 1 / this.#tokens,
-      onAction: (action, from, to) =>
-        actions.push({ action: showAction(action), from: origin + from, to: origin + to }),
-    };
-  }
-
-  #newTape(step: number, micro: number, x?: Tensor): GradTape {
-    const { options, plan } = this.#job;
-    const { store, gradients } = this.#holdings;
-    const vjp = options.recompute ? recompute : rebind;
-    const paramOf = (use: string) => this.#paramOf.get(use)!;
-    const uniform = uniformOf(options, plan, this.#self.coords, { step, micro });
-    return new GradTape(
-      { vjp, store, gradients, paramOf, group: this.#group, meter: this.#meter, step, micro, uniform },
-      x,
-    );
   }
 }

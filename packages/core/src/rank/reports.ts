@@ -42,6 +42,7 @@ export function perToken(verdict: Verdict, tokens: number): Verdict {
 }
 
 function countedBy(spec: ParamSpec, plan: Plan, { coords }: RankPlan): readonly [from: number, to: number] {
+  if (spec.average !== undefined) return [0, 0];
   const piece = pieceOf(spec);
   const kept = keptSize(piece, plan.mesh, coords);
   return countedRange(piece, plan.roles, plan.mesh, coords, { kept, holder: Math.min(...placesOf(spec, plan)) });

@@ -64,7 +64,7 @@ function kindOf(given: unknown): string {
 const isIndex = (value: number, below: number): boolean => Number.isInteger(value) && value >= 0 && value < below;
 
 /** Returns what was given, as numbers. Throws where it is none, has the wrong length, or a value that no tensor should see. */
-function checkSample(given: unknown, { index, side, field: { shape, dtype }, below }: Expected): Values {
+export function checkSample(given: unknown, { index, side, field: { shape, dtype }, below }: Expected): Values {
   const who = `data: the ${side} of sample ${index}`;
   if (!(given instanceof Float32Array || given instanceof Int32Array))
     throw new Error(`${who} is ${kindOf(given)}; give a Float32Array or an Int32Array`);

@@ -10,7 +10,7 @@ import type { Random, Tape } from "../model/model.ts";
 import type { Held, Placement, Placements } from "../model/placement.ts";
 import type { Segment } from "../model/segment.ts";
 import type { Gradients } from "../params/gradients.ts";
-import { momentOf } from "../params/moment.ts";
+import type { Moment } from "../params/moment.ts";
 import type { ParamStore } from "../params/store.ts";
 import { AuxiliaryLosses } from "./auxiliary.ts";
 import { Buffers } from "./buffers.ts";
@@ -31,11 +31,15 @@ export interface TapeContext {
   readonly gradients?: Gradients;
   /** The parameter that a use of a segment stands for. */
   paramOf(use: string): string;
+  /** False where there is no backward, and nothing is dropped. */
+  readonly training: boolean;
+  /** Axes whose members have different samples of one loss. */
+  readonly batch: readonly string[];
   /** This rank's group on a mesh axis. */
   group(axis: string): Group;
   readonly meter: Meter;
-  readonly step: number;
-  readonly micro: number;
+  /** Names a moment of this micro. */
+  moment(what: string): Moment;
   /** Uniform numbers of this micro, in the shape of `x`. */
   uniform(name: string, x: Tensor, cuts: Readonly<Record<string, number>>): Tensor;
 }
@@ -59,7 +63,15 @@ export class GradTape implements Tape {
     if (x) this.#wanted.add(x);
   }
 
-  #moment = (what: string) => momentOf(this.#context.step, what, this.#context.micro);
+  get training(): boolean {
+    return this.#context.training;
+  }
+
+  get batch(): readonly string[] {
+    return this.#context.batch;
+  }
+
+  #moment = (what: string) => this.#context.moment(what);
 
   async local<In extends Placements, Out extends Placements>(
     segment: Segment<In, Out>,
@@ -75,7 +87,7 @@ export class GradTape implements Tape {
     store.release(names);
     const { y } = linear;
     this.#buffers.hold(y.dataId, tensorBytes(y));
-    const trained = uses.some((use) => gradients?.trains(use)) || xs.some((x) => this.#wanted.has(x));
+    const trained = gradients && (uses.some((use) => gradients.trains(use)) || xs.some((x) => this.#wanted.has(x)));
     this.#steps.push(trained ? this.#differentiable({ uses, names, params, xs, linear }) : constantStep(linear));
     return y as Held<Out>;
   }

@@ -58,6 +58,10 @@ export interface Update {
   readonly step: number;
   /** Multiplies every gradient first. */
   readonly scale: number;
+  /** Learning rate of the step. */
+  readonly lr: number;
+  /** Micros of a step over all members that share a loss: a moving average is given a part by each. */
+  readonly parts: number;
 }
 
 /** Bytes of values that are updated together, a parameter at least: old and new values and moments exist side by side. */
@@ -83,23 +87,35 @@ export async function update(store: ParamStore, gradients: Gradients, how: Updat
   const specs = store.owned().filter(({ name }) => gradients.get(name));
   const many = how.optimizer.many?.();
   const grad = ({ name }: ParamSpec): Tensor => gradients.get(name)!;
-  for (const group of many ? groups(specs, (spec) => 4 * grad(spec).size) : specs.map((spec) => [spec])) {
+  const [means, others] = [specs.filter(isMean), specs.filter((spec) => !isMean(spec))];
+  const alone = (many ? means : specs).map((spec) => [spec]);
+  for (const group of many ? [...groups(others, (spec) => 4 * grad(spec).size), ...alone] : alone) {
     const pieces = await Promise.all(group.map((spec) => pieceOf(store, spec, grad(spec), how)));
     const some = pieces.filter(({ value }) => value.size); // of an empty chunk others have the elements
-    const { optimizer } = how;
-    const one = ({ value, grad, slots, context }: Piece) => optimizer.update(value, grad, slots, context);
-    const next = tf.tidy(() => (many ? many(some) : some.map(one)));
+    const one = (piece: Piece): Tensor[] => (isMean(piece.context.spec) ? averaged(piece, how) : moved(piece, how));
+    const next = tf.tidy(() => (many && !group.some(isMean) ? many(some) : some.map(one)));
     await keep(store, pieces, next);
     for (const { name } of group) gradients.drop(name);
   }
 }
 
+/** A moving average: no optimizer moves it. */
+const isMean = ({ average }: ParamSpec): boolean => average !== undefined;
+
+const moved = ({ value, grad, slots, context }: Piece, { optimizer }: Update): Tensor[] =>
+  optimizer.update(value, grad, slots, context);
+
+function averaged({ value, grad, slots, context }: Piece, { parts }: Update): Tensor[] {
+  const { average = 0 } = context.spec;
+  return [value.mul(average).add(grad.mul((1 - average) / parts)), ...slots.map((slot) => slot.clone())];
+}
+
 async function pieceOf(store: ParamStore, spec: ParamSpec, grad: Tensor, how: Update): Promise<Piece> {
-  const { optimizer, step, scale } = how;
+  const { optimizer, step, scale, lr } = how;
   const value = await store.piece(spec.name);
   const kept = value.size ? await store.slots(spec.name) : [];
   const slots = kept ?? Array.from({ length: optimizer.slots }, () => tf.zerosLike(value));
-  return { value, grad, slots, context: { spec, step, scale } };
+  return { value, grad, slots, context: { spec, step, scale, lr } };
 }
 
 /** Hands what was computed to the store, and frees what it was computed from. */

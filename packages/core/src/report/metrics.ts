@@ -2,9 +2,11 @@
 // stopped or that failed leaves a file that reads.
 import { appendFileSync } from "node:fs";
 import { elements } from "../model/segment.ts";
+import type { Evaluation } from "../params/optimizer.ts";
 import type { JobOptions } from "../plan/options.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { StepReport } from "../rank/events.ts";
+import { type Speed, speedOf } from "./speed.ts";
 
 /** Counts the elements of all parameters: Psi. */
 export const countParams = ({ specs }: Plan): number => specs.reduce((sum, { shape }) => sum + elements(shape), 0);
@@ -35,21 +37,31 @@ export function describeRun(
   };
 }
 
-/** Makes the line of one step. `tokens` counts those of a step, over the whole mesh. */
-export const describeStep = ({ step, loss, auxiliary, norm, lr, ms, held }: StepReport, tokens: number) => ({
+/** Names a speed as files do. */
+export const speedName = ({ unit }: Speed): string => (unit === "tok/s" ? "tokensPerSecond" : "samplesPerSecond");
+
+/** Makes the line of one step. `speed` is what a step counts for. */
+export const describeStep = ({ step, loss, auxiliary, norm, lr, ms, held }: StepReport, speed: Speed) => ({
   step,
   loss,
   ...(Object.keys(auxiliary).length > 0 && { auxiliary }),
   norm,
   lr,
   ms,
-  tokensPerSecond: (1000 * tokens) / ms,
+  [speedName(speed)]: (1000 * speed.count) / ms,
   heldBytes: held,
 });
 
-/** Starts the file at `path` with the run's line; returns what appends a step's. */
-export function metrics(path: string, options: JobOptions, plan: Plan, firstStep = 0): (report: StepReport) => void {
+/** Makes the line of an evaluation. */
+const describeEvaluation = ({ step, loss, samples }: Evaluation) => ({ step, evaluation: loss, samples });
+
+/** Starts the file at `path` with the run's line; returns what appends a step's, and an evaluation's. */
+export function metrics(path: string, options: JobOptions, plan: Plan, firstStep = 0) {
   const write = (line: object) => appendFileSync(path, `${JSON.stringify(line)}\n`);
   write(describeRun(options, plan, firstStep));
-  return (report) => write(describeStep(report, options.batch * options.data.tokens));
+  const speed = speedOf(options);
+  return {
+    step: (report: StepReport): void => write(describeStep(report, speed)),
+    evaluated: (evaluation: Evaluation): void => write(describeEvaluation(evaluation)),
+  };
 }

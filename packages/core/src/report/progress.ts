@@ -1,6 +1,8 @@
 // One line that says how a run goes: kept in place on a terminal, a plain line every few steps anywhere else.
 // Formatting is pure; only `progress` writes.
+import type { Evaluation } from "../params/optimizer.ts";
 import type { StepReport } from "../rank/events.ts";
+import type { Speed } from "./speed.ts";
 import { showBytes, showCount, showSeconds } from "./units.ts";
 
 /** Place where the line goes: `process.stdout`, or whatever else takes text. */
@@ -17,7 +19,10 @@ export interface Progress {
   readonly steps: number;
   /** Loss per token of the last step. */
   readonly loss: number;
-  readonly tokensPerSecond: number;
+  /** That of the last evaluation. */
+  readonly evaluation?: number | undefined;
+  /** `count` of its unit, a second. */
+  readonly speed: Speed;
   readonly secondsLeft: number;
   /** Bytes held by the fullest rank. */
   readonly held: number;
@@ -31,10 +36,11 @@ export const bar = (fraction: number, width = BAR): string => {
   return `[${"#".repeat(filled)}${"-".repeat(width - filled)}]`;
 };
 
-const fields = ({ done, steps, loss, tokensPerSecond, secondsLeft, held }: Progress): string[] => [
+const fields = ({ done, steps, loss, evaluation, speed, secondsLeft, held }: Progress): string[] => [
   `step ${String(done).padStart(String(steps).length)}/${steps}`,
   `loss ${loss.toPrecision(4)}`,
-  `${showCount(tokensPerSecond)} tok/s`,
+  ...(evaluation === undefined ? [] : [`eval ${evaluation.toPrecision(4)}`]),
+  `${showCount(speed.count)} ${speed.unit}`,
   `${showSeconds(secondsLeft)} left`,
   `${showBytes(held)}/rank`,
 ];
@@ -65,8 +71,8 @@ export function movingMean(window: number): (ms: number) => number {
 /** What `progress` needs to know of a run. */
 export interface ProgressOptions {
   readonly steps: number;
-  /** Tokens of a step, over the whole mesh. */
-  readonly tokens: number;
+  /** What a step counts for. */
+  readonly speed: Speed;
   readonly out: Output;
   /** Clock in milliseconds, from any start; `performance.now` by default. */
   readonly now?: () => number;
@@ -86,7 +92,7 @@ const REDRAW = 100;
 const LINES = 20;
 
 /** Shows each step it is told, or as many as are worth it. `close` shows the last one and ends the line; call it any number of times. */
-export function progress({ steps, tokens, out, now = () => performance.now() }: ProgressOptions) {
+export function progress({ steps, speed, out, now = () => performance.now() }: ProgressOptions) {
   const meanOf = movingMean(WINDOW);
   const every = Math.max(1, Math.round(steps / LINES));
   let state: Progress | undefined;
@@ -109,10 +115,16 @@ export function progress({ steps, tokens, out, now = () => performance.now() }: 
         steps,
         loss,
         held,
-        tokensPerSecond: (1000 * tokens) / mean,
+        evaluation: state?.evaluation,
+        speed: { ...speed, count: (1000 * speed.count) / mean },
         secondsLeft: ((steps - done) * mean) / 1000,
       };
       if (done === 1 || done === steps || (columnsOf(out) ? now() - drawn >= REDRAW : done % every === 0)) show();
+    },
+    evaluated({ loss }: Evaluation): void {
+      if (!state) return;
+      state = { ...state, evaluation: loss };
+      if (columnsOf(out) || shown?.done === state.done) show();
     },
     close(): void {
       if (!open) return;

@@ -1,12 +1,16 @@
 // What a run leaves behind and shows while it goes: a folder with metrics and trace, and a line of progress.
 // Decides which of them are wanted; each is a file of its own here.
-import { existsSync, mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Evaluation } from "../params/optimizer.ts";
 import type { JobOptions } from "../plan/options.ts";
 import type { Plan } from "../plan/plan.ts";
-import type { RankEvents } from "../rank/events.ts";
-import { metrics } from "./metrics.ts";
+import type { RankEvents, StepReport } from "../rank/events.ts";
+import { Curve, drawCurve } from "./curve.ts";
+import { metrics, speedName } from "./metrics.ts";
 import { type Output, progress } from "./progress.ts";
+import { speedOf } from "./speed.ts";
+import { tensorboard } from "./tensorboard.ts";
 import { trace } from "./trace.ts";
 
 /** What `openRun` needs to know of a run. */
@@ -35,26 +39,66 @@ export interface Run {
 
 /** Makes the folder of a run and opens its files. Throws on a run name that is no folder name, and on one that was used before. */
 export function openRun({ options, plan, out, root = "runs", firstStep = 0, again = false }: RunOptions): Run {
-  const tokens = options.batch * options.data.tokens;
   const dir = options.run === false ? undefined : openRunFolder(root, options, again || options.resume === true);
-  const line = options.quiet ? undefined : progress({ steps: options.steps, tokens, out });
-  const write = dir ? metrics(join(dir, "metrics.jsonl"), options, plan, firstStep) : undefined;
-  const traced = firstStep ? `trace-from-${firstStep}.json` : "trace.json";
-  const slices = dir ? trace(join(dir, traced), plan, performance.timeOrigin + performance.now()) : undefined;
+  const line = options.quiet ? undefined : progress({ steps: options.steps, speed: speedOf(options), out });
+  const from = firstStep ? `-from-${firstStep}` : "";
+  const slices = dir
+    ? trace(join(dir, `trace${from}.json`), plan, performance.timeOrigin + performance.now())
+    : undefined;
+  const parts: Part[] = [
+    ...(dir
+      ? [metrics(join(dir, "metrics.jsonl"), options, plan, firstStep), curveIn(join(dir, `loss${from}.svg`), options)]
+      : []),
+    ...(dir && options.report?.includes("tensorboard") ? [scalarsIn(dir, options)] : []),
+    ...(line ? [line] : []),
+  ];
   const events: RankEvents = {
-    ...((line || write) && {
-      onStep(report) {
-        write?.(report);
-        line?.step(report);
-      },
+    ...(parts.length > 0 && {
+      onStep: (report) => parts.forEach((part) => void part.step(report)),
+      onEvaluation: (evaluation) => parts.forEach((part) => void part.evaluated(evaluation)),
     }),
     ...(slices && { onActions: slices.actions }),
   };
   const close = () => {
-    line?.close();
+    for (const part of parts) part.close?.();
     slices?.close();
   };
   return { events, dir, close };
+}
+
+/** What hears of steps and evaluations: a file, or the line of progress. */
+interface Part {
+  step(report: StepReport): void;
+  evaluated(evaluation: Evaluation): void;
+  close?(): void;
+}
+
+/** `loss.svg`, drawn at the end. */
+function curveIn(path: string, { model }: JobOptions): Part {
+  const curve = new Curve();
+  const evaluations: Evaluation[] = [];
+  return {
+    step: ({ step, loss }) => curve.add(step + 1, loss),
+    evaluated: (evaluation) => void evaluations.push(evaluation),
+    close() {
+      const { points } = curve;
+      if (points.length) writeFileSync(path, drawCurve(`${model.name}: loss`, points, evaluations));
+    },
+  };
+}
+
+/** Scalars for TensorBoard, by steps done. */
+function scalarsIn(dir: string, options: JobOptions): Part {
+  const speed = speedOf(options);
+  const write = tensorboard(dir);
+  return {
+    step({ step, loss, norm, lr, ms, held, auxiliary }) {
+      const others = Object.entries(auxiliary).map(([name, value]) => [`auxiliary/${name}`, value]);
+      const rate = { [speedName(speed)]: (1000 * speed.count) / ms, heldBytes: held };
+      write(step + 1, { loss, norm, lr, ...rate, ...Object.fromEntries(others) });
+    },
+    evaluated: ({ step, loss }) => write(step + 1, { evaluation: loss }),
+  };
 }
 
 /** Makes the folder of a run; one that `continues` in its own folder finds it there. */

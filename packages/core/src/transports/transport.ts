@@ -27,6 +27,8 @@ export interface TransportJob {
   readonly mesh: Mesh;
   /** The ranks of each thread of this process. */
   readonly threads: readonly (readonly number[])[];
+  /** Number of the script's call of `train` or `run`, from 0: the runs of one script meet apart. */
+  readonly call?: number;
   /** What all processes must agree on, by name. */
   readonly agreed: Readonly<Record<string, string>>;
 }

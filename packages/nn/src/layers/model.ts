@@ -20,6 +20,11 @@ export interface FromLayersOptions {
   readonly start?: Start;
   /** Names first values that are drawn. 0 by default. */
   readonly seed?: number;
+  /**
+   * "synchronised" trains layers of batch normalisation, which are refused without: their statistics are those of a microbatch over all
+   * ranks that share it, so with `micros: 1` those of the batch, on every mesh. Two small sums a layer, forward and backward.
+   */
+  readonly batchNormalization?: "synchronised";
 }
 
 /** A `tf.LayersModel` that trains on a mesh. */
@@ -95,7 +100,7 @@ function checkOutputs({ outputs }: Graph) {
  */
 export async function fromLayersModel(model: tf.LayersModel, options: FromLayersOptions = {}): Promise<CarriedModel> {
   if (!model.layers?.length) throw new Error("fromLayersModel: the model has no layers");
-  for (const layer of model.layers) refuse(layer);
+  for (const layer of model.layers) refuse(layer, options);
   const topology = topologyOf(model);
   const copy = await rebuilt(topology, options.seed ?? 0);
   const graph = graphOf(copy);

@@ -31,7 +31,8 @@ const dilated: Reason = ({ dilationRate }) =>
 const reasons: Readonly<Record<string, Reason>> = {
   BatchNormalization: (_, layer) =>
     layer.trainable
-      ? "takes the mean of its batch, which a mesh deals to several ranks: use tf.layers.layerNormalization, or set " +
+      ? "takes the mean of its batch, which a mesh deals to several ranks: sum over all of them with " +
+        'fromLayersModel(model, { batchNormalization: "synchronised" }), use tf.layers.layerNormalization, or set ' +
         "trainable: false to keep the statistics that it has"
       : undefined,
   Dropout: ({ noiseShape }) => (noiseShape ? "has a noiseShape: leave it out" : undefined),
@@ -80,12 +81,29 @@ function inside(layer: Layer): readonly Layer[] {
   );
 }
 
+/** Says why a batch normalisation cannot be synchronised; undefined where it can. */
+function unsynchronised(layer: Layer, within?: Layer): string | undefined {
+  if (within) return `is inside "${within.name}", and can be synchronised beside it alone`;
+  if (layer.inboundNodes.length > 1) return "runs twice, and its statistics would be of both: make two";
+  return unseen(layer.getConfig());
+}
+
+/** What a caller asked for that is refused without. */
+export interface Asked {
+  readonly batchNormalization?: "synchronised";
+}
+
 /** Throws where a layer cannot be carried; `within` names the layer that it is a part of. */
-export function refuse(layer: Layer, within?: Layer): void {
+export function refuse(layer: Layer, asked: Asked = {}, within?: Layer): void {
   const kind = layer.getClassName();
+  if (kind === "BatchNormalization" && layer.trainable && asked.batchNormalization) {
+    const why = unsynchronised(layer, within);
+    if (why) throw new Error(`fromLayersModel: layer "${layer.name}" (${kind}) ${why}`);
+    return;
+  }
   const inner = within && kind === "Dropout" ? `drops inside "${within.name}": put it beside, not inside` : undefined;
   const config = inside(layer).length ? {} : layer.getConfig();
   const reason = inner ?? reasons[kind]?.(layer.getConfig(), layer) ?? unseen(config);
   if (reason) throw new Error(`fromLayersModel: layer "${layer.name}" (${kind}) ${reason}`);
-  for (const part of inside(layer)) refuse(part, within ?? layer);
+  for (const part of inside(layer)) refuse(part, asked, within ?? layer);
 }

@@ -2,6 +2,7 @@
 import type { Held, Layer, LayerParam, Tape } from "@orthant/core";
 import type * as tf from "@tensorflow/tfjs";
 import { dropout } from "../segments/dropout.ts";
+import { synchronised } from "./batch-norm.ts";
 import { callSegment } from "./call.ts";
 import { type Graph, type LayerRun, type LayerWeight, type Port, type Span, weightsOf } from "./graph.ts";
 import { pack, unpack } from "./parts.ts";
@@ -27,14 +28,19 @@ export const nameIn = (layer: tf.layers.Layer, { originalName }: LayerWeight): s
 /** The parameters of one layer; those of one that runs in several spans are tied. */
 function paramsOf(layer: tf.layers.Layer, prefix: string, { values, shared }: Carried): LayerParam[] {
   const trained = layer.trainableWeights as unknown as readonly LayerWeight[];
+  const rest = isSynchronised(layer) ? { average: layer.getConfig().momentum as number } : { frozen: true };
   return weightsOf(layer).map((weight) => ({
     name: prefix + nameIn(layer, weight),
     shape: weight.shape,
     init: toInit(values.get(weight)!),
-    ...(!trained.includes(weight) && { frozen: true }),
+    ...(!trained.includes(weight) && rest),
     ...(shared.has(layer) && { tie: `${layer.name}.${nameIn(layer, weight)}` }),
   }));
 }
+
+/** One that trains was asked for: `refuse` lets no other pass. */
+const isSynchronised = (layer: tf.layers.Layer): boolean =>
+  layer.getClassName() === "BatchNormalization" && layer.trainable;
 
 /** One run of a layer; `at` is where its parameters are, `name` that of its random numbers. */
 function applyOf(run: LayerRun, at: string, name: string): Apply {
@@ -47,6 +53,12 @@ function applyOf(run: LayerRun, at: string, name: string): Apply {
     };
   }
   const names = weights.map((weight) => nameIn(layer, weight));
+  if (isSynchronised(layer)) {
+    const apply = synchronised(run, names, at);
+    return async (tape, tensors) => {
+      tensors.set(gives, await apply(tape, tensors.get(takes[0]!)!));
+    };
+  }
   const call = callSegment(run, names);
   return async (tape, tensors) => {
     tensors.set(gives, await tape.local(call, at, ...takes.map((id) => tensors.get(id)!)));

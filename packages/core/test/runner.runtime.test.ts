@@ -1,0 +1,17 @@
+// The default transport inside a test runner, in its threads and in its processes: there is no script that workers could run, so all
+// ranks share the thread.
+import { spawnSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { expect, test } from "vitest";
+
+const root = fileURLToPath(new URL("./runner", import.meta.url));
+const vitest = fileURLToPath(new URL("../../../node_modules/vitest/vitest.mjs", import.meta.url));
+
+test.each(["threads", "forks"])("vitest's %s", (pool) => {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [vitest, "run", "--root", root, "--pool", pool], {
+    encoding: "utf8",
+    env: { ...process.env, NO_COLOR: "1" },
+  });
+  expect(`${stdout}${stderr}`).toMatch(/Tests\s+1 passed/);
+  expect(status).toBe(0);
+});
