@@ -10,6 +10,7 @@ import type { RanksJob } from "./hosts/share.ts";
 import { serveThread, type ThreadTicket } from "./hosts/worker.ts";
 import type { HeldBytes } from "./meter.ts";
 import { assemble } from "./plan/assemble.ts";
+import { fitOptions } from "./plan/elastic.ts";
 import type { JobOptions } from "./plan/options.ts";
 import { type Plan, plan } from "./plan/plan.ts";
 import type { Outcome, RankEvents } from "./rank/events.ts";
@@ -53,6 +54,9 @@ const launched = () => (globalThis as Shelf)[Symbol.for("orthant.transport")] as
 /** Set by `orthant run --restarts`: how often it started this run before. */
 const attempted = () => (globalThis as Shelf)[Symbol.for("orthant.attempt")] as number | undefined;
 
+/** Set by `orthant run --elastic`: how many ranks there are now. */
+const ranksNow = () => (globalThis as Shelf)[Symbol.for("orthant.ranks")] as number | undefined;
+
 const never = new Promise<never>(() => {});
 
 /**
@@ -75,9 +79,10 @@ interface Started {
 }
 
 /** Starts a run, which `driver` drives where there is one. Resolves in the process and thread alone that go on with the script. */
-export async function start(options: TrainOptions, driver?: CommandQueue): Promise<Started> {
+export async function start(given: TrainOptions, driver?: CommandQueue): Promise<Started> {
   const taken = intercept();
-  if (taken) return taken(options).then(() => never);
+  if (taken) return taken(given).then(() => never);
+  const options = fitOptions(given, ranksNow());
   const decided = await plan(options);
   const attempt = attempted();
   if (attempt !== undefined) checkRestarts(options);
