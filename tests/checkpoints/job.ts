@@ -19,6 +19,8 @@ export interface Job {
   readonly transport?: "memory" | "threads";
   /** Eight ranks: tensor parallelism too. */
   readonly eight?: boolean;
+  /** Sums travel as int8s, and what they lose goes on to the next step. */
+  readonly int8?: boolean;
   /** Folder to work in. */
   readonly cwd?: string;
   /** ms that a sample takes. */
@@ -62,7 +64,7 @@ const { firstStep, losses, weights } = await train({
   strategies: [
     ...(job.eight ? [tensorParallel()] : []),
     pipeline({ schedule: "1f1b", micros: 2 }),
-    zero({ stage: 3 }),
+    zero({ stage: 3, ...(job.int8 && { wire: { reduce: "int8" } }) }),
     ...(job.tell ? [telling] : []),
   ],
   optimizer: optimizers[job.optimizer](),

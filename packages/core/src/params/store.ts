@@ -4,6 +4,7 @@ import type { Tensor } from "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs";
 import { type Meter, tensorBytes } from "../meter.ts";
 import type { Shape } from "../model/segment.ts";
+import type { ExtraState } from "./extra.ts";
 import type { Moment } from "./moment.ts";
 import type { ParamSpec } from "./params.ts";
 
@@ -37,6 +38,8 @@ export interface StoreLayer extends Partial<ParamStore> {
   reduce?(names: readonly string[], grads: readonly Tensor[], at: Moment): Promise<Tensor[]>;
   /** Called after all updates of a step. */
   endStep?(at: Moment): Promise<void>;
+  /** What the layer carries from step to step beside the pieces and their optimizer state: checkpoints have it too. */
+  readonly extra?: ExtraState;
   dispose?(): void;
 }
 

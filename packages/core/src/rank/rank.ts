@@ -59,7 +59,7 @@ export async function runRank(job: RankJob): Promise<Outcome> {
   try {
     await checkpoints?.restore(holdings);
     const done = await rank.run();
-    await checkpoints?.finish(holdings.store);
+    await checkpoints?.finish(holdings);
     return { rank: self.rank, ...done, pieces: await readPieces(holdings.store), peak: meter.peak, sent };
   } finally {
     holdings.dispose();
@@ -144,7 +144,7 @@ class Rank {
     await this.#holdings.endStep({ ...momentOf(step, "end"), last: last || verdict.stop !== 0 });
     events.onActions?.(this.#self.rank, step, actions);
     if (this.#self.rank === 0) events.onStep?.({ ...told, step, lr, ms: performance.now() - began });
-    await this.#checkpoints?.after(step + 1, store);
+    await this.#checkpoints?.after(step + 1, this.#holdings);
     return told;
   }
 
