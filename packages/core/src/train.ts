@@ -31,7 +31,7 @@ export interface TrainResult {
   readonly firstStep: number;
   /** Loss per token of every step that this call did. */
   readonly losses: readonly number[];
-  /** Whole parameters, from all ranks. */
+  /** Whole parameters, from all ranks. Reading it throws where the option `weights` is false: they stayed there. */
   readonly weights: Weights;
   /** Bytes sent over the run along each axis, summed over all ranks. */
   readonly sent: Readonly<Record<string, number>>;
@@ -128,8 +128,23 @@ async function runToEnd(
   if (stopped && (root || !launched()))
     tellStopped(stopped, { steps: options.steps, done: firstStep + losses.length, alone, dir: run.dir });
   if (stopped) process.exitCode ||= exitCodeOf(stopped.signal);
-  return root ? { ...toResult(decided, outcomes, run.dir), firstStep } : process.exit();
+  if (!root) process.exit();
+  const result = { ...toResult(decided, outcomes, run.dir), firstStep };
+  if (options.weights === false) return withoutWeights(result);
+  const pieces = outcomes.map((outcome) => outcome.pieces);
+  return { ...result, weights: assemble(decided, pieces) };
 }
+
+/** A result whose weights stayed on their ranks: who reads them is told where they are. */
+const withoutWeights = (result: Omit<TrainResult, "weights">): TrainResult => ({
+  ...result,
+  get weights(): never {
+    throw new Error(
+      "weights: false left the parameters on their ranks: read them from the checkpoint (orthant export, resume), one at a time " +
+        "with session.parameter(name), or leave out weights: false",
+    );
+  },
+});
 
 /** Hands each report to who drives the run too. */
 const answering = (driver: CommandQueue, events: RankEvents): RankEvents => ({
@@ -160,17 +175,13 @@ function toResult(
   decided: Plan,
   outcomes: readonly Outcome[],
   dir: string | undefined,
-): Omit<TrainResult, "firstStep"> {
+): Omit<TrainResult, "firstStep" | "weights"> {
   const sent: Record<string, number> = {};
   for (const outcome of outcomes)
     for (const [axis, bytes] of Object.entries(outcome.sent)) sent[axis] = (sent[axis] ?? 0) + bytes;
   return {
     plan: decided,
     losses: outcomes[0]!.losses,
-    weights: assemble(
-      decided,
-      outcomes.map(({ pieces }) => pieces),
-    ),
     sent,
     held: outcomes.map(({ peak }) => peak),
     dir,

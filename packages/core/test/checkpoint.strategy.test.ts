@@ -168,6 +168,18 @@ test("a checkpoint by its own path, into another folder", async () => {
   expect(readdirSync(into).sort()).toEqual(["latest", "step-000005", "step-000010", "step-000012"]);
 });
 
+test("weights: false leaves them on their ranks, and in the checkpoint", async () => {
+  const layout = { mesh: { dp: 2 }, strategies: [zero({ stage: 3 })], steps: 4 };
+  const whole = await train(saving(layout));
+  rmSync(dir, { recursive: true });
+  const result = await train(saving({ ...layout, weights: false }));
+  expect(result.losses).toEqual(whole.losses);
+  expect(() => result.weights).toThrow(
+    /weights: false left the parameters on their ranks: read them from the checkpoint/,
+  );
+  expect(bits(await train(saving({ ...layout, resume: dir })), 4).weights).toEqual(bits(whole).weights);
+});
+
 test("a session goes on too, and saves where it is closed", async () => {
   const first = await run(saving({ checkpoint: { every: 100, dir } }));
   for await (const { step } of first) if (step === 4) break;

@@ -53,6 +53,11 @@ export interface JobOptions {
    * `checkpoint.dir`, and from the start where there is none.
    */
   readonly resume?: true | string;
+  /**
+   * `false` leaves the parameters on their ranks at the end: whole, in the memory of one, they may not fit. They are in the last
+   * checkpoint. By default `train` brings them together in the result.
+   */
+  readonly weights?: boolean;
   /** Where tensors are computed. "auto" by default. */
   readonly device?: DeviceChoice;
   /** Folder of the run under `runs/`; a time stamp by default. `false` writes nothing. */
@@ -76,6 +81,7 @@ const known = [
   "capBytes",
   "checkpoint",
   "resume",
+  "weights",
   "device",
   "transport",
   "run",

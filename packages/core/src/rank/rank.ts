@@ -60,7 +60,8 @@ export async function runRank(job: RankJob): Promise<Outcome> {
     await checkpoints?.restore(holdings);
     const done = await rank.run();
     await checkpoints?.finish(holdings);
-    return { rank: self.rank, ...done, pieces: await readPieces(holdings.store), peak: meter.peak, sent };
+    const pieces = options.weights === false ? new Map() : await readPieces(holdings.store);
+    return { rank: self.rank, ...done, pieces, peak: meter.peak, sent };
   } finally {
     holdings.dispose();
     await checkpoints?.close();
