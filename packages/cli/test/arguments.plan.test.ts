@@ -18,6 +18,9 @@ test("a rank a process, over a server of its own, is the default", () => {
     secret: undefined,
     encrypt: false,
     nodes: 1,
+    asTheyCome: false,
+    elastic: false,
+    others: 0,
     runtime: undefined,
     restarts: 0,
     device: undefined,
@@ -49,6 +52,14 @@ test("the nodes' blocks cover all ranks once", () => {
   }
 });
 
+test("machines without a number are numbered as they come, and wait for each other another way", () => {
+  const nodes = "--ranks 4 --nats nats://h:1 --run r --nodes 2";
+  const { asTheyCome, others, ranks, elastic } = parse(`${nodes} --restarts 1 --elastic s.ts`);
+  expect([asTheyCome, others, ranks, elastic]).toEqual([true, 0, [0, 1], true]);
+  const fixed = parse(`${nodes} --node-rank 1 s.ts`);
+  expect([fixed.asTheyCome, fixed.others, fixed.ranks]).toEqual([false, 1, [2, 3]]);
+});
+
 test("bad input: one line that says what to write", () => {
   const nodes = "--ranks 4 --nats nats://h:1 --run r --nodes 2";
   const cases: [string, string][] = [
@@ -77,7 +88,16 @@ test("bad input: one line that says what to write", () => {
     ["--ranks 4 --nodes 2 s.ts", "--nodes 2 needs a server that all reach: --nats URL"],
     ["--ranks 4 --threads --nodes 2 s.ts", "--nodes 2 needs a server that all reach: --nats URL"],
     ["--ranks 4 --nats nats://h --nodes 2 s.ts", "--nodes 2 needs one name on every node: --run NAME"],
-    [`${nodes} s.ts`, "orthant run needs --node-rank, such as --node-rank 0"],
+    ["--elastic --ranks 4 s.ts", "--elastic needs --nodes, the most machines that the run may have"],
+    [`${nodes} --elastic s.ts`, "--elastic starts the run again: give --restarts N"],
+    [
+      `${nodes} --node-rank 0 --restarts 1 --elastic s.ts`,
+      "--elastic numbers machines as they come: leave out --node-rank",
+    ],
+    [
+      `--ranks 5 ${nodes.slice(10)} --restarts 1 --elastic s.ts`,
+      "--elastic: --ranks 5 on --nodes 2 are not as many on each: give a multiple",
+    ],
     [`${nodes} --node-rank 2 s.ts`, "--node-rank 2 of --nodes 2: give 0 to 1"],
     ["--ranks 4 --node-rank 1 s.ts", "--node-rank 1 needs --nodes, the number of machines"],
     [

@@ -76,6 +76,7 @@ export {
 
 // Strategies, and the plan that they make.
 
+export type { ExtraState } from "./params/extra.ts";
 export { type Plan, plan } from "./plan/plan.ts";
 export { type RankPlan, showRank } from "./plan/ranks.ts";
 export type { Roles } from "./plan/roles.ts";

@@ -5,6 +5,7 @@ import * as tf from "@tensorflow/tfjs";
 import { view } from "../devices/view.ts";
 import { type Meter, tensorBytes } from "../meter.ts";
 import type { Shape } from "../model/segment.ts";
+import type { ExtraState } from "./extra.ts";
 import type { Moment } from "./moment.ts";
 import type { ParamSpec } from "./params.ts";
 
@@ -38,6 +39,8 @@ export interface StoreLayer extends Partial<ParamStore> {
   reduce?(names: readonly string[], grads: readonly Tensor[], at: Moment): Promise<Tensor[]>;
   /** Called after all updates of a step. */
   endStep?(at: Moment): Promise<void>;
+  /** What the layer carries from step to step beside the pieces and their optimizer state: checkpoints have it too. */
+  readonly extra?: ExtraState;
   dispose?(): void;
 }
 

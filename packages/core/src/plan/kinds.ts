@@ -68,8 +68,8 @@ function checkNumbers({ seed = 0, clip = 1, capBytes = 1 }: Options): void {
 
 /** Refuses, by name, an option of `train` that is no such thing. */
 export function checkKinds(options: object): void {
-  const { mesh = {}, strategies = [], recompute = false, quiet = false, run = false, report = [] } = options as Options;
-  const { model, data, optimizer, precision, weights } = options as Options;
+  const { mesh = {}, strategies = [], recompute = false, quiet = false, run = false } = options as Options;
+  const { model, data, optimizer, precision, weights, collect = true, report = [] } = options as Options;
   checkModel(model);
   checkData(data);
   checkOptimizer(optimizer);
@@ -80,7 +80,7 @@ export function checkKinds(options: object): void {
   if (!isObject(mesh)) refuse("mesh", mesh, "give the size of each axis, such as { dp: 2 }");
   if (precision !== undefined && typeof precision !== "string")
     refuse("precision", precision, 'name one, such as "fp32", "tf32" or "bf16"');
-  for (const [name, value] of Object.entries({ recompute, quiet }))
+  for (const [name, value] of Object.entries({ recompute, quiet, collect }))
     if (typeof value !== "boolean") refuse(name, value, "it is true or false");
   if (!Array.isArray(report) || report.some((kind) => kind !== "tensorboard"))
     refuse("report", report, 'give a list of what to write: ["tensorboard"]');

@@ -59,6 +59,11 @@ export interface JobOptions {
    * the model says.
    */
   readonly weights?: ReadonlyMap<string, Float32Array>;
+  /**
+   * `false` leaves the parameters on their ranks at the end: whole, in the memory of one, they may not fit. They are in the last
+   * checkpoint. By default `train` brings them together in the result.
+   */
+  readonly collect?: boolean;
   /** Where tensors are computed. "auto" by default: the device that ORTHANT_DEVICE names, else the first that works. */
   readonly device?: DeviceChoice;
   /** Number format of matrix products, in the device's words: cuda has "fp32", "tf32" and "bf16". The device's own choice by default. */
@@ -87,6 +92,7 @@ const known = [
   "checkpoint",
   "resume",
   "weights",
+  "collect",
   "device",
   "precision",
   "transport",
