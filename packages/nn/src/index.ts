@@ -13,7 +13,12 @@ export {
 } from "./data/stream.ts";
 export { type TextOptions, text } from "./data/text.ts";
 export { type TokensOptions, tokens } from "./data/tokens.ts";
-export { type FromHuggingFaceOptions, fromHuggingFace, type HuggingFaceModel } from "./huggingface/from.ts";
+export {
+  type FromHuggingFaceOptions,
+  fromHuggingFace,
+  type HuggingFaceModel,
+  type StoredParameter,
+} from "./huggingface/from.ts";
 export { toHuggingFace, type ValuesByName } from "./huggingface/to.ts";
 export type { LossName, LossSum } from "./layers/losses.ts";
 export { type CarriedModel, type FromLayersOptions, fromLayersModel, toLayersModel } from "./layers/model.ts";

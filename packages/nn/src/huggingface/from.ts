@@ -17,8 +17,8 @@ export interface FromHuggingFaceOptions {
   readonly axis?: string;
 }
 
-/** A parameter and where its values are. */
-interface CarriedParam {
+/** A parameter of ours and where its values are. */
+export interface StoredParameter {
   readonly name: string;
   readonly shape: Shape;
   /** Reads the values, row-major. */
@@ -29,7 +29,7 @@ export interface HuggingFaceModel {
   /** Starts from the values of the files: each rank reads those of its own parameters, one at a time. */
   readonly model: LanguageModel;
   /** Parameters by our names, to be read one at a time. */
-  readonly parameters: readonly CarriedParam[];
+  readonly parameters: readonly StoredParameter[];
   /** Reads all of them, for `forward` and `sample`. */
   weights(): Weights;
 }
@@ -77,7 +77,7 @@ const sumOf = (entry: Located, part: number): string =>
     .digest("hex")
     .slice(0, 12);
 
-interface Source extends CarriedParam {
+interface Source extends StoredParameter {
   readonly sum: string;
 }
 
