@@ -4,7 +4,9 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync }
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { forward, useDevice } from "@orthant/core";
+import { type Data, forward, memory, sgd, train, useDevice } from "@orthant/core";
+import { tensorParallel } from "@orthant/tensor-parallel";
+import { zero } from "@orthant/zero";
 import * as tf from "@tensorflow/tfjs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { fromHuggingFace, gpt, llama, toHuggingFace } from "../src/index.ts";
@@ -60,6 +62,45 @@ describe.each(names)("%s", (name) => {
     expect(count).toBe(model.huggingFace.tensors.length);
     expect(readdirSync(join(dir, "back"))).toEqual(["config.json", "model.safetensors"]);
   });
+});
+
+/** Cross-entropy of predicting each token from itself on, in nats a token, from the fixture's logits. */
+function lossOf(values: readonly number[]): number {
+  const targets = tokens.flat();
+  const vocab = values.length / targets.length;
+  const sum = targets.reduce((total, target, i) => {
+    const row = values.slice(i * vocab, (i + 1) * vocab);
+    return total + Math.log(row.reduce((all, logit) => all + Math.exp(logit), 0)) - row[target]!;
+  }, 0);
+  return sum / targets.length;
+}
+
+const field = { shape: [tokens[0]!.length], dtype: "int32" } as const;
+const samples: Data = {
+  input: field,
+  target: field,
+  tokens: tokens[0]!.length,
+  sample(index) {
+    const input = Int32Array.from(tokens[index % tokens.length]!);
+    return { input, target: input };
+  },
+};
+
+test.each(names)("%s trains from the files' values, however it is cut", async (name) => {
+  const job = {
+    data: samples,
+    batch: 2,
+    optimizer: sgd({ lr: 0.05 }),
+    steps: 2,
+    transport: memory(),
+    run: false,
+  } as const;
+  const { model } = fromHuggingFace(join(fixtures, name));
+  const alone = await train({ ...job, model, quiet: true });
+  const strategies = [tensorParallel(), zero({ stage: 3 })];
+  const cut = await train({ ...job, model, quiet: true, mesh: { dp: 2, tp: 2 }, strategies });
+  expect(alone.losses[0]).toBeCloseTo(lossOf(logits[name]!), 4);
+  for (const [i, loss] of cut.losses.entries()) expect(loss).toBeCloseTo(alone.losses[i]!, 4);
 });
 
 /** A copy of a fixture, its config.json or its tensors' names changed. */
