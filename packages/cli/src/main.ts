@@ -20,6 +20,8 @@ const HELP = `orthant run <options> <script>   the script, each of its ranks in 
 orthant plan <script>            who holds what, the schedule, bytes held and sent, the bubble; trains nothing
 orthant export <checkpoint> <file>   the parameters of a checkpoint, or of a run's latest, whole, in one safetensors file
 orthant import <file> <folder>   the other way: a checkpoint of no steps, for train({ resume: "<folder>" })
+orthant export --to huggingface <script> <checkpoint> <folder>   as Hugging Face's transformers loads it; the script says the model
+orthant import --from huggingface <folder> <folder>   what transformers saved of a GPT-2 or a Llama, as a checkpoint of no steps
 orthant doctor                   what this machine can do: runtimes, devices, nats-server
   --nats URL|embedded       and what that server is and how fast; NATS_URL by default
   --jetstream               and whether it has JetStream

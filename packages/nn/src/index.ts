@@ -13,9 +13,19 @@ export {
 } from "./data/stream.ts";
 export { type TextOptions, text } from "./data/text.ts";
 export { type TokensOptions, tokens } from "./data/tokens.ts";
+export {
+  type FromHuggingFaceOptions,
+  fromHuggingFace,
+  type HuggingFaceModel,
+  type StoredParameter,
+} from "./huggingface/from.ts";
+export { toHuggingFace, type ValuesByName } from "./huggingface/to.ts";
 export type { LossName, LossSum } from "./layers/losses.ts";
 export { type CarriedModel, type FromLayersOptions, fromLayersModel, toLayersModel } from "./layers/model.ts";
-export { type GptOptions, gpt, type LanguageModel } from "./models/gpt.ts";
+export { gpt } from "./models/gpt.ts";
+export type { LanguageModel } from "./models/language.ts";
+export { llama } from "./models/llama.ts";
 export { type MlpOptions, mlp } from "./models/mlp.ts";
+export type { GptOptions, LlamaOptions } from "./models/options.ts";
 export { type SampleOptions, sample } from "./sample.ts";
 export * as segments from "./segments/index.ts";

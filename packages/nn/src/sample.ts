@@ -1,6 +1,6 @@
 // Continues a text, one byte at a time, on one device. Runs the whole context for every byte: no cache of keys.
 import { forward, randomKey, uniformInt, type Weights } from "@orthant/core";
-import type { LanguageModel } from "./models/gpt.ts";
+import type { LanguageModel } from "./models/language.ts";
 
 export interface SampleOptions {
   readonly prompt: string;

@@ -15,5 +15,5 @@ export { delayed, type SlowLinks, slowed } from "./slow.ts";
 export { underAdamw, underSgd } from "./standard.ts";
 export { type StrategyTest, testStrategy, type UnderTest } from "./strategy.ts";
 export { showRow, showTable, showWorst, tableHead } from "./table.ts";
-export { tiny, tinyGpt, tinySequences } from "./tiny.ts";
+export { tiny, tinyGpt, tinyLlama, tinySequences } from "./tiny.ts";
 export { type OpenTransport, testTransport } from "./transport.ts";

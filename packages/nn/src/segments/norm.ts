@@ -41,19 +41,27 @@ const shape = (_: readonly Shape[], x: Shape = []) => ({
   kept: (2 * elements(x)) / (x.at(-1) as number),
 });
 
-/** `(x - mean) / sqrt(variance + 1e-5) * gain + bias` along the last dim; gain and bias `[D]` (Ba et al. 2016). */
-export const layerNorm: Segment<Everywhere, Everywhere> = segment({
-  name: "layerNorm",
-  params: ["gain", "bias"],
-  reads: [true, false, true],
-  run: (params, x) => run({ center: true, epsilon: 1e-5 }, params, x!),
-  shape,
-});
+/** `(x - mean) / sqrt(variance + epsilon) * gain + bias` along the last dim; gain and bias `[D]` (Ba et al. 2016). */
+export const layerNormWith = (epsilon: number): Segment<Everywhere, Everywhere> =>
+  segment({
+    name: "layerNorm",
+    params: ["gain", "bias"],
+    reads: [true, false, true],
+    run: (params, x) => run({ center: true, epsilon }, params, x!),
+    shape,
+  });
 
-/** `x / sqrt(mean(x^2) + 1e-5) * gain` along the last dim; gain `[D]` (Zhang & Sennrich 2019). */
-export const rmsNorm: Segment<Everywhere, Everywhere> = segment({
-  name: "rmsNorm",
-  params: ["gain"],
-  run: (params, x) => run({ center: false, epsilon: 1e-5 }, params, x!),
-  shape,
-});
+/** `x / sqrt(mean(x^2) + epsilon) * gain` along the last dim; gain `[D]` (Zhang & Sennrich 2019). */
+export const rmsNormWith = (epsilon: number): Segment<Everywhere, Everywhere> =>
+  segment({
+    name: "rmsNorm",
+    params: ["gain"],
+    run: (params, x) => run({ center: false, epsilon }, params, x!),
+    shape,
+  });
+
+/** `layerNormWith(1e-5)`: gain and bias `[D]`. */
+export const layerNorm: Segment<Everywhere, Everywhere> = layerNormWith(1e-5);
+
+/** `rmsNormWith(1e-5)`: gain `[D]`. */
+export const rmsNorm: Segment<Everywhere, Everywhere> = rmsNormWith(1e-5);
