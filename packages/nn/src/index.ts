@@ -2,11 +2,12 @@
 export { type ArraysOptions, arrays } from "./data/arrays.ts";
 export { type CsvOptions, csv } from "./data/csv.ts";
 export { type JsonlOptions, jsonl } from "./data/jsonl.ts";
+export type { Side, TensorSide } from "./data/sides.ts";
 export {
   type Dataset,
   type Element,
   type Pass,
-  type Side,
+  type Sides,
   type StreamOptions,
   type StreamSource,
   stream,
