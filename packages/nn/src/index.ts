@@ -14,6 +14,7 @@ export {
   stream,
 } from "./data/stream.ts";
 export { type TextOptions, text } from "./data/text.ts";
+export { bytePair, type Tokenizer } from "./data/tokenizer.ts";
 export { type TokensOptions, tokens } from "./data/tokens.ts";
 export type { LossName, LossSum } from "./layers/losses.ts";
 export { type CarriedModel, type FromLayersOptions, fromLayersModel, toLayersModel } from "./layers/model.ts";

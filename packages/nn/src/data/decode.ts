@@ -52,7 +52,9 @@ async function openJpeg(): Promise<Decode> {
   return async (bytes) => {
     said.length = 0;
     try {
-      const { width, height, data } = (await decode(bytes.slice().buffer, { preserveOrientation: true })) as PlainImage;
+      const { width, height, data } = (await decode(new Uint8Array(bytes).buffer, {
+        preserveOrientation: true,
+      })) as PlainImage;
       return { width, height, channels: 4, data, white: 255 };
     } catch (cause) {
       throw new Error(said.join("; ") || String(cause), { cause });
