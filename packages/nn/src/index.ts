@@ -1,17 +1,20 @@
 // Segments, models and data.
 export { type ArraysOptions, arrays } from "./data/arrays.ts";
 export { type CsvOptions, csv } from "./data/csv.ts";
+export { type ImagesData, type ImagesOptions, images } from "./data/images.ts";
 export { type JsonlOptions, jsonl } from "./data/jsonl.ts";
+export type { Side, TensorSide } from "./data/sides.ts";
 export {
   type Dataset,
   type Element,
   type Pass,
-  type Side,
+  type Sides,
   type StreamOptions,
   type StreamSource,
   stream,
 } from "./data/stream.ts";
 export { type TextOptions, text } from "./data/text.ts";
+export { bytePair, type Tokenizer } from "./data/tokenizer.ts";
 export { type TokensOptions, tokens } from "./data/tokens.ts";
 export {
   type FromHuggingFaceOptions,
