@@ -21,7 +21,8 @@ const withoutKeyBias = (model: Model): Model => ({
 
 const short = { ...underSgd(), steps: 6 };
 describe("llama", () => differentialTests({ ...short, model: tinyLlama(), cases: [...most, ...each] }));
-describe("llama, tied", () => differentialTests({ ...short, model: tinyLlama({ tied: true }), cases: most.slice(0, 2) }));
+describe("llama, tied", () =>
+  differentialTests({ ...short, model: tinyLlama({ tied: true }), cases: most.slice(0, 2) }));
 describe("gpt-2", () => {
   const model = withoutKeyBias(tinyGpt({ tied: true, attentionBias: true }));
   differentialTests({ ...short, model, cases: most.slice(0, 2) });
