@@ -62,7 +62,7 @@ function judge(what: string, { firstStep, losses }: Result, expected: Result, fa
 }
 
 /** Half of the ranks are lost, others come in their place, and the half with rank 0 is lost: to the end with the rest. */
-async function elastic(stage: Stage, expected: Result): Promise<number> {
+async function shrunk(stage: Stage, expected: Result): Promise<number> {
   const two = [machine(stage, "--elastic"), machine(stage, "--elastic")];
   const first = await rootOf(two, 5);
   const half = await kill(two.find((one) => one !== first)!, first);
@@ -77,10 +77,11 @@ async function elastic(stage: Stage, expected: Result): Promise<number> {
 }
 
 /** A third machine waits and takes the place of a lost one: on the same layout, the same bits. */
-async function spare(stage: Stage, expected: Result): Promise<number> {
+async function replaced(stage: Stage, expected: Result): Promise<number> {
   const three = [machine(stage), machine(stage), machine(stage)];
   const root = await rootOf(three, 5);
-  const idle = await until("a machine that waits", patience, () => three.find(({ pids }) => pids.size === 1));
+  await until("two machines that train", patience, () => three.filter(({ pids }) => pids.size > 2).length === 2);
+  const idle = three.find(({ pids }) => pids.size === 1)!;
   const times = await kill(three.find((one) => one !== root && one !== idle)!, root);
   const result = await ended(root);
   await until("the spare to end", patience, () => idle.ended !== undefined);
@@ -89,28 +90,29 @@ async function spare(stage: Stage, expected: Result): Promise<number> {
   return judge(what, result, expected, 0) || (same ? 0 : 1);
 }
 
-/** Prints a line a case. Returns how many failed. */
-export async function machines(): Promise<number> {
+/** Runs a case beside a server of its own. Returns 1 where it failed. */
+async function staged(run: (stage: Stage, expected: Result) => Promise<number>): Promise<number> {
   const dir = mkdtempSync(join(tmpdir(), "orthant-machines-"));
   const server = await TestServer.start();
-  const job: Job = { optimizer: "adamw", steps: 100, every: 3, keep: 3, async: true, dir: "", slow: 20, tell: true };
+  const job: Job = { optimizer: "adamw", steps: 80, every: 3, keep: 3, async: true, dir: "", slow: 10, tell: true };
   const programs: Program[] = [];
-  const stage = (name: string): Stage => ({
-    url: server.url,
-    run: `${name}-${crypto.randomUUID().slice(0, 8)}`,
-    job: { ...job, dir: join(dir, name) },
-    programs,
-  });
   try {
     const alone = new Program([
       script,
       JSON.stringify({ ...job, dir: join(dir, "alone"), slow: 0, transport: "memory", tell: false }),
     ]);
     const expected = await ended(alone);
-    return (await elastic(stage("elastic"), expected)) + (await spare(stage("spare"), expected));
+    const name = `machines-${crypto.randomUUID().slice(0, 8)}`;
+    return await run({ url: server.url, run: name, job: { ...job, dir: join(dir, "run") }, programs }, expected);
   } finally {
     for (const program of programs) program.endAll();
     await server.stop();
     rmSync(dir, { recursive: true });
   }
 }
+
+/** Loses machines and gains one. Prints what it saw; returns how many cases failed. */
+export const elastic = (): Promise<number> => staged(shrunk);
+
+/** Loses a machine that another replaces. Prints what it saw; returns how many cases failed. */
+export const spare = (): Promise<number> => staged(replaced);

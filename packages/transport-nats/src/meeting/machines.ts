@@ -3,20 +3,20 @@
 import { createSecretKey } from "node:crypto";
 import type { LinkOptions } from "../connection/dial.ts";
 import { Link } from "../connection/link.ts";
-import { FrameError, isCount } from "../protocol/frame.ts";
+import { FrameError } from "../protocol/frame.ts";
 import { newPackr, unpack } from "../protocol/packed.ts";
 import { opened, SecretError, sealed } from "../protocol/sealed.ts";
 import { keyOf, secretOf } from "../protocol/secret.ts";
 import { subjectsOf } from "../protocol/subjects.ts";
 import { Gate } from "./gate.ts";
-import { Roster, type Start, type Word } from "./roster.ts";
+import { isSame, Roster, type Start, whyReplaced } from "./roster.ts";
+import { Waits } from "./waits.ts";
+import { toList, toWord } from "./word.ts";
 
 /** ms between two words of a machine, and between two looks at the others. */
 const lookEvery = 500;
 /** Looks without a connection after which nobody is waited for. */
 const mostDown = 120;
-/** What a word opens with: another version is dropped. */
-const version = 1;
 
 export interface MachinesOptions extends LinkOptions {
   readonly run: string;
@@ -38,7 +38,8 @@ export interface MachinesOptions extends LinkOptions {
 export type Next =
   | {
       readonly kind: "start";
-      readonly start: Start /** Its place among the machines, from 0. */;
+      readonly start: Start;
+      /** Its place among the machines, from 0. */
       readonly place: number;
     }
   /** The run ended elsewhere, with this exit code. */
@@ -58,31 +59,6 @@ export interface Machines {
   leave(code: number): Promise<void>;
 }
 
-const isName = (value: unknown): value is string => typeof value === "string" && value.length <= 100;
-
-/** The fields of a word as a list: msgpack without maps. */
-const toList = ({ id, about, begun, free, left, start }: Word): unknown[] => [
-  ...[version, id, about, begun, free, left],
-  start ? [start.number, start.losses, start.machines] : [],
-];
-
-function toStart(value: unknown): Start | undefined {
-  if (!Array.isArray(value)) throw new FrameError("a start of a wrong form");
-  if (value.length === 0) return undefined;
-  const [number, losses, machines] = value as unknown[];
-  if (!isCount(number) || !isCount(losses) || !Array.isArray(machines) || !machines.every(isName))
-    throw new FrameError("a start of a wrong form");
-  return { number, losses, machines };
-}
-
-function toWord(value: unknown): Word {
-  const [found, id, about, begun, free, left, start] = Array.isArray(value) ? (value as unknown[]) : [];
-  const numbers = [begun, left].every((n) => n === -1 || isCount(n));
-  if (found !== version || !isName(id) || !isName(about) || typeof free !== "boolean" || !numbers)
-    throw new FrameError("a word of a wrong form");
-  return { id, about, begun: begun as number, free, left: left as number, start: toStart(start) };
-}
-
 /** Rejects in one line where there is no server, or it refuses the credentials. */
 export async function openMachines({ run, secret, patience = 60_000, ...options }: MachinesOptions): Promise<Machines> {
   const id = `${Date.now().toString(36).padStart(10, "0")}-${crypto.randomUUID()}`;
@@ -91,7 +67,10 @@ export async function openMachines({ run, secret, patience = 60_000, ...options 
   const opening = Promise.withResolvers<never>();
   opening.promise.catch(() => {});
   const link = await Link.open(options, opening.reject);
-  return new Meeting({ run, id, roster, link, refused: opening.promise, key: key && createSecretKey(key) }, options);
+  return new OpenMachines(
+    { run, id, roster, link, refused: opening.promise, key: key && createSecretKey(key) },
+    options,
+  );
 }
 
 interface Opened {
@@ -104,15 +83,14 @@ interface Opened {
   readonly key: ReturnType<typeof createSecretKey> | undefined;
 }
 
-class Meeting implements Machines {
+class OpenMachines implements Machines {
   readonly #opened: Opened;
   readonly #wanted: Pick<MachinesOptions, "about" | "machines" | "elastic">;
   readonly #packr = newPackr();
   readonly #gate = new Gate();
   readonly #timer: NodeJS.Timeout;
   readonly #failed = Promise.withResolvers<never>();
-  /** Asked again whenever something is heard, or time passes. */
-  readonly #waits = new Set<() => void>();
+  readonly #waits = new Waits();
   #said = "";
   /** Looks without a connection. */
   #down = 0;
@@ -141,7 +119,7 @@ class Meeting implements Machines {
     const { roster, id, refused } = this.#opened;
     roster.end();
     this.#say();
-    const found = this.#until((): Next | undefined => {
+    const found = this.#waits.until((): Next | undefined => {
       const start = roster.next;
       if (start) return { kind: "start", start, place: start.machines.indexOf(id) };
       if (roster.over !== undefined) return { kind: "over", code: roster.over };
@@ -156,16 +134,9 @@ class Meeting implements Machines {
 
   replaced(start: Start): Promise<string> {
     const { roster } = this.#opened;
-    return this.#until(() => {
+    return this.#waits.until(() => {
       const now = roster.start;
-      if (!now || (now.number === start.number && now.machines.join() === start.machines.join())) return undefined;
-      const lost = start.machines.filter((id) => !now.machines.includes(id)).length;
-      const came = now.machines.filter((id) => !start.machines.includes(id)).length;
-      const told = [
-        ...(lost ? [`${lost} of ${start.machines.length} machines lost`] : []),
-        ...(came ? [`${came} more came`] : []),
-      ];
-      return told.join(", ") || "a rank of another machine is lost";
+      return now && !isSame(now, start) ? whyReplaced(start, now) : undefined;
     });
   }
 
@@ -183,24 +154,6 @@ class Meeting implements Machines {
     return new Error(`${run}: ${this.here} of ${machines} machines are here: start the others, or give all --elastic`);
   }
 
-  #until<T>(find: () => T | undefined): Promise<T> {
-    return new Promise((resolve, reject) => {
-      const ask = (): void => {
-        try {
-          const found = find();
-          if (found === undefined) return;
-          this.#waits.delete(ask);
-          resolve(found);
-        } catch (error) {
-          this.#waits.delete(ask);
-          reject(error);
-        }
-      };
-      this.#waits.add(ask);
-      ask();
-    });
-  }
-
   #look(): void {
     const { link, roster, run } = this.#opened;
     this.#down = link.up ? 0 : this.#down + 1;
@@ -213,7 +166,7 @@ class Meeting implements Machines {
   /** Says what is new, and asks again what waits. */
   #settle(): void {
     this.#say();
-    for (const ask of [...this.#waits]) ask();
+    this.#waits.ask();
   }
 
   #say(): void {

@@ -48,8 +48,16 @@ const listens = 4;
 /** Machines that are remembered, at most. */
 const most = 1024;
 
-const isSame = (a: Start | undefined, b: Start | undefined): boolean =>
+export const isSame = (a: Start | undefined, b: Start | undefined): boolean =>
   a?.number === b?.number && a?.machines.join() === b?.machines.join();
+
+/** Says why another start counts than the one before. */
+export function whyReplaced({ machines: before }: Start, { machines: now }: Start): string {
+  const lost = before.filter((id) => !now.includes(id)).length;
+  const came = now.filter((id) => !before.includes(id)).length;
+  const told = [lost && `${lost} of ${before.length} machines lost`, came && `${came} more came`].filter(Boolean);
+  return told.join(", ") || "a rank of another machine is lost";
+}
 
 /** Whether `a` counts, and `b` no more. Of two with one number, made where machines did not hear each other, everyone takes the same. */
 function isLater(a: Start, b: Start | undefined): boolean {
