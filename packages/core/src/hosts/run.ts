@@ -3,7 +3,7 @@
 import { useDevice } from "../devices/index.ts";
 import type { Outcome } from "../rank/events.ts";
 import { signalOf } from "../rank/stop.ts";
-import { ranksHere, type Transport } from "../transports/transport.ts";
+import { patienceOf, ranksHere, type Transport } from "../transports/transport.ts";
 import { dealThreads } from "./deal.ts";
 import { fingerprint } from "./fingerprint.ts";
 import { scriptOf } from "./script.ts";
@@ -22,10 +22,10 @@ export async function runRanks(transport: Transport, job: RanksJob): Promise<Out
   const here = ranksHere(transport, plan.mesh);
   const script = workers > 1 && here.length > 1 ? scriptOf(transport) : undefined;
   const threads = dealThreads(plan, here, script ? workers : 1);
-  const agreed = fingerprint(options, plan);
+  const agreed = await fingerprint(options, plan);
   const ticket = await transport.open({ mesh: plan.mesh, threads, agreed, ...(call && { call: call.number }) });
   const outcomes = await (script
-    ? runWorkers(job, { transport: name, ticket, threads, script, stall: transport.stall })
+    ? runWorkers(job, { transport: name, ticket, threads, script, agreed, stall: transport.stall })
     : runHere(job, transport, ticket));
   return outcomes.sort((a, b) => a.rank - b.rank);
 }
@@ -35,5 +35,11 @@ async function runHere({ stop, onBegin, ...job }: RanksJob, transport: Transport
   const endpoints = [...transport.join(ticket, 0).values()];
   onBegin?.();
   const stopped = () => signalOf(stop);
-  return runShare({ ...job, endpoints, here: ranksHere(transport, job.plan.mesh), stopped });
+  return runShare({
+    ...job,
+    endpoints,
+    here: ranksHere(transport, job.plan.mesh),
+    stopped,
+    patience: patienceOf(transport),
+  });
 }
