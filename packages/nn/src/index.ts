@@ -13,6 +13,7 @@ export {
 } from "./data/stream.ts";
 export { type TextOptions, text } from "./data/text.ts";
 export { type TokensOptions, tokens } from "./data/tokens.ts";
+export type { Cut, CutOptions } from "./layers/cut.ts";
 export type { LossName, LossSum } from "./layers/losses.ts";
 export { type CarriedModel, type FromLayersOptions, fromLayersModel, toLayersModel } from "./layers/model.ts";
 export { type GptOptions, gpt, type LanguageModel } from "./models/gpt.ts";
