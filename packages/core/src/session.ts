@@ -6,6 +6,7 @@ import type { Shape } from "./model/segment.ts";
 import { unknownName } from "./plan/names.ts";
 import { specsByUse } from "./plan/specs.ts";
 import { checkEvaluation, readBatch } from "./rank/evaluation/batches.ts";
+import type { LossSum } from "./rank/evaluation/evaluate.ts";
 import type { StepReport } from "./rank/events.ts";
 import { ReplayedSession } from "./replay.ts";
 import { type Started, start } from "./start.ts";
@@ -113,8 +114,7 @@ class OpenSession implements Session {
   async evaluate(data: Data, samples: number): Promise<number> {
     const { queue, plan, options, told, evaluated } = this.#opened;
     checkEvaluation(data, samples, options);
-    const tokens = samples * data.tokens;
-    let sum = 0;
+    let [sum, terms] = [0, 0];
     let batch = readBatch(data, 0, plan.batch, options);
     for (let first = 0; first < samples; first += plan.batch) {
       const ready = await batch;
@@ -123,9 +123,10 @@ class OpenSession implements Session {
       batch.catch(() => {}); // told when it is waited for
       const more = this.#closed ? undefined : await queue.ask({ kind: "evaluate", ...ready });
       if (more === undefined) throw new Error(`evaluate(): ${overText}`);
-      sum += more as number;
+      sum += (more as LossSum).loss;
+      terms += (more as LossSum).count;
     }
-    const loss = sum / tokens;
+    const loss = sum / (terms || samples * data.tokens);
     queue.push({ kind: "evaluated", loss, samples });
     told.push(loss);
     evaluated({ step: this.#done - 1, loss, samples });

@@ -17,6 +17,7 @@ const report = (rank: number): Report => ({
   held: 1000 + ((7 * rank) % 5),
   squares: [0, 1, 2].map((p) => normal([rank, p], 0) ** 2),
   losses: [0, 1].map((micro) => normal([rank, 9], micro)),
+  counts: [rank, 2],
   auxiliary: [0, 1].map((micro) => normal([rank, 8], micro)),
 });
 
@@ -44,6 +45,7 @@ test.each([1, 2, 3, 4, 7, 16, 33])("%i ranks agree", async (size) => {
     held,
     norm: Math.sqrt(squares),
     loss,
+    count: ranks.reduce((sum, rank) => sum + rank + 2, 0),
     auxiliary: { balance },
   };
   for (const verdict of verdicts) expect(verdict).toEqual(expected);

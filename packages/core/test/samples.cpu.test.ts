@@ -1,7 +1,9 @@
 // Samples as a rank reads them: at once or later, the same step; and those that do not fit, refused by their number.
+import { zero } from "@orthant/zero";
 import * as tf from "@tensorflow/tfjs";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { type Data, type Model, memory, plan, type Sample, segment, sgd, train, useDevice } from "../src/index.ts";
+import { withPatience } from "../src/rank/patience.ts";
 import { readSamples } from "../src/rank/samples.ts";
 
 let before = 0;
@@ -63,7 +65,7 @@ test("the samples of a microbatch are asked for together", async () => {
     },
   };
   await train({ ...options, steps: 1, data: patient });
-  expect(asked.slice(-8, -4)).toEqual([0, 1, 2, 3]); // before them, the first, for what ranks compare; after them, targets
+  expect(asked.slice(-8, -4)).toEqual([0, 1, 2, 3]); // before them, the same, for what ranks compare; after them, targets
 });
 
 const spoilt = (sample: unknown): Data => ({
@@ -110,8 +112,7 @@ test.each<[string, number]>([
       },
       decided,
       {},
-      at,
-      "target",
+      { ...at, side: "target", limit: 1000 },
     );
   await expect(read(5)).rejects.toThrow(`has ${label} at place 1: the model takes whole numbers from 0 to 2`);
 });
@@ -121,4 +122,25 @@ test("a fraction is no int32", async () => {
   await expect(train({ ...options, data: whole })).rejects.toThrow(
     "has 1.5 at place 1: its dtype int32 takes whole numbers",
   );
+});
+
+test("data that is slow says so, by rank and sample, and ends the run as what it is, not as a stall", async () => {
+  const slow: Data = {
+    ...data,
+    sample: (index) => (index === 9 ? new Promise<never>(() => {}) : sampleOf(index)),
+  };
+  const ranks = { mesh: { dp: 2 }, strategies: [zero({ stage: 0 })] };
+  await expect(train({ ...options, ...ranks, data: slow, transport: memory({ stall: 300 }) })).rejects.toThrow(
+    /waits 0 s for sample 9: the data is slow; give the transport a longer stall/,
+  );
+});
+
+test("a wait for data tells the first sample that is missing, again and again", async () => {
+  const told: number[] = [];
+  const late = (ms: number, value: string) => new Promise<string>((resolve) => setTimeout(() => resolve(value), ms));
+  const patience = { say: (at: number) => told.push(at), late: () => new Error("late"), limit: 1e6, after: 20 };
+  const found = await withPatience(["now", late(60, "first"), late(130, "second")], patience);
+  expect(found).toEqual(["now", "first", "second"]);
+  expect(told[0]).toBe(1);
+  expect(told.at(-1)).toBe(2);
 });

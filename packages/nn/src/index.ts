@@ -23,6 +23,7 @@ export {
   type StoredParameter,
 } from "./huggingface/from.ts";
 export { toHuggingFace, type ValuesByName } from "./huggingface/to.ts";
+export type { Cut, CutOptions } from "./layers/cut.ts";
 export type { LossName, LossSum } from "./layers/losses.ts";
 export { type CarriedModel, type FromLayersOptions, fromLayersModel, toLayersModel } from "./layers/model.ts";
 export { gpt } from "./models/gpt.ts";

@@ -2,7 +2,7 @@
 // output is cut is split by columns, one whose input is cut by rows; the layers' `enter` and `leave` do the rest.
 import { type CostInput, crossingCalls, microsOf, type ParamSpec, type Strategy } from "@orthant/core";
 
-/** Parameters whose name ends in `ends` are cut along `dim`. */
+/** Parameters whose name is `ends`, or ends in it after a dot, are cut along `dim`. */
 export interface Rule {
   readonly ends: string;
   readonly dim: number;
@@ -37,7 +37,7 @@ export interface TensorParallelOptions {
 /** Strategy that cuts parameters along one mesh axis, as the rules say. Its members share samples and stages. */
 export function tensorParallel({ rules: given = rules, axis = "tp" }: TensorParallelOptions = {}): Strategy {
   const split = (param: ParamSpec): ParamSpec => {
-    const rule = given.find(({ ends }) => param.uses.some(({ name }) => name.endsWith(`.${ends}`)));
+    const rule = given.find(({ ends }) => param.uses.some(({ name }) => `.${name}`.endsWith(`.${ends}`)));
     return rule ? { ...param, split: { ...param.split, [axis]: rule.dim } } : param;
   };
   return { name: "tensorParallel", axis, split, cost: (input) => cost(input, axis) };

@@ -23,6 +23,8 @@ test("the same losses on one thread and on four", () => {
 
 test.each([
   ["data", "another data than the first"],
+  ["late", "another data than the first"],
+  ["options", "another seed, clip than the first"],
   ["model", "another model than the first"],
 ])("%s that differs between threads is named", (DIFFERS, message) => {
   const { status, stderr } = run({ DIFFERS });

@@ -26,6 +26,7 @@ export const nats = ({ workers = availableParallelism(), script, stall, ...run }
   name: "nats",
   ranks: run.ranks,
   workers,
+  stall,
   script,
   open: ({ mesh, threads, agreed, call = 0 }) =>
     startNats({ ...run, epoch: epochOf(run, call), size: meshSize(mesh), fingerprint: agreed }, threads),

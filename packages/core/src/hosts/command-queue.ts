@@ -1,10 +1,11 @@
 // Commands on their way from the loop that drives a run to rank 0, and the answers back, both in order. One in the thread of the
 // script; where rank 0 lives in a worker, one there too, and messages between the two.
 import type { Command, Driver, Evaluated } from "../rank/commands.ts";
+import type { LossSum } from "../rank/evaluation/evaluate.ts";
 import type { StepReport } from "../rank/events.ts";
 
 /** To "step" its report, to a parameter its values, to a batch its loss sum. */
-export type Answer = StepReport | Float32Array | number;
+export type Answer = StepReport | Float32Array | LossSum;
 
 export class CommandQueue implements Driver {
   readonly #commands: Command[] = [];

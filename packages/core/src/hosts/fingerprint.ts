@@ -7,15 +7,13 @@ import { version } from "../version.ts";
 
 const hash = (value: unknown): string => createHash("sha256").update(JSON.stringify(value)).digest("hex").slice(0, 12);
 
-/** Digests the first sample, where it is there at once: data that each worker draws for itself differs in it. */
-function firstSample(data: JobOptions["data"], seed: number): unknown {
+/** Reads the first microbatch: data that each worker draws for itself differs in it. */
+async function firstSamples(data: JobOptions["data"], seed: number, count: number): Promise<unknown> {
   try {
-    const first = data.sample(0, seed);
-    if (!(first instanceof Promise)) return [[...first.input], [...first.target]];
-    first.catch(() => {}); // told when the sample is read
-    return "later";
+    const samples = await Promise.all(Array.from({ length: count }, (_, i) => data.sample(i, seed, 0)));
+    return samples.map(({ input, target }) => [[...input], [...target]]);
   } catch {
-    return "none"; // likewise
+    return "none"; // told when the sample is read
   }
 }
 
@@ -23,7 +21,7 @@ function firstSample(data: JobOptions["data"], seed: number): unknown {
 export const differing = (a: Readonly<Record<string, string>>, b: Readonly<Record<string, string>>): string[] =>
   [...new Set([...Object.keys(a), ...Object.keys(b)])].filter((name) => a[name] !== b[name]);
 
-export function fingerprint(options: JobOptions, plan: Plan): Record<string, string> {
+export async function fingerprint(options: JobOptions, plan: Plan): Promise<Record<string, string>> {
   const { model, data, optimizer, strategies = [], batch, steps, seed = 0, clip = "none", recompute = false } = options;
   const learning = Array.from({ length: Math.min(steps, 100) }, (_, step) => optimizer.lr(step));
   const whole = { batch, micros: plan.micros, steps, seed, clip, recompute };
@@ -35,7 +33,7 @@ export function fingerprint(options: JobOptions, plan: Plan): Record<string, str
     schedule: hash([plan.stages, plan.schedule]),
     ...Object.fromEntries(Object.entries(whole).map(([name, value]) => [name, String(value)])),
     optimizer: `${optimizer.name} ${hash(learning)}`,
-    data: hash([data.input, data.target, data.tokens, firstSample(data, seed)]),
+    data: hash([data.input, data.target, data.tokens, await firstSamples(data, seed, plan.microSize)]),
     run: options.run === false ? "not written" : "written",
     checkpoint: JSON.stringify([options.checkpoint ?? "none", options.resume ?? "from the start"]),
   };

@@ -5,7 +5,7 @@ import { onOneThread, told, useDevice } from "../devices/index.ts";
 import { oneThread } from "../devices/one-thread.ts";
 import type { Outcome } from "../rank/events.ts";
 import { signalOf } from "../rank/stop.ts";
-import { ranksHere, type Transport } from "../transports/transport.ts";
+import { patienceOf, ranksHere, type Transport } from "../transports/transport.ts";
 import { dealThreads } from "./deal.ts";
 import { fingerprint } from "./fingerprint.ts";
 import { scriptOf } from "./script.ts";
@@ -26,10 +26,10 @@ export async function runRanks(transport: Transport, job: RanksJob): Promise<Out
   const threads = dealThreads(plan, here, script ? workers : 1);
   const alone = threads.length > 1 ? onOneThread(options.device) : undefined;
   if (alone) throw new Error(oneThread(alone, here.length));
-  const agreed = fingerprint(options, plan);
+  const agreed = await fingerprint(options, plan);
   const ticket = await transport.open({ mesh: plan.mesh, threads, agreed, ...(call && { call: call.number }) });
   const outcomes = await (script
-    ? runWorkers(job, { transport: name, ticket, threads, script, stall: transport.stall })
+    ? runWorkers(job, { transport: name, ticket, threads, script, agreed, stall: transport.stall })
     : runHere(job, transport, ticket));
   return outcomes.sort((a, b) => a.rank - b.rank);
 }
@@ -42,5 +42,5 @@ async function runHere({ stop, onBegin, ...job }: RanksJob, transport: Transport
   const endpoints = [...transport.join(ticket, 0).values()];
   onBegin?.();
   const stopped = () => signalOf(stop);
-  return runShare({ ...job, endpoints, here, stopped });
+  return runShare({ ...job, endpoints, here, stopped, patience: patienceOf(transport) });
 }

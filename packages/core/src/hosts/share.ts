@@ -38,6 +38,8 @@ export interface ShareJob extends Omit<RanksJob, "stop" | "onBegin" | "driver"> 
   /** The first rank of each other process, as the thread of rank 0 hears of them. */
   readonly leads?: number[];
   readonly driver?: Driver | undefined;
+  /** ms that a rank waits for data at most. */
+  readonly patience?: number;
   /** The ends of this thread's ranks. */
   readonly endpoints: readonly Endpoint[];
   /** The ranks of this process. */

@@ -9,8 +9,9 @@ import { type PlainError, toPlain } from "../errors.ts";
 import type { JobOptions } from "../plan/options.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { Command } from "../rank/commands.ts";
+import type { LossSum } from "../rank/evaluation/evaluate.ts";
 import type { ActionTime, Outcome, RankEvents, StepReport } from "../rank/events.ts";
-import { ranksHere, type Transport } from "../transports/transport.ts";
+import { patienceOf, ranksHere, type Transport } from "../transports/transport.ts";
 import { CommandQueue } from "./command-queue.ts";
 import { differing, fingerprint } from "./fingerprint.ts";
 import type { PastCall } from "./past.ts";
@@ -39,7 +40,7 @@ export type Message =
   | { readonly kind: "came" }
   | { readonly kind: "step"; readonly report: StepReport }
   | { readonly kind: "actions"; readonly rank: number; readonly step: number; readonly actions: readonly ActionTime[] }
-  | { readonly kind: "answer"; readonly answer: Float32Array | number }
+  | { readonly kind: "answer"; readonly answer: Float32Array | LossSum }
   | { readonly kind: "done"; readonly outcomes: readonly Outcome[] }
   | { readonly kind: "failed"; readonly error: PlainError; readonly at: number };
 
@@ -66,7 +67,7 @@ export async function serveThread(
   const post = (message: Message) => parentPort!.postMessage(message);
   const fail = (error: unknown) => post({ kind: "failed", error: toPlain(error), at: now() });
   try {
-    const others = differing(fingerprint(options, plan), JSON.parse(given.agreed) as Record<string, string>);
+    const others = differing(await fingerprint(options, plan), JSON.parse(given.agreed) as Record<string, string>);
     if (others.length)
       throw new Error(
         `this thread's call of train() got another ${others.join(", ")} than the first thread's: the script runs once in every ` +
@@ -81,10 +82,10 @@ export async function serveThread(
     const endpoints = [...transport.join(given.ticket, given.thread).values()];
     const here = ranksHere(transport, plan.mesh);
     const events = eventsTo(post, given.wantsActions);
-    const answer = (what: Float32Array | number) => post({ kind: "answer", answer: what });
+    const answer = (what: Float32Array | LossSum) => post({ kind: "answer", answer: what });
     const driver = driven ? { next: () => queue.next(), answer } : undefined;
     const { folders } = given;
-    const share = { options, plan, events, driver, folders, endpoints, here, stopped };
+    const share = { options, plan, events, driver, folders, endpoints, here, stopped, patience: patienceOf(transport) };
     post({ kind: "done", outcomes: await runShare(share, fail) });
   } catch (error) {
     fail(error);

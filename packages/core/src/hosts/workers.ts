@@ -7,7 +7,6 @@ import type { Command } from "../rank/commands.ts";
 import type { Outcome } from "../rank/events.ts";
 import { signalOf } from "../rank/stop.ts";
 import type { CommandQueue } from "./command-queue.ts";
-import { fingerprint } from "./fingerprint.ts";
 import type { RanksJob } from "./share.ts";
 import { within } from "./within.ts";
 import { type Message, now, type ThreadTicket } from "./worker.ts";
@@ -16,6 +15,8 @@ import { type Message, now, type ThreadTicket } from "./worker.ts";
 export interface Crew extends Pick<ThreadTicket, "transport" | "ticket"> {
   readonly threads: readonly (readonly number[])[];
   readonly script: URL;
+  /** What each worker's options must come to, by name. */
+  readonly agreed: Readonly<Record<string, string>>;
   /** ms that each worker may take to come to `train`, at least. 60 000 where absent. */
   readonly stall?: number | undefined;
 }
@@ -27,18 +28,17 @@ type Ending = { readonly outcomes: readonly Outcome[] } | { readonly error: Erro
 const GRACE = 3000;
 
 /** Runs all ranks of this process in workers. Resolves to their outcomes; rejects with the first failure, all workers ended. */
-export async function runWorkers(job: RanksJob, { threads, script, stall, ...crew }: Crew): Promise<Outcome[]> {
+export async function runWorkers(job: RanksJob, { threads, script, stall, agreed, ...crew }: Crew): Promise<Outcome[]> {
   const stop = new SharedArrayBuffer(4);
   const ask = () => void Atomics.store(new Int32Array(stop), 0, signalOf(job.stop));
   job.stop.addEventListener("abort", ask);
   if (job.stop.aborted) ask();
-  const agreed = JSON.stringify(fingerprint(job.options, job.plan));
   const started = threads.map((_, thread) => {
     const orthant: ThreadTicket = {
       ...crew,
       thread,
       stop,
-      agreed,
+      agreed: JSON.stringify(agreed),
       calls: [...(job.past ?? [])],
       wantsActions: !!job.events.onActions,
       folders: job.folders,

@@ -86,7 +86,10 @@ export interface Model<P extends Placements = Everywhere> {
   /** Indices are checked as samples are read: one out of range ends the run with the sample's number. */
   readonly indices?: IndexRange;
   readonly layers: readonly Layer<P>[];
-  /** The loss as a sum over tokens: a scalar. `y` is the output of the last layer. */
+  /**
+   * The loss as a sum over tokens: a scalar. Or `[2]`, the sum and the number of terms that it is of, where that number follows from
+   * the samples, as with padding: the sum is then divided by the terms of the whole batch. `y` is the output of the last layer.
+   */
   loss(tape: Tape, y: Held<P>, target: Held<P>): Promise<Held<P>>;
 }
 

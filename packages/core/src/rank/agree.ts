@@ -19,6 +19,8 @@ export interface Report {
   readonly squares: readonly number[];
   /** Loss sum of each micro; zeros where another rank reports it. */
   readonly losses: readonly number[];
+  /** Terms of each, where the model counts them; else zeros. */
+  readonly counts: readonly number[];
   /** Sums of the auxiliary losses, micro by micro, in the order of the plan's names. */
   readonly auxiliary: readonly number[];
 }
@@ -32,6 +34,8 @@ export interface Verdict {
   readonly norm: number;
   /** Loss sum over the global batch. */
   readonly loss: number;
+  /** Terms that it is a sum of, where the model counts them; else 0. */
+  readonly count: number;
   /** Auxiliary losses by name, summed likewise. */
   readonly auxiliary: Readonly<Record<string, number>>;
 }
@@ -56,6 +60,7 @@ interface Heard {
   readonly params: Names;
   readonly squares: Float64Array;
   readonly losses: Float64Array;
+  readonly counts: Float64Array;
   readonly auxiliary: Float64Array;
   readonly stop: number;
   readonly held: number;
@@ -92,21 +97,24 @@ export class Agreement {
   /** Exchanges reports; every member of an island returns the same verdict. Islands stop together, where they meet. */
   async reach(mine: Report, step: number): Promise<Verdict> {
     const key = messageKey(world, "control", `step ${step}`);
-    const { stop, held, squares, losses, auxiliary } = mine;
-    const report = Float64Array.from([stop, held, ...squares, ...losses, ...auxiliary]);
+    const { stop, held, squares, losses, counts, auxiliary } = mine;
+    const report = Float64Array.from([stop, held, ...squares, ...losses, ...counts, ...auxiliary]);
     const all = await gatherToFirst(this.#island, report, key);
     const verdict = all && Float64Array.from(judge(this.#plan, this.#heard(all)));
     const numbers = await broadcast(this.#island, verdict, key);
-    const [stopped, most, norm, loss, ...sums] = numbers as unknown as [number, number, number, number, ...number[]];
+    const [stopped, most, norm, loss, count, ...sums] = numbers as unknown as [
+      ...[number, number, number, number, number],
+      ...number[],
+    ];
     const named = this.#plan.losses.map((name, i) => [name, sums[i]!] as const);
     const ends = await this.#stopsHere(stopped, step);
-    return { stop: ends, held: most, norm, loss, auxiliary: Object.fromEntries(named) };
+    return { stop: ends, held: most, norm, loss, count, auxiliary: Object.fromEntries(named) };
   }
 
   #heard(all: Float64Array): Heard[] {
     const { ranks, micros, losses } = this.#plan;
     const members = this.#island.ranks.map((rank) => ranks[rank]!);
-    const sizes = members.map(({ params }) => HEAD + params.length + micros * (1 + losses.length));
+    const sizes = members.map(({ params }) => HEAD + params.length + micros * (2 + losses.length));
     return cut(all, sizes).map((numbers, i) => {
       const end = HEAD + members[i]!.params.length;
       return {
@@ -115,7 +123,8 @@ export class Agreement {
         held: numbers[1]!,
         squares: numbers.subarray(HEAD, end),
         losses: numbers.subarray(end, end + micros),
-        auxiliary: numbers.subarray(end + micros),
+        counts: numbers.subarray(end + micros, end + 2 * micros),
+        auxiliary: numbers.subarray(end + 2 * micros),
       };
     });
   }
@@ -130,7 +139,7 @@ export class Agreement {
   }
 }
 
-/** Stop, bytes, norm, loss, then the auxiliary losses. */
+/** Stop, bytes, norm, loss and its terms, then the auxiliary losses. */
 function judge(plan: Roll, reports: readonly Heard[]): number[] {
   const { micros, losses: names } = plan;
   const auxiliary = names.map((_, i) => sumOf(reports.map((r) => r.auxiliary.subarray(i * micros, (i + 1) * micros))));
@@ -139,6 +148,7 @@ function judge(plan: Roll, reports: readonly Heard[]): number[] {
     reports.reduce((most, { held }) => Math.max(most, held), 0),
     Math.sqrt(sumSquares(plan, reports)),
     sumOf(reports.map(({ losses }) => losses)),
+    sumOf(reports.map(({ counts }) => counts)),
     ...auxiliary,
   ];
 }

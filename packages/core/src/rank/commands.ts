@@ -7,7 +7,7 @@ import { assemble, holdersOf } from "../plan/assemble.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { Endpoint } from "../transports/endpoint.ts";
 import { messageKey, world } from "../transports/key.ts";
-import type { Batch } from "./evaluation/evaluate.ts";
+import type { Batch, LossSum } from "./evaluation/evaluate.ts";
 
 /** A batch to evaluate: an evaluation is several, and then what they came to. */
 export interface BatchToEvaluate extends Batch {
@@ -28,7 +28,7 @@ export interface Driver {
   /** Resolves to the next command. */
   next(): Promise<Command>;
   /** Hands over what a command asked for: the values of a parameter, the loss sum of a batch. */
-  answer(what: Float32Array | number): void;
+  answer(what: Float32Array | LossSum): void;
 }
 
 /** What a rank does for a command. */
@@ -36,7 +36,7 @@ export interface Obeys {
   /** Reads a piece of this rank. */
   read(name: string): Promise<Float32Array>;
   /** Sums the losses of a batch; `at` names it in messages. */
-  evaluate(batch: Batch, all: Members, at: string): Promise<number>;
+  evaluate(batch: Batch, all: Members, at: string): Promise<LossSum>;
   /** Takes note of an evaluation. */
   evaluated(loss: number, samples: number): void;
 }

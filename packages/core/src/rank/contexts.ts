@@ -14,6 +14,7 @@ import type { ActionTime } from "./events.ts";
 import type { StepContext } from "./execute.ts";
 import type { Groups } from "./groups.ts";
 import type { Holdings } from "./holdings.ts";
+import { refuseMean } from "./loss-check.ts";
 import { readSamples } from "./samples.ts";
 import { stagesOfRank, uniformOf } from "./stages.ts";
 import { GradTape } from "./tape.ts";
@@ -28,6 +29,8 @@ export interface Opened {
   readonly pipe: Group;
   readonly meter: Meter;
   readonly holdings: Holdings;
+  /** ms to wait for data at most. */
+  readonly patience: number;
   /** The parameter of a use. */
   paramOf(use: string): string;
 }
@@ -51,9 +54,17 @@ const common = ({ options, plan, holdings, meter, pipe }: Opened, actions: reado
   stages: stagesOfRank(options.model, plan, actions),
 });
 
-/** A step; `seed` is the gradient of the step's loss with respect to a micro's loss sum. */
-export function stepContext(opened: Opened, step: number, seed: number, times: ActionTime[]): StepContext {
-  const { options, plan, self, groups: group, meter, holdings, paramOf } = opened;
+export interface StepAt {
+  readonly step: number;
+  /** It is the first that this run does. */
+  readonly first: boolean;
+  /** Gradient of the step's loss with respect to a micro's loss sum. */
+  readonly seed: number;
+}
+
+/** A step. */
+export function stepContext(opened: Opened, { step, first, seed }: StepAt, times: ActionTime[]): StepContext {
+  const { options, plan, self, groups: group, meter, holdings, paramOf, patience: limit } = opened;
   const { store, gradients } = holdings;
   const { coords } = self;
   const vjp = options.recompute ? recompute : rebind;
@@ -68,8 +79,9 @@ export function stepContext(opened: Opened, step: number, seed: number, times: A
       const moment = (what: string) => momentOf(step, what, micro);
       return new GradTape({ vjp, store, gradients, paramOf, group, meter, moment, uniform, ...around }, x);
     },
-    read: (micro, side) => readSamples(options, plan, coords, { step, micro }, side),
+    read: (micro, side) => readSamples(options, plan, coords, { step, micro, side, limit }),
     seed,
+    ...(first && { checkLoss: (y, target) => refuseMean(options.model, y, target) }),
     onAction: (action, from, to) => times.push({ action: showAction(action), from: origin + from, to: origin + to }),
   };
 }
@@ -81,7 +93,7 @@ export const forwardsOf = (actions: readonly Action[]): Action[] => actions.filt
 
 /** One batch that is evaluated between two steps: the samples 0 to `batch` of `data`; `at` names it in messages. */
 export function evaluationContext(opened: Opened, data: Data, at: string): StepContext {
-  const { options, plan, self, groups: group, meter, holdings, paramOf } = opened;
+  const { options, plan, self, groups: group, meter, holdings, paramOf, patience } = opened;
   const { store } = holdings;
   const around = { training: false, batch: batchAxes(plan.roles) };
   // No micro: stores that gather ahead follow the order of a step, and this is none.
@@ -96,7 +108,8 @@ export function evaluationContext(opened: Opened, data: Data, at: string): StepC
       const uniform = (_: string, { shape }: tf.Tensor) => tf.ones(shape); // nothing is dropped
       return new GradTape({ vjp: forwardOnly, store, paramOf, group, meter, moment, uniform, ...around });
     },
-    read: (micro, side) => readSamples({ ...options, data }, plan, self.coords, { step: 0, micro }, side),
+    read: (micro, side) =>
+      readSamples({ ...options, data }, plan, self.coords, { step: 0, micro, side, limit: patience }),
     seed: 0,
     onAction: () => {},
   };

@@ -41,6 +41,8 @@ export interface StepContext {
   newTape(micro: number, x?: Tensor): GradTape;
   /** Reads one side of a microbatch, as a fresh tensor that the caller owns. */
   read(micro: number, side: "input" | "target"): Promise<Tensor>;
+  /** Tries the model's loss on what the first micro gives it; absent but in the first step. */
+  checkLoss?(y: Tensor, target: Tensor): Promise<void>;
   /** Gradient of the step's loss with respect to a micro's loss sum: 1 / tokens of the batch. */
   readonly seed: number;
   /** Called after each action; times in milliseconds. */
@@ -51,6 +53,8 @@ export interface StepContext {
 export interface MicroLoss {
   /** The loss sum, where this rank runs the last stage; else 0. */
   loss: number;
+  /** Terms that it is a sum of, where the model says so; else 0. */
+  count: number;
   /** Auxiliary losses by name. */
   readonly auxiliary: Map<string, number>;
 }
@@ -144,8 +148,10 @@ class Step {
       tape.seal(y);
     }
     const target = this.#isLast(action) ? await context.read(micro, "target") : undefined;
+    if (target && micro === 0) await context.checkLoss?.(y, target);
     if (target) y = await context.model.loss(tape, y as never, target as never);
     else mail.outgoing.set(`F${key(action)}`, y.clone());
+    if (target && y.size > 2) throw new Error(unreduced(y));
     if (target) tape.seal(y);
     this.#live.set(key(action), { tape, x, y, target });
     await this.#note(micro, tape, target && y);
@@ -156,16 +162,17 @@ class Step {
 
   /** Reads the losses of a micro: `sum` is the main one. */
   async #note(micro: number, tape: GradTape, sum: Tensor | undefined): Promise<void> {
-    const seen = this.#losses.get(micro) ?? { loss: 0, auxiliary: new Map<string, number>() };
+    const seen = this.#losses.get(micro) ?? { loss: 0, count: 0, auxiliary: new Map<string, number>() };
     this.#losses.set(micro, seen);
-    if (sum) seen.loss = (await sum.data())[0]!;
+    if (sum) [seen.loss = 0, seen.count = 0] = await sum.data();
+    if (sum && !(Number.isInteger(seen.count) && seen.count >= 0)) throw new Error(unreduced(sum)); // a loss for each of two samples
     for (const [name, value] of await tape.losses()) seen.auxiliary.set(name, (seen.auxiliary.get(name) ?? 0) + value);
   }
 
   async #backward(action: Action): Promise<void> {
     const { seed, at } = this.#context;
     const { tape, x, y } = this.#live.get(key(action))!;
-    const dy = this.#isLast(action) ? tf.scalar(seed) : take(this.#mail.arrived, `B${key(action)}`);
+    const dy = this.#isLast(action) ? seedOf(y, seed) : take(this.#mail.arrived, `B${key(action)}`);
     const { halves } = this.#stage(action);
     const dx = await tape.backward(y, dy, x, { half: halves ? "inputs" : "whole", seed });
     if (!halves) this.#end(action);
@@ -188,6 +195,12 @@ class Step {
     target?.dispose();
   }
 }
+
+/** Gradient of a loss: a sum, or a sum and its terms. */
+const seedOf = ({ shape, size }: Tensor, seed: number): Tensor => tf.tensor([seed, 0].slice(0, size), shape);
+
+const unreduced = ({ shape }: Tensor): string =>
+  `the loss is a tensor [${shape.join(", ")}]: give its sum over samples, a scalar, or the sum and the number of terms, [2]`;
 
 /** An action failed; `cause` is why. */
 export class ActionError extends Error {

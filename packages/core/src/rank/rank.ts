@@ -33,6 +33,8 @@ export interface RankJob {
   readonly driver?: Driver | undefined;
   /** Where checkpoints go and come from: known to the first rank. */
   readonly folders?: Folders | undefined;
+  /** ms to wait for data at most: less than other ranks wait for this one. No end where absent. */
+  readonly patience?: number | undefined;
   /** Read once a step: the number of the signal that asks to stop after it, 0 for none. */
   stopped(): number;
 }
@@ -45,13 +47,13 @@ export async function runRank(job: RankJob): Promise<Outcome> {
   const self = job.plan.ranks[job.endpoint.rank]!;
   const { endpoint, sent } = counted(job.endpoint);
   const groups = await openGroups(job.plan, job.options.strategies ?? [], endpoint);
-  const { options, plan } = job;
+  const { options, plan, patience = Number.POSITIVE_INFINITY } = job;
   const meter = new Meter(options.capBytes);
   const pipe = groups(plan.roles.layers ?? "no axis");
   const checkpoints = await openCheckpoints({ options, plan, self, endpoint, folders: job.folders });
   const blank = checkpoints?.restores ?? false;
   const holdings = await hold({ options, plan, self, meter, group: groups, pipe, blank });
-  const opened: Opened = { options, plan, self, groups, pipe, meter, holdings, paramOf: paramOfUse(plan) };
+  const opened: Opened = { options, plan, self, groups, pipe, meter, holdings, paramOf: paramOfUse(plan), patience };
   const rank = new Rank({ ...job, endpoint }, opened, checkpoints);
   try {
     await checkpoints?.restore(holdings);
@@ -121,7 +123,8 @@ class Rank {
     const { store, gradients } = holdings;
     const began = performance.now();
     const actions: ActionTime[] = [];
-    const micros = await execute(actionsOf(this.#opened), stepContext(this.#opened, step, 1 / this.#tokens, actions));
+    const at = { step, first: this.#losses.length === 0, seed: 1 / this.#tokens };
+    const micros = await execute(actionsOf(this.#opened), stepContext(this.#opened, at, actions));
     const seen = { gradients, meter, micros, signal: stopped() };
     const verdict = await this.#agreement.reach(await reportOf({ plan, self, ...seen }), step);
     const told = perToken(verdict, this.#tokens);
@@ -130,7 +133,8 @@ class Rank {
       throw new Error(`the loss is ${told.loss}; lower the learning rate (${lr} here) or set clip`);
     await events.onGradients?.(self.rank, step, this.#gradients());
     const { clip = Number.POSITIVE_INFINITY, optimizer } = options;
-    const scale = verdict.norm > clip ? clip / verdict.norm : 1;
+    const divided = told.count ? this.#tokens / told.count : 1; // gradients were divided by tokens so far
+    const scale = told.norm > clip ? (divided * clip) / told.norm : divided;
     const parts = plan.micros * positionOf(batchAxes(plan.roles), plan.mesh, {}).of;
     await update(store, gradients, { optimizer, step, lr, scale, parts });
     await holdings.endStep({ ...momentOf(step, "end"), last: last || verdict.stop !== 0 });

@@ -31,14 +31,20 @@ export async function reportOf({ plan, self, gradients, meter, micros, signal }:
     held: meter.peakTotal,
     squares: await gradientSquares(self.params, gradients, (spec) => countedBy(spec, plan, self)),
     losses: each((m) => m?.loss ?? 0),
+    counts: each((m) => m?.count ?? 0),
     auxiliary: plan.losses.flatMap((name) => each((m) => m?.auxiliary.get(name) ?? 0)),
   };
 }
 
-/** The verdict with losses per token; `tokens` are those of a step among the ranks that share a loss. */
+/**
+ * The verdict with losses per token, and the norm of that loss's gradient: `tokens` are those of a step among the ranks that share a
+ * loss, by which gradients were divided already; where the model counts terms, those are what counts.
+ */
 export function perToken(verdict: Verdict, tokens: number): Verdict {
-  const auxiliary = Object.entries(verdict.auxiliary).map(([name, sum]) => [name, sum / tokens]);
-  return { ...verdict, loss: verdict.loss / tokens, auxiliary: Object.fromEntries(auxiliary) };
+  const terms = verdict.count || tokens;
+  const auxiliary = Object.entries(verdict.auxiliary).map(([name, sum]) => [name, sum / terms]);
+  const norm = verdict.norm * (tokens / terms);
+  return { ...verdict, norm, loss: verdict.loss / terms, auxiliary: Object.fromEntries(auxiliary) };
 }
 
 function countedBy(spec: ParamSpec, plan: Plan, { coords }: RankPlan): readonly [from: number, to: number] {

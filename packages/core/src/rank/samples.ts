@@ -2,12 +2,13 @@
 // The same samples in every step on every mesh; one that does not fit is refused, by its number, side and value.
 import type { Tensor } from "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs";
-import { axisSize, type Coords } from "../mesh.ts";
+import { axisSize, type Coords, rankOf } from "../mesh.ts";
 import type { Field, Values } from "../model/model.ts";
 import { elements, type Shape } from "../model/segment.ts";
 import type { JobOptions } from "../plan/options.ts";
 import type { Plan } from "../plan/plan.ts";
 import { positionOf } from "../plan/roles.ts";
+import { withPatience } from "./patience.ts";
 
 /** Where a microbatch stands in the run. */
 export interface MicroAt {
@@ -84,13 +85,18 @@ export function checkSample(given: unknown, { index, side, field: { shape, dtype
   throw new Error(`${who} has ${all[odd]} at place ${odd}: ${must}`);
 }
 
+interface SideOf {
+  readonly side: "input" | "target";
+  /** ms to wait for the data at most. */
+  readonly limit: number;
+}
+
 /** One side of a microbatch as this rank sees it, `[microSize, ...field]`. Throws, by its number, for a sample that does not fit. */
 export async function readSamples(
   { data, model, seed = 0 }: JobOptions,
   plan: Plan,
   coords: Coords,
-  at: MicroAt,
-  side: "input" | "target",
+  { side, limit, ...at }: MicroAt & SideOf,
 ): Promise<Tensor> {
   const { shape, dtype } = data[side];
   const cuts = Object.entries(plan.roles.dims).map(([axis, dim]): Cut => {
@@ -103,9 +109,14 @@ export async function readSamples(
   const size = elements(local);
   const first = firstSample(plan, coords, at);
   const oldest = Math.max(0, at.step - 1) * plan.batch; // another rank of this thread may be a step behind
-  const samples = await Promise.all(
-    Array.from({ length: plan.microSize }, (_, i) => data.sample(first + i, seed, oldest)),
-  );
+  const asked = Array.from({ length: plan.microSize }, (_, i) => data.sample(first + i, seed, oldest));
+  const waits = (i: number, ms: number) =>
+    `rank ${rankOf(plan.mesh, coords)} waits ${Math.round(ms / 1000)} s for sample ${first + i}: the data is slow`;
+  const samples = await withPatience(asked, {
+    say: (i, ms) => void process.stderr.write(`${waits(i, ms)}\n`),
+    late: (i, ms) => new Error(`${waits(i, ms)}; give the transport a longer stall to wait on`),
+    limit,
+  });
   const values = new (dtype === "int32" ? Int32Array : Float32Array)(plan.microSize * size);
   for (const [i, sample] of samples.entries()) {
     const given = checkSample(sample?.[side], {

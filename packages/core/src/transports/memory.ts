@@ -19,6 +19,7 @@ export interface MemoryOptions {
 /** Carries frames between ranks that all live in this thread, interleaved at their awaits: a mesh without workers. */
 export const memory = ({ stall, wrap = (endpoint) => endpoint }: MemoryOptions = {}): Transport => ({
   name: "memory",
+  stall,
   open: async ({ mesh }) => memoryEndpoints(meshSize(mesh), { stall }).map(wrap),
   join: (endpoints: readonly Endpoint[]) => new Map(endpoints.map((endpoint) => [endpoint.rank, endpoint])),
 });

@@ -33,6 +33,9 @@ export interface TransportJob {
   readonly agreed: Readonly<Record<string, string>>;
 }
 
+/** ms that a rank waits for data: a little less than others wait for it, so that the data is named and not a stall. */
+export const patienceOf = ({ stall = 60_000 }: Pick<Transport, "stall">): number => 0.9 * stall;
+
 /** Lists the ranks of this process. */
 export const ranksHere = ({ ranks }: Pick<Transport, "ranks">, mesh: Mesh): readonly number[] =>
   ranks ?? Array.from({ length: meshSize(mesh) }, (_, rank) => rank);

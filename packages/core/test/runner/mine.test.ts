@@ -1,4 +1,4 @@
-// A user's test, which `runner.runtime.test.ts` has vitest run in its threads and in its processes.
+// A user's test, which `runner.strategy.test.ts` has vitest run in its threads and in its processes.
 import { train } from "@orthant/core";
 import { zero } from "@orthant/zero";
 import { expect, test } from "vitest";

@@ -5,7 +5,10 @@ import { type Everywhere, elements, kernels, type Segment, type Shape, segment }
 import * as tf from "@tensorflow/tfjs";
 import { partsOf, takePart } from "./parts.ts";
 
-/** Compares targets with what the model gives, both `[B, ..]`, and sums over samples: a scalar. */
+/**
+ * Compares targets with what the model gives, both `[B, ..]`, and sums over samples: a scalar; or `[2]`, the sum and the number of
+ * its terms, where the model has one output.
+ */
 export type LossSum = (target: tf.Tensor, output: tf.Tensor) => tf.Tensor;
 
 type Metric = (target: tf.Tensor, output: tf.Tensor) => tf.Tensor;
@@ -48,10 +51,10 @@ const targetShape = (at: Measured): Shape => (isSparse(at.loss) ? at.shape.slice
 
 const measureOf = ({ loss }: Measured): LossSum => (typeof loss === "function" ? loss : sums[loss]);
 
-function checkScalar(sum: tf.Tensor): tf.Tensor {
-  if (sum.rank === 0) return sum;
+function checkScalar(sum: tf.Tensor, alone: boolean): tf.Tensor {
+  if (sum.rank === 0 || (alone && sum.size === 2)) return sum;
   throw new Error(
-    `the loss is a tensor [${sum.shape.join(", ")}]: give its sum over samples, a scalar; a mean would change with the mesh`,
+    `the loss is a tensor [${sum.shape.join(", ")}]: give its sum over samples, a scalar, or the sum and its terms, [2]; a mean would change with the mesh`,
   );
 }
 
@@ -72,7 +75,7 @@ export function lossSegment(outputs: readonly Measured[]): Segment<Everywhere, E
   /** A function alone may take targets of its own kind. */
   const own = outputs.length === 1 && typeof outputs[0]!.loss === "function";
   const sumOf = (at: Measured, i: number, y: tf.Tensor, target: tf.Tensor): tf.Tensor =>
-    checkScalar(measureOf(at)(own ? target : takePart(target, targets[i]!), takePart(y, ys[i]!)));
+    checkScalar(measureOf(at)(own ? target : takePart(target, targets[i]!), takePart(y, ys[i]!)), own);
   return segment({
     name: "loss",
     params: [],

@@ -1,7 +1,8 @@
 // A tf.LayersModel as a list of layers, so that every strategy can train it, and back. The model that is handed in stays as it is.
 import type { Model, Weights } from "@orthant/core";
 import * as tf from "@tensorflow/tfjs";
-import { type Graph, graphOf, type LayerWeight, type Span, spansOf, weightsOf } from "./graph.ts";
+import { type Cut, type CutOptions, checkCut, cutsOf } from "./cut.ts";
+import { type Graph, graphOf, type LayerRun, type LayerWeight, type Span, spansOf, weightsOf } from "./graph.ts";
 import { isLossName, isSparse, type LossName, type LossSum, lossNames, lossSegment } from "./losses.ts";
 import { refuse } from "./refuse.ts";
 import { leaderOf, nameIn, toLayer } from "./spans.ts";
@@ -25,6 +26,8 @@ export interface FromLayersOptions {
    * ranks that share it, so with `micros: 1` those of the batch, on every mesh. Two small sums a layer, forward and backward.
    */
   readonly batchNormalization?: "synchronised";
+  /** Dense and Embedding layers, by name, whose weights are cut over a mesh axis: give the result's `rules` to `tensorParallel`. */
+  readonly cut?: CutOptions;
 }
 
 /** A `tf.LayersModel` that trains on a mesh. */
@@ -33,6 +36,8 @@ export interface CarriedModel extends Model {
   readonly topology: Topology;
   /** Names of parameters, in the order of `getWeights` of the `tf.LayersModel`. */
   readonly parameters: readonly string[];
+  /** Which of them are cut, and along which dim: for `tensorParallel({ rules })`. */
+  readonly rules: readonly Cut[];
 }
 
 function lossesOf(model: tf.LayersModel, { loss = model.loss as never }: FromLayersOptions, outputs: number) {
@@ -101,6 +106,8 @@ function checkOutputs({ outputs }: Graph) {
 export async function fromLayersModel(model: tf.LayersModel, options: FromLayersOptions = {}): Promise<CarriedModel> {
   if (!model.layers?.length) throw new Error("fromLayersModel: the model has no layers");
   for (const layer of model.layers) refuse(layer, options);
+  const { cut = { layers: [] } } = options;
+  checkCut(model.layers, cut);
   const topology = topologyOf(model);
   const copy = await rebuilt(topology, options.seed ?? 0);
   const graph = graphOf(copy);
@@ -109,14 +116,16 @@ export async function fromLayersModel(model: tf.LayersModel, options: FromLayers
   const values = await firstValues(model, copy, options.start);
   const spans = spansOf(graph);
   const names = namesOf(spans);
-  const carried = { graph, values, shared: sharedIn(spans) };
+  const carried = { graph, values, shared: sharedIn(spans), cut };
   const measure = lossSegment(outputs.map((shape, i) => ({ shape, loss: losses[i]! })));
   const parameters = parameterNames(spans, names);
+  const isCut = ({ layer }: LayerRun) => cut.layers.includes(layer.name);
   return {
     name: model.name,
     topology,
     ...(losses.length === 1 && isSparse(losses[0]!) && { indices: { target: outputs[0]!.at(-1)! } }),
     parameters: [...values.keys()].map((weight) => parameters.get(weight)!),
+    rules: cutsOf(graph.runs.filter(isCut).flatMap(({ weights }) => weights.map((weight) => parameters.get(weight)!))),
     layers: spans.map((span, i) => toLayer(span, names[i]!, carried)),
     loss: (tape, y, target) => tape.local(measure, "", y, target),
   };

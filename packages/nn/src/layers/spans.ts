@@ -4,6 +4,7 @@ import type * as tf from "@tensorflow/tfjs";
 import { dropout } from "../segments/dropout.ts";
 import { synchronised } from "./batch-norm.ts";
 import { callSegment } from "./call.ts";
+import { type CutOptions, cutRun } from "./cut.ts";
 import { type Graph, type LayerRun, type LayerWeight, type Port, type Span, weightsOf } from "./graph.ts";
 import { pack, unpack } from "./parts.ts";
 import { toInit } from "./values.ts";
@@ -15,6 +16,8 @@ export interface Carried {
   readonly values: ReadonlyMap<LayerWeight, Float32Array>;
   /** Layers that run in several spans. */
   readonly shared: ReadonlySet<tf.layers.Layer>;
+  /** Layers whose weights are cut over an axis. */
+  readonly cut: CutOptions;
 }
 
 /** Tensors of one micro by their ids in the graph. */
@@ -43,7 +46,7 @@ const isSynchronised = (layer: tf.layers.Layer): boolean =>
   layer.getClassName() === "BatchNormalization" && layer.trainable;
 
 /** One run of a layer; `at` is where its parameters are, `name` that of its random numbers. */
-function applyOf(run: LayerRun, at: string, name: string): Apply {
+function applyOf(run: LayerRun, at: string, name: string, cut: CutOptions): Apply {
   const { layer, takes, gives, weights } = run;
   if (layer.getClassName() === "Dropout") {
     const drop = dropout(layer.getConfig().rate as number);
@@ -53,8 +56,9 @@ function applyOf(run: LayerRun, at: string, name: string): Apply {
     };
   }
   const names = weights.map((weight) => nameIn(layer, weight));
-  if (isSynchronised(layer)) {
-    const apply = synchronised(run, names, at);
+  const isCut = cut.layers.includes(layer.name);
+  if (isCut || isSynchronised(layer)) {
+    const apply = isCut ? cutRun(run, names, at, cut.axis ?? "tp") : synchronised(run, names, at);
     return async (tape, tensors) => {
       tensors.set(gives, await apply(tape, tensors.get(takes[0]!)!));
     };
@@ -92,8 +96,9 @@ export function toLayer(span: Span, name: string, carried: Carried): Layer {
   const { takes = Number.NaN, runs, gives } = span; // no id is NaN: what stands for the model's packed inputs
   const leader = leaderOf(span);
   const within = (layer: tf.layers.Layer) => (layer === leader ? "" : `.${layer.name}`);
+  const { cut } = carried;
   const { inputs, runs: all } = carried.graph;
-  const steps = runs.map((run) => applyOf(run, name + within(run.layer), `${run.layer.name} ${all.indexOf(run)}`));
+  const steps = runs.map((run) => applyOf(run, name + within(run.layer), `${run.layer.name} ${all.indexOf(run)}`, cut));
   if (span.takes === undefined) steps.unshift(opening(inputs, takes));
   const layers = [...new Set(runs.map(({ layer }) => layer))];
   return {

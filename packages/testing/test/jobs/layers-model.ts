@@ -1,5 +1,7 @@
 // A model of tf.layers, new in every worker, trained over threads: for tests that start it as a process of its own. DIFFERS makes the
-// data or the model other in each thread.
+// data, the model or options other in each thread.
+
+import { threadId } from "node:worker_threads";
 import { adamw, type Data, threads, train } from "@orthant/core";
 import { fromLayersModel, stream } from "@orthant/nn";
 import { pipeline } from "@orthant/pipeline";
@@ -36,9 +38,14 @@ const drawn: Data = {
   sample: () => ({ ...pictureOf(0), input: new Float32Array(36).fill(Math.random()) }),
 };
 
+const late: Data = { ...drawn, sample: async (i, seed) => drawn.sample(i, seed) };
+const other = threadId % 2;
+
 const { losses } = await train({
   model,
-  data: DIFFERS === "data" ? drawn : stream(pictures, fields),
+  data: DIFFERS === "data" ? drawn : DIFFERS === "late" ? late : stream(pictures, fields),
+  seed: DIFFERS === "options" ? other : 0,
+  ...(DIFFERS === "options" && other && { clip: 1 }),
   batch: 12,
   mesh: { pp: 2, dp: 2 },
   strategies: [pipeline({ schedule: "1f1b", micros: 2 }), zero({ stage: 3 })],

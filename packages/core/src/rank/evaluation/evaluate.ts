@@ -15,6 +15,12 @@ export interface Batch {
   readonly target: Values;
 }
 
+/** Terms are 0 where the model does not count them. */
+export interface LossSum {
+  readonly loss: number;
+  readonly count: number;
+}
+
 function dataOf({ options }: Opened, { input, target }: Batch): Data {
   const [inputs, targets] = [elements(options.data.input.shape), elements(options.data.target.shape)];
   return {
@@ -26,14 +32,22 @@ function dataOf({ options }: Opened, { input, target }: Batch): Data {
   };
 }
 
-/** The loss sum of a batch; every rank of `all` calls it and has the same. `at` names it in messages. */
-export async function evaluate(opened: Opened, batch: Batch, all: Members, at: string): Promise<number> {
+/** The loss sum of a batch, and its terms where the model counts them; every rank of `all` calls it and has the same. `at` names it in messages. */
+export async function evaluate(opened: Opened, batch: Batch, all: Members, at: string): Promise<LossSum> {
   const { plan, self } = opened;
   const micros = await execute(forwardsOf(actionsOf(opened)), evaluationContext(opened, dataOf(opened, batch), at));
   const says = saysLoss(plan.roles, self.coords);
-  const mine = Float64Array.from({ length: plan.micros }, (_, m) => (says ? (micros.get(m)?.loss ?? 0) : 0));
+  const each = (of: "loss" | "count") =>
+    Array.from({ length: plan.micros }, (_, m) => (says && micros.get(m)?.[of]) || 0);
+  const total = (numbers: readonly number[]) => numbers.reduce((sum, value) => sum + value, 0);
+  const mine = Float64Array.of(...each("loss"), total(each("count")));
   const key = messageKey(world, "evaluated", at);
-  const losses = await gatherToFirst(all, mine, key);
-  const sum = losses && Float64Array.of(losses.reduce((total, loss) => total + loss, 0));
-  return (await broadcast(all, sum, key))[0]!;
+  const heard = await gatherToFirst(all, mine, key);
+  const isCount = (i: number) => i % mine.length === plan.micros;
+  const sums = heard && [
+    total([...heard].filter((_, i) => !isCount(i))),
+    total([...heard].filter((_, i) => isCount(i))),
+  ];
+  const [loss, count] = await broadcast(all, sums && Float64Array.from(sums), key);
+  return { loss: loss!, count: count! };
 }
