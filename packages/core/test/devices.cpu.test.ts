@@ -10,6 +10,7 @@ import {
   type Model,
   memory,
   segment,
+  threads,
   train,
   useDevice,
 } from "../src/index.ts";
@@ -110,4 +111,15 @@ test("wasm counts what it holds", async () => {
   const x = tf.ones([1024, 1024]);
   expect(bytesHeld!()).toBeGreaterThan(4 * 1024 * 1024);
   x.dispose();
+});
+
+test("ranks in several threads on a device that takes one are refused before a thread starts", async () => {
+  const { start } = countingDevice().device;
+  const device: Device = { name: "single", threads: 1, start };
+  const strategy = { name: "halves", axis: "dp", divides: "batch" } as const;
+  const two = { ...options, mesh: { dp: 2 }, strategies: [strategy], transport: threads({ workers: 2 }) };
+  await expect(train({ ...two, device })).rejects.toThrow(
+    "device single computes in one thread of a process, and 2 ranks are in threads of one: give each rank a process",
+  );
+  await expect(train({ ...two, device: "tensorflow" })).rejects.toThrow("device tensorflow computes in one thread");
 });

@@ -1,0 +1,63 @@
+// One device of `npm run bench -- devices`, in a process of its own: plain tfjs code of the GPT and our segments take turns on it,
+// forward and backward. Prints the milliseconds of both, by round, as JSON. Usage: node benchmarks/devices/side.ts DEVICE ROUNDS
+import { argv, exit } from "node:process";
+import { adamw, type DeviceName, useDevice, useFastGradients } from "@orthant/core";
+import * as tf from "@tensorflow/tfjs";
+import { batch, benchModel, sizes } from "../cpu-model.ts";
+import { stockGpt } from "../cpu-stock.ts";
+import { handLoop } from "../hand.ts";
+
+const [device, count] = [argv[2] as DeviceName, Number(argv[3] ?? 5)];
+const tokens = batch * sizes.context;
+
+async function batchTensors() {
+  const { data } = benchModel();
+  const samples = await Promise.all(Array.from({ length: batch }, (_, i) => data.sample(i, 0)));
+  const stack = (side: "input" | "target") =>
+    tf.tensor2d(
+      samples.map((sample) => [...sample[side]]),
+      [batch, sizes.context],
+      "int32",
+    );
+  return { input: stack("input"), target: stack("target") };
+}
+
+/** Draws values for every parameter; what they are does not change the time. */
+function anyWeights(): Map<string, Float32Array> {
+  const named = benchModel().model.layers.flatMap(({ name, params }) =>
+    params.map((p) => ({ name: `${name}.${p.name}`, size: p.shape.reduce((n, d) => n * d, 1) })),
+  );
+  return new Map(
+    named.map(({ name, size }) => [name, Float32Array.from({ length: size }, (_, i) => Math.sin(i) / 50)]),
+  );
+}
+
+async function timed(run: () => Promise<unknown>): Promise<number> {
+  const from = performance.now();
+  await run();
+  return performance.now() - from;
+}
+
+/** Plain code on wasm has the stock kernels, which our device replaces. */
+const withOurs = device === "wasm" ? useFastGradients : () => () => {};
+if (device === "wasm") {
+  await import("@tensorflow/tfjs-backend-wasm");
+  await tf.setBackend("wasm");
+} else await useDevice(device);
+
+const { input, target } = await batchTensors();
+const stock = stockGpt(sizes);
+const ours = handLoop(benchModel().model, anyWeights(), adamw({ lr: 1e-3 }));
+const rounds: [plain: number, own: number][] = [];
+for (let round = 0; round <= count; round++) {
+  const plain = await timed(async () => (await stock.step(input, target).data())[0]);
+  const restore = withOurs();
+  const own = Math.min(
+    await timed(() => ours.step(input, target, 1 / tokens, false)),
+    await timed(() => ours.step(input, target, 1 / tokens, false)),
+  );
+  restore();
+  rounds.push([plain, own]);
+}
+console.log(JSON.stringify(rounds.slice(1)));
+exit(0);
