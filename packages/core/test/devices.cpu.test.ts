@@ -9,6 +9,7 @@ import {
   forward,
   type Model,
   memory,
+  run,
   segment,
   threads,
   train,
@@ -122,4 +123,15 @@ test("ranks in several threads on a device that takes one are refused before a t
     "device single computes in one thread of a process, and 2 ranks are in threads of one: give each rank a process",
   );
   await expect(train({ ...two, device: "tensorflow" })).rejects.toThrow("device tensorflow computes in one thread");
+});
+
+test("a step reports what the device says it holds, shared among the ranks on it", async () => {
+  const session = await run({ ...options, device: "wasm" });
+  const reports = [];
+  for await (const report of session) reports.push(report.device);
+  await session.close();
+  expect(reports).toEqual([activeDevice()!.bytesHeld!()]);
+  const onCpu = await run({ ...options, device: "cpu" });
+  for await (const { device, held } of onCpu) expect([device, held > 0]).toEqual([0, true]);
+  await onCpu.close();
 });

@@ -32,6 +32,8 @@ export interface RankJob {
   readonly options: JobOptions;
   readonly plan: Plan;
   readonly endpoint: Endpoint;
+  /** The ends of all ranks of this thread, which share its device; this rank alone where absent. */
+  readonly endpoints?: readonly Endpoint[];
   readonly events: RankEvents;
   /** Who asks for each step, on every rank or none. */
   readonly driver?: Driver | undefined;
@@ -132,7 +134,8 @@ class Rank {
     const began = performance.now();
     const actions: ActionTime[] = [];
     const micros = await execute(this.#schedule, this.#context(step, actions));
-    const seen = { gradients, meter: this.#meter, micros, signal: stopped() };
+    const sharing = this.#job.endpoints?.length ?? 1;
+    const seen = { gradients, meter: this.#meter, micros, sharing, signal: stopped() };
     const verdict = await this.#agreement.reach(await reportOf({ plan, self: this.#self, ...seen }), step);
     const told = perToken(verdict, this.#tokens);
     const lr = options.optimizer.lr(step);

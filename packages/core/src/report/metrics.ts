@@ -36,7 +36,7 @@ export function describeRun(
 }
 
 /** Makes the line of one step. `tokens` counts those of a step, over the whole mesh. */
-export const describeStep = ({ step, loss, auxiliary, norm, lr, ms, held }: StepReport, tokens: number) => ({
+export const describeStep = ({ step, loss, auxiliary, norm, lr, ms, held, device }: StepReport, tokens: number) => ({
   step,
   loss,
   ...(Object.keys(auxiliary).length > 0 && { auxiliary }),
@@ -45,6 +45,7 @@ export const describeStep = ({ step, loss, auxiliary, norm, lr, ms, held }: Step
   ms,
   tokensPerSecond: (1000 * tokens) / ms,
   heldBytes: held,
+  ...(device > 0 && { deviceBytes: Math.round(device) }),
 });
 
 /** Starts the file at `path` with the run's line; returns what appends a step's. */

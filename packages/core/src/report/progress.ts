@@ -19,7 +19,7 @@ export interface Progress {
   readonly loss: number;
   readonly tokensPerSecond: number;
   readonly secondsLeft: number;
-  /** Bytes held by the fullest rank. */
+  /** Bytes held by the fullest rank: the device's own number, where it has one. */
   readonly held: number;
 }
 
@@ -101,14 +101,14 @@ export function progress({ steps, tokens, out, now = () => performance.now() }: 
     drawn = now();
   };
   return {
-    step({ step, loss, ms, held }: StepReport): void {
+    step({ step, loss, ms, held, device }: StepReport): void {
       const done = step + 1;
       const mean = meanOf(ms);
       state = {
         done,
         steps,
         loss,
-        held,
+        held: device || held,
         tokensPerSecond: (1000 * tokens) / mean,
         secondsLeft: ((steps - done) * mean) / 1000,
       };
