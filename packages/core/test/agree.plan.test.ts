@@ -40,7 +40,7 @@ test.each([1, 2, 3, 4, 7, 16, 33])("%i ranks agree", async (size) => {
   for (const rank of ranks) for (const micro of report(rank).losses) loss += micro;
   for (const rank of ranks) for (const micro of report(rank).auxiliary) balance += micro;
   const held = Math.max(...ranks.map((rank) => report(rank).held));
-  const device = Math.max(...ranks.map((rank) => report(rank).device));
+  const device = Math.max(...ranks.map((rank) => report(rank).device ?? 0));
   const expected = {
     stop: size > 1 ? stopCode(1, 15) : 0,
     held,

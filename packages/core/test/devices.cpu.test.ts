@@ -135,3 +135,15 @@ test("a step reports what the device says it holds, shared among the ranks on it
   for await (const { device, held } of onCpu) expect([device, held > 0]).toEqual([0, true]);
   await onCpu.close();
 });
+
+test("a kernel that the device lacks is named, with what to do", async () => {
+  const { device } = countingDevice();
+  const start: Device["start"] = async (where) => {
+    const active = await device.start(where);
+    tf.unregisterKernel("Multiply", "counting");
+    return active;
+  };
+  await expect(train({ ...options, device: { name: "counting", start } })).rejects.toThrow(
+    /^rank 0 failed at step 0, action \S+: device counting has no kernel "Multiply", .*: choose another device .* or register one/,
+  );
+});

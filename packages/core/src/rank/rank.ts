@@ -2,6 +2,7 @@
 // other ranks, or in another process: it sees an endpoint and nothing else.
 import type { Tensor } from "@tensorflow/tfjs";
 import type { Folders } from "../checkpoint/places.ts";
+import { withWayOut } from "../devices/lacking.ts";
 import { RankError } from "../errors.ts";
 import type { Group } from "../group/group.ts";
 import { Meter } from "../meter.ts";
@@ -124,7 +125,7 @@ class Rank {
     const { rank } = this.#self;
     return new RankError(
       { rank, step, action, who: showRank(this.#self) },
-      action ? (cause as ActionError).cause : cause,
+      withWayOut(action ? (cause as ActionError).cause : cause),
     );
   }
 

@@ -14,7 +14,7 @@ const packages = ["@tensorflow/tfjs-node-gpu", "@tensorflow/tfjs-node"] as const
 const wayOut = "docs/tensorflow.md says how to build it where a download is refused; the device wasm needs nothing";
 const missing =
   "device tensorflow: neither @tensorflow/tfjs-node-gpu nor @tensorflow/tfjs-node is installed. npm install " +
-  "@tensorflow/tfjs-node, or for NVIDIA cards @tensorflow/tfjs-node-gpu, which needs CUDA 11.8 and cuDNN 8.6; ";
+  "@tensorflow/tfjs-node, or for NVIDIA cards @tensorflow/tfjs-node-gpu, which needs CUDA 11.2 and cuDNN 8.1; ";
 
 /** tfjs-node 4.22 calls a function that Node has no longer since 23. */
 function mendUtil(): void {
