@@ -11,7 +11,7 @@ const examples = readdirSync("examples").filter((name) => name.endsWith(".ts"));
 
 /** Runs an example and returns what it says of its loss; undefined where it failed. */
 function lossOf(example: string, [command, ...args]: readonly string[]): string | undefined {
-  const env = { ...process.env, STEPS: steps };
+  const env = { ORTHANT_DEVICE: "wasm", ...process.env, STEPS: steps };
   const done = spawnSync(command!, [...args, resolve("examples", example)], { cwd: folder, env, encoding: "utf8" });
   const loss = /loss (\S+ -> \S+)/.exec(done.stdout)?.[1];
   if (done.status === 0 && loss) return loss;

@@ -10,7 +10,8 @@ const block = new RegExp(`${fence}ts\\n(.*?)${fence}(?:(\\n\\n${fence}text\\n)(.
 
 function printed(code: string, cwd: string): string {
   const args = ["--input-type=module-typescript", "--eval", code];
-  return execFileSync(process.execPath, args, { cwd, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
+  const env = { ORTHANT_DEVICE: "wasm", ...process.env }; // where the code leaves it open
+  return execFileSync(process.execPath, args, { cwd, env, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] });
 }
 
 /** Returns the block as it should be. */

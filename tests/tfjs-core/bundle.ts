@@ -1,8 +1,21 @@
 // Bundles tfjs-core's own specs (dist/tests in its npm package) with one device of `backends/` into one file.
+
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { build } from "esbuild";
+import { build, type Plugin } from "esbuild";
 
 const here = import.meta.dirname;
+
+/** tfjs-node is ES5, whose classes cannot extend those of the newer tfjs that the specs are bundled with, but by this. */
+const newerClasses: Plugin = {
+  name: "newer-classes",
+  setup({ onLoad }) {
+    onLoad({ filter: /tfjs-node.dist.nodejs_kernel_backend\.js$/ }, async ({ path }) => {
+      const source = await readFile(path, "utf8");
+      return { contents: source.replace("_super.call(this) || this", "Reflect.construct(_super, [], new.target)") };
+    });
+  },
+};
 
 /** Writes the bundle of a device; returns its path. */
 export async function bundle(device: string): Promise<string> {
@@ -23,6 +36,7 @@ export async function bundle(device: string): Promise<string> {
     banner: {
       js: `import { createRequire as _require } from "node:module"; const require = _require(import.meta.url), __dirname = import.meta.dirname;`,
     },
+    plugins: [newerClasses],
     ignoreAnnotations: true, // tfjs says that its specs have no effect
     logLevel: "error",
   });

@@ -27,11 +27,18 @@ jasmine.DEFAULT_TIMEOUT_INTERVAL = 20_000;
 const env = jasmine.getEnv();
 env.configure({ random: false });
 const results: [name: string, failure: string | null][] = [];
+const seen = new Map<string, number>();
+/** Several specs have one name: those after the first get a number. */
+function own(name: string): string {
+  const count = (seen.get(name) ?? 0) + 1;
+  seen.set(name, count);
+  return count === 1 ? name : `${name} (${count})`;
+}
 env.addReporter({
   specDone({ fullName, status, failedExpectations }) {
     if (status !== "passed" && status !== "failed") return;
     const [first] = failedExpectations;
-    results.push([fullName, first ? (first.message.split("\n")[0] ?? "").slice(0, 200) : null]);
+    results.push([own(fullName), first ? (first.message.split("\n")[0] ?? "").slice(0, 200) : null]);
   },
 });
 argv[2] = kind;

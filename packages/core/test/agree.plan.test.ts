@@ -15,6 +15,7 @@ const rollOf = (size: number): Roll => {
 const report = (rank: number): Report => ({
   stop: rank === 1 ? stopCode(rank, 15) : 0,
   held: 1000 + ((7 * rank) % 5),
+  device: 2000 + ((3 * rank) % 7),
   squares: [0, 1, 2].map((p) => normal([rank, p], 0) ** 2),
   losses: [0, 1].map((micro) => normal([rank, 9], micro)),
   counts: [rank, 2],
@@ -40,9 +41,11 @@ test.each([1, 2, 3, 4, 7, 16, 33])("%i ranks agree", async (size) => {
   for (const rank of ranks) for (const micro of report(rank).losses) loss += micro;
   for (const rank of ranks) for (const micro of report(rank).auxiliary) balance += micro;
   const held = Math.max(...ranks.map((rank) => report(rank).held));
+  const device = Math.max(...ranks.map((rank) => report(rank).device ?? 0));
   const expected = {
     stop: size > 1 ? stopCode(1, 15) : 0,
     held,
+    device,
     norm: Math.sqrt(squares),
     loss,
     count: ranks.reduce((sum, rank) => sum + rank + 2, 0),

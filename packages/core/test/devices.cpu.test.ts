@@ -9,7 +9,9 @@ import {
   forward,
   type Model,
   memory,
+  run,
   segment,
+  threads,
   train,
   useDevice,
 } from "../src/index.ts";
@@ -129,4 +131,38 @@ test("a device is asked for a precision by train's option, and one that lacks it
     'device asked has no precision "fp8"; it has fp32, bf16',
   );
   await expect(train({ ...options, device: "cpu", precision: "bf16" })).rejects.toThrow("it has fp32");
+});
+
+test("ranks in several threads on a device that takes one are refused before a thread starts", async () => {
+  const { start } = countingDevice().device;
+  const device: Device = { name: "single", threads: 1, start };
+  const strategy = { name: "halves", axis: "dp", divides: "batch" } as const;
+  const two = { ...options, mesh: { dp: 2 }, strategies: [strategy], transport: threads({ workers: 2 }) };
+  await expect(train({ ...two, device })).rejects.toThrow(
+    "device single computes in one thread of a process, and 2 ranks are in threads of one: give each rank a process",
+  );
+  await expect(train({ ...two, device: "tensorflow" })).rejects.toThrow("device tensorflow computes in one thread");
+});
+
+test("a step reports what the device says it holds, shared among the ranks on it", async () => {
+  const session = await run({ ...options, device: "wasm" });
+  const reports = [];
+  for await (const report of session) reports.push(report.device);
+  await session.close();
+  expect(reports).toEqual([activeDevice()!.bytesHeld!()]);
+  const onCpu = await run({ ...options, device: "cpu" });
+  for await (const { device, held } of onCpu) expect([device, held > 0]).toEqual([0, true]);
+  await onCpu.close();
+});
+
+test("a kernel that the device lacks is named, with what to do", async () => {
+  const { device } = countingDevice();
+  const start: Device["start"] = async (where) => {
+    const active = await device.start(where);
+    tf.unregisterKernel("Multiply", "counting");
+    return active;
+  };
+  await expect(train({ ...options, device: { name: "counting", start } })).rejects.toThrow(
+    /^rank 0 failed at step 0, action \S+: device counting has no kernel "Multiply", .*: choose another device .* or register one/,
+  );
 });

@@ -150,7 +150,7 @@ test("the line of progress has the last evaluation", () => {
   let text = "";
   const out = { write: (more: string) => (text += more) };
   const line = progress({ steps: 3, speed: { count: 8, unit: "samples/s" }, out });
-  const report = { loss: 1, count: 0, auxiliary: {}, norm: 1, held: 1024, lr: 0.1, ms: 10, stop: 0 };
+  const report = { loss: 1, count: 0, auxiliary: {}, norm: 1, device: 0, held: 1024, lr: 0.1, ms: 10, stop: 0 };
   line.step({ ...report, step: 0 });
   line.evaluated({ step: 0, loss: 2, samples: 8 });
   line.step({ ...report, step: 1 });

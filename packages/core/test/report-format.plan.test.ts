@@ -65,7 +65,7 @@ describe("the progress line", () => {
 });
 
 describe("progress", () => {
-  const report = { loss: 1, count: 0, auxiliary: {}, norm: 1, held: 1024, lr: 0.1, ms: 10, stop: 0 };
+  const report = { loss: 1, count: 0, auxiliary: {}, norm: 1, held: 1024, device: 0, lr: 0.1, ms: 10, stop: 0 };
   const reports = (steps: number) => Array.from({ length: steps }, (_, step) => ({ ...report, step }));
 
   /** What a run of `steps` steps, 10 ms each and told until step `told`, writes. */

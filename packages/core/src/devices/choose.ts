@@ -1,6 +1,6 @@
 // Which device runs: what the script names, else what ORTHANT_DEVICE names, else the first that works. Starting one is index.ts's.
 import { existsSync, readdirSync } from "node:fs";
-import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
 import { env, platform } from "node:process";
 import type { Active, Device, DeviceChoice, DeviceName, Where } from "./device.ts";
 
@@ -31,18 +31,15 @@ export const noNvidia = (): string | undefined => (hasFile("/dev", /^nvidia\d+$/
 
 export const noGpu = (): string | undefined => (hasFile("/dev/dri", /^renderD/) || !noNvidia() ? undefined : "no GPU");
 
-/** Says that none of the npm packages is installed. */
-export function noneOf(...packages: readonly string[]): string | undefined {
-  const { resolve } = createRequire(import.meta.url);
-  const found = packages.some((name) => {
-    try {
-      return resolve(name) !== undefined;
-    } catch {
-      return false;
-    }
-  });
-  return found ? undefined : "not installed";
+/** Whether an npm package is in a `node_modules` at or above this file: a tenth of the time of asking Node. */
+function isInstalled(name: string, from = import.meta.dirname): boolean {
+  const above = dirname(from);
+  return existsSync(join(from, "node_modules", name)) || (above !== from && isInstalled(name, above));
 }
+
+/** Says that none of the npm packages is installed. */
+export const noneOf = (...packages: readonly string[]): string | undefined =>
+  packages.some((name) => isInstalled(name)) ? undefined : "not installed";
 
 /** A device that has started, and why it is that one. */
 export interface Chosen {

@@ -35,8 +35,8 @@ const [tfjsNode, tfjsNodeGpu] = ["@tensorflow/tfjs-node", "@tensorflow/tfjs-node
 
 /** What "auto" tries, the last of which works everywhere. */
 const candidates: readonly Candidate[] = [
-  { device: cuda, absent: () => noNvidia() ?? noneOf("@orthant/backend-cuda") },
-  { device: tensorflow, absent: () => noneOf(tfjsNodeGpu), onGpu: true },
+  { device: cuda, absent: noNvidia },
+  { device: tensorflow, absent: () => noNvidia() ?? noneOf(tfjsNodeGpu), onGpu: true },
   { device: webgpu, absent: noGpu, onGpu: true },
   { device: tensorflow, absent: () => noneOf(tfjsNode, tfjsNodeGpu) },
   { device: wasm },

@@ -9,6 +9,9 @@ import { sumOfSquares, sumsOfSquares } from "./kernels/squares.ts";
  */
 export const copiesVectors = (): boolean => activeDevice()?.copiesVectors ?? false;
 
+/** Bytes that tensors occupy on this thread's device, by its own count; 0 where it has none. */
+export const bytesOnDevice = (): number => activeDevice()?.bytesHeld?.() ?? 0;
+
 /**
  * Reads the elements of float32 tensors. `take` gives vectors of those sizes to read into, neighbours in one buffer, which
  * is one copy less when they are sent together; a device that reads into memory of its own choice ignores it.

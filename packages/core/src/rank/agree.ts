@@ -15,6 +15,8 @@ export interface Report {
   readonly stop: number;
   /** Most bytes held so far. */
   readonly held: number;
+  /** Bytes that the device says it holds, this rank's share of them; 0 where it does not say. */
+  readonly device?: number;
   /** Sum of squares of the gradient elements that this rank counts, by position in the rank's parameters. */
   readonly squares: readonly number[];
   /** Loss sum of each micro; zeros where another rank reports it. */
@@ -28,8 +30,10 @@ export interface Report {
 export interface Verdict {
   /** 0 to go on, else why all stop after this step. */
   readonly stop: number;
-  /** Bytes held by the fullest rank. */
+  /** Bytes held by the fullest rank, by our count. */
   readonly held: number;
+  /** Bytes that the device of the fullest rank says it holds for it; 0 where it does not say. */
+  readonly device: number;
   /** Global norm of the gradient. */
   readonly norm: number;
   /** Loss sum over the global batch. */
@@ -64,10 +68,13 @@ interface Heard {
   readonly auxiliary: Float64Array;
   readonly stop: number;
   readonly held: number;
+  readonly device: number;
 }
 
-/** Stop and bytes, before the squares. */
-const HEAD = 2;
+/** Stop, bytes and the device's, before the squares. */
+const HEAD = 3;
+
+type Six = [number, number, number, number, number, number];
 
 const sumOf = (lists: readonly Float64Array[]): number =>
   lists.reduce((sum, list) => list.reduce((s, value) => s + value, sum), 0);
@@ -97,18 +104,15 @@ export class Agreement {
   /** Exchanges reports; every member of an island returns the same verdict. Islands stop together, where they meet. */
   async reach(mine: Report, step: number): Promise<Verdict> {
     const key = messageKey(world, "control", `step ${step}`);
-    const { stop, held, squares, losses, counts, auxiliary } = mine;
-    const report = Float64Array.from([stop, held, ...squares, ...losses, ...counts, ...auxiliary]);
+    const { stop, held, device = 0, squares, losses, counts, auxiliary } = mine;
+    const report = Float64Array.from([stop, held, device, ...squares, ...losses, ...counts, ...auxiliary]);
     const all = await gatherToFirst(this.#island, report, key);
     const verdict = all && Float64Array.from(judge(this.#plan, this.#heard(all)));
     const numbers = await broadcast(this.#island, verdict, key);
-    const [stopped, most, norm, loss, count, ...sums] = numbers as unknown as [
-      ...[number, number, number, number, number],
-      ...number[],
-    ];
+    const [stopped, most, onDevice, norm, loss, count, ...sums] = numbers as unknown as [...Six, ...number[]];
     const named = this.#plan.losses.map((name, i) => [name, sums[i]!] as const);
     const ends = await this.#stopsHere(stopped, step);
-    return { stop: ends, held: most, norm, loss, count, auxiliary: Object.fromEntries(named) };
+    return { stop: ends, held: most, device: onDevice, norm, loss, count, auxiliary: Object.fromEntries(named) };
   }
 
   #heard(all: Float64Array): Heard[] {
@@ -121,6 +125,7 @@ export class Agreement {
         params: members[i]!.params,
         stop: numbers[0]!,
         held: numbers[1]!,
+        device: numbers[2]!,
         squares: numbers.subarray(HEAD, end),
         losses: numbers.subarray(end, end + micros),
         counts: numbers.subarray(end + micros, end + 2 * micros),
@@ -139,13 +144,14 @@ export class Agreement {
   }
 }
 
-/** Stop, bytes, norm, loss and its terms, then the auxiliary losses. */
+/** Stop, bytes, the device's, norm, loss and its terms, then the auxiliary losses. */
 function judge(plan: Roll, reports: readonly Heard[]): number[] {
   const { micros, losses: names } = plan;
   const auxiliary = names.map((_, i) => sumOf(reports.map((r) => r.auxiliary.subarray(i * micros, (i + 1) * micros))));
   return [
     mergeStops(reports.map(({ stop }) => stop)),
-    reports.reduce((most, { held }) => Math.max(most, held), 0),
+    Math.max(0, ...reports.map(({ held }) => held)),
+    Math.max(0, ...reports.map(({ device }) => device)),
     Math.sqrt(sumSquares(plan, reports)),
     sumOf(reports.map(({ losses }) => losses)),
     sumOf(reports.map(({ counts }) => counts)),

@@ -1,6 +1,7 @@
 // One rank, from its first values to its last step: what `plan` decided, done. Runs the same in a thread of its own, beside
 // other ranks, or in another process: it sees an endpoint and nothing else.
 import type { Folders } from "../checkpoint/places.ts";
+import { withWayOut } from "../devices/lacking.ts";
 import { RankError } from "../errors.ts";
 import { Meter } from "../meter.ts";
 import { momentOf } from "../params/moment.ts";
@@ -28,6 +29,8 @@ export interface RankJob {
   readonly options: JobOptions;
   readonly plan: Plan;
   readonly endpoint: Endpoint;
+  /** The ends of all ranks of this thread, which share its device; this rank alone where absent. */
+  readonly endpoints?: readonly Endpoint[];
   readonly events: RankEvents;
   /** Who asks for each step, on every rank or none. */
   readonly driver?: Driver | undefined;
@@ -113,7 +116,7 @@ class Rank {
     const { self } = this.#opened;
     return new RankError(
       { rank: self.rank, step, action, who: showRank(self) },
-      action ? (cause as ActionError).cause : cause,
+      withWayOut(action ? (cause as ActionError).cause : cause),
     );
   }
 
@@ -125,7 +128,8 @@ class Rank {
     const actions: ActionTime[] = [];
     const at = { step, first: this.#losses.length === 0, seed: 1 / this.#tokens };
     const micros = await execute(actionsOf(this.#opened), stepContext(this.#opened, at, actions));
-    const seen = { gradients, meter, micros, signal: stopped() };
+    const sharing = this.#job.endpoints?.length ?? 1;
+    const seen = { gradients, meter, micros, sharing, signal: stopped() };
     const verdict = await this.#agreement.reach(await reportOf({ plan, self, ...seen }), step);
     const told = perToken(verdict, this.#tokens);
     const lr = options.optimizer.lr(step, { losses: this.#losses, evaluations: this.#evaluations });

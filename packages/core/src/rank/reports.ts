@@ -1,4 +1,5 @@
 // What one rank reports at the end of a step: the losses that it says, the squares of the gradient elements that it counts.
+import { bytesOnDevice } from "../devices/read.ts";
 import type { Meter } from "../meter.ts";
 import type { Gradients } from "../params/gradients.ts";
 import { keptSize, type ParamSpec, pieceOf } from "../params/params.ts";
@@ -17,18 +18,29 @@ export interface ReportParts {
   readonly gradients: Gradients;
   readonly meter: Meter;
   readonly micros: ReadonlyMap<number, MicroLoss>;
+  /** Ranks that share this thread's device. */
+  readonly sharing: number;
   /** Number of the signal that told this rank to stop; 0 where none did. */
   readonly signal: number;
 }
 
 /** Makes the report of a rank whose reductions are done. */
-export async function reportOf({ plan, self, gradients, meter, micros, signal }: ReportParts): Promise<Report> {
+export async function reportOf({
+  plan,
+  self,
+  gradients,
+  meter,
+  micros,
+  sharing,
+  signal,
+}: ReportParts): Promise<Report> {
   const says = saysLoss(plan.roles, self.coords);
   const each = (of: (m: MicroLoss | undefined) => number) =>
     Array.from({ length: plan.micros }, (_, m) => of(says ? micros.get(m) : undefined));
   return {
     stop: stopCode(self.rank, signal),
     held: meter.peakTotal,
+    device: bytesOnDevice() / sharing,
     squares: await gradientSquares(self.params, gradients, (spec) => countedBy(spec, plan, self)),
     losses: each((m) => m?.loss ?? 0),
     counts: each((m) => m?.count ?? 0),

@@ -41,7 +41,7 @@ export function describeRun(
 export const speedName = ({ unit }: Speed): string => (unit === "tok/s" ? "tokensPerSecond" : "samplesPerSecond");
 
 /** Makes the line of one step. `speed` is what a step counts for. */
-export const describeStep = ({ step, loss, auxiliary, norm, lr, ms, held }: StepReport, speed: Speed) => ({
+export const describeStep = ({ step, loss, auxiliary, norm, lr, ms, held, device }: StepReport, speed: Speed) => ({
   step,
   loss,
   ...(Object.keys(auxiliary).length > 0 && { auxiliary }),
@@ -50,6 +50,7 @@ export const describeStep = ({ step, loss, auxiliary, norm, lr, ms, held }: Step
   ms,
   [speedName(speed)]: (1000 * speed.count) / ms,
   heldBytes: held,
+  ...(device > 0 && { deviceBytes: Math.round(device) }),
 });
 
 /** Makes the line of an evaluation. */

@@ -24,7 +24,7 @@ export interface Progress {
   /** `count` of its unit, a second. */
   readonly speed: Speed;
   readonly secondsLeft: number;
-  /** Bytes held by the fullest rank. */
+  /** Bytes held by the fullest rank: the device's own number, where it has one. */
   readonly held: number;
 }
 
@@ -107,14 +107,14 @@ export function progress({ steps, speed, out, now = () => performance.now() }: P
     drawn = now();
   };
   return {
-    step({ step, loss, ms, held }: StepReport): void {
+    step({ step, loss, ms, held, device }: StepReport): void {
       const done = step + 1;
       const mean = meanOf(ms);
       state = {
         done,
         steps,
         loss,
-        held,
+        held: device || held,
         evaluation: state?.evaluation,
         speed: { ...speed, count: (1000 * speed.count) / mean },
         secondsLeft: ((steps - done) * mean) / 1000,

@@ -14,7 +14,7 @@ const packages = ["@tensorflow/tfjs-node-gpu", "@tensorflow/tfjs-node"] as const
 const wayOut = "docs/tensorflow.md says how to build it where a download is refused; the device wasm needs nothing";
 const missing =
   "device tensorflow: neither @tensorflow/tfjs-node-gpu nor @tensorflow/tfjs-node is installed. npm install " +
-  "@tensorflow/tfjs-node, or for NVIDIA cards @tensorflow/tfjs-node-gpu, which needs CUDA 11.8 and cuDNN 8.6; ";
+  "@tensorflow/tfjs-node, or for NVIDIA cards @tensorflow/tfjs-node-gpu, which needs CUDA 11.2 and cuDNN 8.1; ";
 
 /** tfjs-node 4.22 calls a function that Node has no longer since 23. */
 function mendUtil(): void {
@@ -25,16 +25,22 @@ function mendUtil(): void {
 const isMissing = (error: unknown, name: string): boolean =>
   (error as NodeJS.ErrnoException).code === "MODULE_NOT_FOUND" && (error as Error).message.includes(`'${name}'`);
 
-/** Loads the first of the packages that is there, which registers tfjs's backend "tensorflow"; returns its name. */
-function load(): string {
-  const require = createRequire(import.meta.url);
+/**
+ * Loads the first of the packages that is there, seen from the file that `require` is for; it registers tfjs's backend "tensorflow".
+ * Returns its name. Throws in one line where none is installed, one is half installed, or brings another tfjs.
+ */
+export function loadPackage(require = createRequire(import.meta.url)): string {
   for (const name of packages) {
     try {
       require(name);
-      return name;
     } catch (error) {
-      if (!isMissing(error, name)) throw new Error(halfInstalled(name, error as Error));
+      if (isMissing(error, name)) continue;
+      throw new Error(halfInstalled(name, error as Error));
     }
+    if (tf.findBackendFactory("tensorflow")) return name;
+    throw new Error(
+      `device tensorflow: ${name} brings a tfjs of its own, as another version does: install ${name}@${tf.version.tfjs}`,
+    );
   }
   throw new Error(missing + wayOut);
 }
@@ -47,15 +53,6 @@ function halfInstalled(name: string, { message }: Error): string {
 interface NodeBackend extends tf.KernelBackend {
   readonly isUsingGpuDevice: boolean;
   readonly binding: { readonly TF_Version: string };
-}
-
-/** The backend that a package registered with the tfjs that runs here. */
-function registered(name: string): NodeBackend {
-  const backend = tf.findBackend("tensorflow") as NodeBackend | null;
-  if (backend) return backend;
-  throw new Error(
-    `device tensorflow: ${name} brings a tfjs of its own, as another version does: install ${name} ${tf.version.tfjs}`,
-  );
 }
 
 function checkThread(): void {
@@ -72,8 +69,8 @@ async function start(): Promise<Active> {
   mendUtil();
   env.TF_CPP_MIN_LOG_LEVEL ??= "2";
   const was = tf.getBackend();
-  const name = load();
-  const backend = registered(name);
+  const name = loadPackage();
+  const backend = tf.findBackend("tensorflow") as NodeBackend;
   if (was && was !== "tensorflow") tf.setBackend(was); // the package makes its own the thread's
   return {
     backend: "tensorflow",
