@@ -29,6 +29,7 @@ export const ownKernels = (): KernelConfig[] =>
     many,
     gates,
     convolutions,
+    pools,
     attentions,
     losses,
   ].flatMap(toConfigs);
