@@ -22,6 +22,7 @@ async function losses(precision: Precision): Promise<readonly number[]> {
     run: false,
     quiet: true,
   });
+  if (losses.length < steps) throw new Error(`${precision}: stopped after ${losses.length} of ${steps} steps`);
   return losses;
 }
 

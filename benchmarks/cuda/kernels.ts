@@ -10,7 +10,7 @@ import { allocator } from "../../packages/backend-cuda/src/memory/allocator.ts";
 const precision = (process.argv[2] ?? "bf16") as Precision;
 const gpu = openGpu({ compute: precision });
 const use = async (ours: boolean): Promise<CudaBackend> => {
-  const card = ours ? { ...gpu, attention: undefined } : gpu;
+  const card = { ...gpu, ...(ours && { attention: undefined }), close: () => undefined }; // tfjs closes a backend that it removes
   const backend = new CudaBackend(card, allocator(gpu), precision);
   if (tf.findBackendFactory("cuda")) tf.removeBackend("cuda");
   tf.registerBackend("cuda", () => backend);

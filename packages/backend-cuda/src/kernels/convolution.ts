@@ -164,9 +164,10 @@ const inputGrad: Compute = (b, { dy, filter }, attrs) => {
 function together(b: CudaBackend, rows: TensorInfo, at: Geometry, { count }: Part): TensorInfo {
   const { stored } = b.entry(rows.dataId);
   const y = b.output([count, at.inHeight, at.inWidth, at.inChannels], "float32", stored);
-  const name = `addPatches_${stored}`;
-  const launch = b.program(name, () => addPatches(name, stored, stored));
-  const n = sizeOf(y.shape);
+  const wide = at.inChannels % 4 === 0 ? 4 : 1;
+  const name = `addPatches${wide}_${stored}`;
+  const launch = b.program(name, () => addPatches(name, stored, wide));
+  const n = sizeOf(y.shape) / wide;
   launch(blocks(n, 256), 1, 256, b.address(rows), b.address(y), n, ...windowOf(at));
   return y;
 }

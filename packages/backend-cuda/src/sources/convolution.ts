@@ -52,13 +52,22 @@ const place = `
   u32 rest = i / (u32)C;
   int c = i % (u32)C, w = rest % (u32)W, h = rest / (u32)W % (u32)H, b = rest / (u32)W / (u32)H;`;
 
-/** The way back: y `[n P Q, R S C]` -> x, the sum of what each element went into. Parameters y, x, elements of x, window. */
-export const addPatches = (name: string, from: Stored, to: Stored): Omit<Program, "name"> => ({
+/** The way back: y `[n P Q, R S C]` -> x, the sum of what each element went into. Parameters y, x, number of threads, window. */
+export const addPatches = (name: string, stored: Stored, wide: 1 | 4): Omit<Program, "name"> => ({
   takes: `ppi${windowTakes}`,
   source: `
-extern "C" __global__ void ${name}(const ${cType[from]}* y, ${cType[to]}* x, int n, ${window}) {${place}
-  float sum = 0;${eachWindow("sum += get(y[(((((long long)b * P + p) * Q + q) * R + r) * S + s) * C + c]);")}
-  put(x[i], sum);
+struct alignas(${wide} * sizeof(${cType[stored]})) Piece { ${cType[stored]} v[${wide}]; };
+extern "C" __global__ void ${name}(const ${cType[stored]}* y, ${cType[stored]}* x, int n, ${window}) {
+  u32 i = blockIdx.x * 256u + threadIdx.x;
+  if (i >= n) return;
+  u32 rest = i / (u32)(C / ${wide});
+  int c = i % (u32)(C / ${wide}) * ${wide}, w = rest % (u32)W, h = rest / (u32)W % (u32)H, b = rest / (u32)W / (u32)H;
+  float sum[${wide}] = {};${eachWindow(`
+      Piece v = *(const Piece*)(y + ((((((long long)b * P + p) * Q + q) * R + r) * S + s) * C + c));
+      for (int j = 0; j < ${wide}; j++) sum[j] += get(v.v[j]);`)}
+  Piece o;
+  for (int j = 0; j < ${wide}; j++) put(o.v[j], sum[j]);
+  *(Piece*)(x + (long long)i * ${wide}) = o;
 }`,
 });
 

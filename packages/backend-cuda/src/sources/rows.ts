@@ -28,7 +28,7 @@ export function holdFor(D: number): Hold {
 export const holdName = ({ threads, wide, times }: Hold): string => `${threads}x${times}x${wide}`;
 
 /** What these kernels begin with: `EACH` runs over what a thread holds of a row, with `i` its element. */
-const held = ({ threads, rows, wide, times }: Hold): string => `
+export const held = ({ threads, rows, wide, times }: Hold): string => `
 #define THREADS ${threads}
 #define ROWS ${rows}
 #define WIDE ${wide}
