@@ -6,7 +6,9 @@ import { addPatches, depthwise, depthwiseFilter, depthwiseInput, patches } from 
 import { bytesOf } from "../sources/prelude.ts";
 import { combine, fill } from "./arithmetic.ts";
 import { blocks, sizeOf } from "./dims.ts";
+import { apply } from "./elementwise.ts";
 import { type Geometry, geometry, windowOf } from "./geometry.ts";
+import { filtersFirst, filtersLast, library, patchSize } from "./library.ts";
 import { activate, multiply } from "./products.ts";
 import type { Attributes, Compute, Inputs, Table } from "./table.ts";
 
@@ -32,7 +34,6 @@ function parts(at: Geometry, bytes: number): Part[] {
 }
 
 const places = (at: Geometry): number => at.outHeight * at.outWidth;
-const patchSize = (at: Geometry): number => at.filterHeight * at.filterWidth * at.inChannels;
 
 /** Patches of a part of x, `[count P, K]`, new. */
 function patchesOf(b: CudaBackend, x: TensorInfo, at: Geometry, { from, count }: Part): TensorInfo {
@@ -68,7 +69,22 @@ interface Fusion {
 
 const epilogueOf = ({ bias, relu }: Fusion) => (bias ? (relu ? "reluBias" : "bias") : relu ? "relu" : "none");
 
+/** The plain convolution by the library; undefined where it has none. */
+function byLibrary(b: CudaBackend, x: TensorInfo, filter: TensorInfo, at: Geometry): TensorInfo | undefined {
+  const found = library(b, at, [x, filter]);
+  if (!found) return undefined;
+  const [turned, y] = [filtersFirst(b, filter, at), b.output(at.outShape, "float32")];
+  const addresses = { x: b.address(x), filter: b.address(turned), y: b.address(y) };
+  const done = found.by.forward(found.shape, b.memoryPool, addresses);
+  b.release(turned);
+  if (done) return y;
+  b.release(y);
+  return undefined;
+}
+
 function convolve(b: CudaBackend, x: TensorInfo, filter: TensorInfo, at: Geometry, how: Fusion): TensorInfo {
+  const plain = isPointwise(at) ? undefined : byLibrary(b, x, filter, at);
+  if (plain) return behind(b, plain, how);
   const matrix = { ...filter, shape: [patchSize(at), at.outChannels] };
   const wanted = { epilogue: epilogueOf(how), bias: how.bias } as const;
   if (isPointwise(at)) {
@@ -83,6 +99,22 @@ function convolve(b: CudaBackend, x: TensorInfo, filter: TensorInfo, at: Geometr
     return y;
   });
   return joined(b, results, at.outShape);
+}
+
+/** Puts a bias and relu behind a convolution, which is released. */
+function behind(b: CudaBackend, y: TensorInfo, { bias, relu }: Fusion): TensorInfo {
+  if (!bias && !relu) return y;
+  const sum = bias ? "a + b" : "a";
+  const text = relu ? `fmaxf(${sum}, 0.f)` : sum;
+  const done = apply(
+    b,
+    { name: `Behind${bias ? "Bias" : ""}${relu ? "Relu" : ""}`, text },
+    bias ? [y, bias] : [y],
+    y.shape,
+    "float32",
+  );
+  b.release(y);
+  return done;
 }
 
 /** Rows of all parts as one tensor; the parts are released. */
@@ -129,6 +161,15 @@ const fusedConv2d: Compute = (b, inputs, attrs) => {
 const filterGrad: Compute = (b, { x, dy }, attrs) => {
   const shape = attrs.filterShape as number[];
   const at = geometry(x!.shape, shape, attrs);
+  const found = library(b, at, [x!, dy!]);
+  if (found) {
+    const turned = b.output([at.outChannels, patchSize(at)], "float32");
+    const addresses = { x: b.address(x!), dy: b.address(dy!), dfilter: b.address(turned) };
+    const done = found.by.filterGrad(found.shape, b.memoryPool, addresses);
+    const y = done ? filtersLast(b, turned, at) : undefined;
+    b.release(turned);
+    if (y) return { ...y, shape };
+  }
   let sum: TensorInfo | undefined;
   for (const part of parts(at, b.precision === "bf16" ? 2 : 4)) {
     const [rows, slopes] = [patchesOf(b, x!, at, part), rowsOf(b, dy!, part)];
@@ -145,6 +186,15 @@ const filterGrad: Compute = (b, { x, dy }, attrs) => {
 const inputGrad: Compute = (b, { dy, filter }, attrs) => {
   const shape = attrs.inputShape as number[];
   const at = geometry(shape, filter!.shape, attrs);
+  const found = isPointwise(at) ? undefined : library(b, at, [dy!, filter!]);
+  if (found) {
+    const [turned, dx] = [filtersFirst(b, filter!, at), b.output(shape, "float32")];
+    const addresses = { dy: b.address(dy!), filter: b.address(turned), dx: b.address(dx) };
+    const done = found.by.inputGrad(found.shape, b.memoryPool, addresses);
+    b.release(turned);
+    if (done) return dx;
+    b.release(dx);
+  }
   const matrix = { ...filter!, shape: [patchSize(at), at.outChannels] };
   if (isPointwise(at)) {
     const rows = { ...dy!, shape: [at.batchSize * places(at), at.outChannels] };
