@@ -8,8 +8,8 @@ import * as tf from "@tensorflow/tfjs";
 import { CudaBackend, type Precision } from "../../packages/backend-cuda/src/backend/backend.ts";
 import { registerKernels } from "../../packages/backend-cuda/src/device.ts";
 import { openGpu } from "../../packages/backend-cuda/src/driver/cuda.ts";
+import { type Profiled, profiled } from "../../packages/backend-cuda/src/driver/profiled.ts";
 import { allocator } from "../../packages/backend-cuda/src/memory/allocator.ts";
-import { type Profiled, profiled } from "./profiled.ts";
 import { pooled } from "./weights.ts";
 
 const [precision = "bf16", batch = "16", layers = "12", width = "768", heads = "12", context = "1024"] =
