@@ -69,6 +69,8 @@ function describe(calls: Calls, at: ConvolutionShape, kind: keyof typeof math): 
 /** Bytes of one result: algorithm and status, time, bytes of workspace, whether it is deterministic, its arithmetic. */
 const RESULT = 48;
 const WANTED = 8;
+/** Bytes of workspace that an algorithm may take. */
+const MOST = 2 ** 30;
 
 /** The first algorithm that cuDNN names for these descriptors, one that gives the same bits each time where that is asked. */
 function choose(
@@ -83,8 +85,10 @@ function choose(
   const count = [0];
   if (find(handle, a, b, convolution, c, WANTED, count, new Uint8Array(results.buffer))) return undefined;
   for (let at = 0; at < count[0]! * RESULT; at += RESULT) {
-    const usable = results.getInt32(at + 4, true) === 0 && (!same || results.getInt32(at + 24, true) === 1);
-    if (usable) return { number: results.getInt32(at, true), workspace: Number(results.getBigUint64(at + 16, true)) };
+    const workspace = Number(results.getBigUint64(at + 16, true));
+    const usable = results.getInt32(at + 4, true) === 0 && workspace <= MOST;
+    if (usable && (!same || results.getInt32(at + 24, true) === 1))
+      return { number: results.getInt32(at, true), workspace };
   }
   return undefined;
 }
@@ -97,60 +101,55 @@ interface Options {
   readonly deterministic: boolean;
 }
 
+type Three = readonly [number, number, number];
+
+/** One of cuDNN's three: what names its algorithms, the call, and the descriptors in the order of its arguments. */
+interface Kind {
+  readonly find: Call;
+  readonly go: Call;
+  readonly order: (at: Descriptors) => Three;
+}
+
+/** Runs one of the three on three addresses; tells whether there was an algorithm. */
+function runner({ find, go, order }: Kind, descriptors: (at: ConvolutionShape) => Descriptors, options: Options) {
+  const { handle, deterministic } = options;
+  const { memory, addresses } = scalars([1, 0]);
+  const algorithms = new Map<string, Algorithm | undefined>();
+  return (shape: ConvolutionShape, scratch: Scratch, [first, second, third]: Three): boolean => {
+    void memory; // cuDNN reads it at each run
+    const [key, at] = [keyOf(shape), descriptors(shape)];
+    const [[a, b, c], { convolution }] = [order(at), at];
+    if (!algorithms.has(key)) algorithms.set(key, choose(find, handle, [a, b, c], convolution, deterministic));
+    const algorithm = algorithms.get(key);
+    if (!algorithm) return false;
+    const bytes = Math.max(256, algorithm.workspace);
+    const workspace = scratch.take(bytes, "cuDNN's workspace");
+    const [one, zero] = addresses;
+    const how = [convolution, algorithm.number, workspace, bytes];
+    const code = go(handle, one, a, first, b, second, ...how, zero, c, third);
+    scratch.give(workspace, bytes);
+    check(code, "a convolution");
+    return true;
+  };
+}
+
 /** Loads cuDNN's convolutions, on the stream of its handle. */
-export function cudnnConvolution(path: string, { handle, kind, deterministic }: Options): Convolution {
+export function cudnnConvolution(path: string, options: Options): Convolution {
   const library = load(path);
   const calls = Object.fromEntries(
     Object.entries(prototypes).map(([key, prototype]) => [key, library.declare(`int ${prototype}`)]),
   ) as Calls;
-  const { memory, addresses } = scalars([1, 0]);
-  const [one, zero] = addresses as [number, number];
   const shapes = new Map<string, Descriptors>();
-  const descriptors = (key: string, at: ConvolutionShape): Descriptors => {
-    const known = shapes.get(key) ?? describe(calls, at, kind);
+  const descriptors = (at: ConvolutionShape): Descriptors => {
+    const key = keyOf(at);
+    const known = shapes.get(key) ?? describe(calls, at, options.kind);
     shapes.set(key, known);
     return known;
   };
-  /** Runs one of the three on descriptors in the order of their arguments. */
-  const by =
-    (
-      find: Call,
-      go: Call,
-      order: (at: Descriptors) => readonly [number, number, number],
-      algorithms = new Map<string, Algorithm | undefined>(),
-    ) =>
-    (shape: ConvolutionShape, scratch: Scratch, [first, second, third]: readonly [number, number, number]): boolean => {
-      void memory;
-      const key = keyOf(shape);
-      const at = descriptors(key, shape);
-      const [a, b, c] = order(at);
-      if (!algorithms.has(key)) algorithms.set(key, choose(find, handle, [a, b, c], at.convolution, deterministic));
-      const algorithm = algorithms.get(key);
-      if (!algorithm) return false;
-      const bytes = Math.max(256, algorithm.workspace);
-      const workspace = scratch.take(bytes, "cuDNN's workspace");
-      const code = go(
-        handle,
-        one,
-        a,
-        first,
-        b,
-        second,
-        at.convolution,
-        algorithm.number,
-        workspace,
-        bytes,
-        zero,
-        c,
-        third,
-      );
-      scratch.give(workspace, bytes);
-      check(code, "a convolution");
-      return true;
-    };
-  const forward = by(calls.findForward, calls.forward, ({ x, filter, y }) => [x, filter, y]);
-  const inputGrad = by(calls.findInput, calls.inputGrad, ({ x, filter, y }) => [filter, y, x]);
-  const filterGrad = by(calls.findFilter, calls.filterGrad, ({ x, filter, y }) => [x, y, filter]);
+  const of = (find: Call, go: Call, order: Kind["order"]) => runner({ find, go, order }, descriptors, options);
+  const forward = of(calls.findForward, calls.forward, ({ x, filter, y }) => [x, filter, y]);
+  const inputGrad = of(calls.findInput, calls.inputGrad, ({ x, filter, y }) => [filter, y, x]);
+  const filterGrad = of(calls.findFilter, calls.filterGrad, ({ x, filter, y }) => [x, y, filter]);
   return {
     forward: (shape, scratch, { x, filter, y }) => forward(shape, scratch, [x, filter, y]),
     inputGrad: (shape, scratch, { dy, filter, dx }) => inputGrad(shape, scratch, [filter, dy, dx]),
