@@ -4,6 +4,8 @@ import type { Active, Device, Where } from "@orthant/core";
 import * as tf from "@tensorflow/tfjs";
 import { CudaBackend, type Precision, type Residual } from "./backend/backend.ts";
 import { openGpu } from "./driver/cuda.ts";
+import type { Gpu } from "./driver/gpu.ts";
+import { profiled } from "./driver/profiled.ts";
 import { kernels } from "./kernels/index.ts";
 import { backendName } from "./kernels/table.ts";
 import { allocator } from "./memory/allocator.ts";
@@ -24,12 +26,27 @@ function checkPrecision(precision: string): Precision {
   throw new Error(`device cuda: no precision "${precision}"; there are ${precisions.join(", ")}`);
 }
 
+/**
+ * The card, or one that times each of its kernels where ORTHANT_PROFILE names a file: a trace is written there as the process ends
+ * (with `.1` and so on behind it for further cards), and the ten kernels that cost most are printed.
+ */
+function watched(gpu: Gpu, localRank: number, path = process.env.ORTHANT_PROFILE): Gpu {
+  if (!path) return gpu;
+  const timed = profiled(gpu, localRank);
+  timed.begin();
+  process.once("exit", () => {
+    timed.writeTrace(localRank ? `${path}.${localRank}` : path);
+    console.error(`${gpu.name}, each kernel alone:\n${timed.table(10)}`);
+  });
+  return timed;
+}
+
 /** Opens a card and makes a backend of it. */
 export function cudaBackend(
   { precision = "tf32", deterministic = false, residual = "fp32" }: CudaOptions = {},
   localRank = 0,
 ): CudaBackend {
-  const gpu = openGpu({ localRank, compute: precision, deterministic });
+  const gpu = watched(openGpu({ localRank, compute: precision, deterministic }), localRank);
   return new CudaBackend(gpu, allocator(gpu), precision, residual);
 }
 

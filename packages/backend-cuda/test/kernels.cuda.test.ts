@@ -3,19 +3,23 @@ import { afterAll, expect, test } from "vitest";
 import { emulatedGpu } from "./emulator/gpu.ts";
 import { operations } from "./kernels/cases.ts";
 import { useGpu, worst } from "./kernels/compare.ts";
+import { convolutionOperations } from "./kernels/convolutions.ts";
 import { tensor } from "./kernels/draws.ts";
 import { namedOperations } from "./kernels/named.ts";
 
 const backend = useGpu(emulatedGpu());
 
-test.each([...operations, ...namedOperations])("%s is what the cpu backend gives", (_, make) => {
-  const { inputs, run, reference = run } = make();
-  expect(
-    worst(
-      () => run(...inputs.map(tensor)),
-      () => reference(...inputs.map(tensor)),
-    ),
-  ).toBeLessThan(1e-5);
-});
+test.each([...operations, ...convolutionOperations, ...namedOperations])(
+  "%s is what the cpu backend gives",
+  (_, make) => {
+    const { inputs, run, reference = run } = make();
+    expect(
+      worst(
+        () => run(...inputs.map(tensor)),
+        () => reference(...inputs.map(tensor)),
+      ),
+    ).toBeLessThan(1e-5);
+  },
+);
 
 afterAll(() => expect(backend.numDataIds()).toBe(0));

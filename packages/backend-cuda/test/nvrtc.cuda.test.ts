@@ -6,6 +6,7 @@ import { allocator } from "../src/memory/allocator.ts";
 import { prelude } from "../src/sources/prelude.ts";
 import { operations } from "./kernels/cases.ts";
 import { useGpu } from "./kernels/compare.ts";
+import { convolutionOperations } from "./kernels/convolutions.ts";
 import { tensor } from "./kernels/draws.ts";
 import { namedOperations } from "./kernels/named.ts";
 import { installNvrtc } from "./nvrtc/install.ts";
@@ -15,7 +16,7 @@ const gpu = recorder();
 for (const precision of ["fp32", "bf16"] as const) {
   useGpu(gpu, precision, allocator(gpu));
   tf.setBackend("cuda");
-  for (const [, make] of [...operations, ...namedOperations]) {
+  for (const [, make] of [...operations, ...convolutionOperations, ...namedOperations]) {
     const { inputs, run } = make();
     tf.tidy(() => [run(...inputs.map(tensor))].flat().length);
   }

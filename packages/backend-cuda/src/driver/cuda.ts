@@ -4,6 +4,7 @@ import { openLt } from "../blas/lt.ts";
 import { type Compute, multiplier } from "../blas/products.ts";
 import { cudnnAttention } from "../cudnn/attention.ts";
 import { openCudnn } from "../cudnn/calls.ts";
+import { cudnnConvolution } from "../cudnn/convolution.ts";
 import { findLibraries } from "../library/find.ts";
 import { places } from "../library/places.ts";
 import { prelude } from "../sources/prelude.ts";
@@ -11,7 +12,7 @@ import { cached, cacheFolder, cacheKey } from "./cache.ts";
 import { type Calls, driverCalls, out, result } from "./calls.ts";
 import { type Card, findCard } from "./card.ts";
 import { marks } from "./events.ts";
-import type { Attention, Gpu, Launch, Program } from "./gpu.ts";
+import type { Gpu, Launch, Program } from "./gpu.ts";
 import { architectureFor, type Compiler, compiler } from "./nvrtc.ts";
 import { parameters } from "./parameters.ts";
 import { SMALL, staging } from "./staging.ts";
@@ -93,13 +94,24 @@ function allocate(cuda: Calls, bytes: number): number {
   return code ? 0 : Number(into[0]);
 }
 
-/** Attention by cuDNN; undefined where it is not installed or does not load. Load cuBLASLt and NVRTC before. */
-function attentionBy(path: string | undefined, stream: number, deterministic: boolean): Attention | undefined {
+/** What `make` gives; undefined where it throws: what it needs is not installed or does not load. */
+function attempt<T>(make: () => T): T | undefined {
   try {
-    return path === undefined ? undefined : cudnnAttention(openCudnn(path, stream), deterministic);
+    return make();
   } catch {
     return undefined;
   }
+}
+
+/** What cuDNN does, where it is installed. Load cuBLASLt and NVRTC before. */
+function byCudnn(path: string | undefined, stream: number, compute: Compute, deterministic: boolean) {
+  const cudnn = path === undefined ? undefined : attempt(() => openCudnn(path, stream));
+  if (!cudnn) return {};
+  const options = { handle: cudnn.handle, kind: compute === "fp32" ? "fp32" : "tf32", deterministic } as const;
+  return {
+    attention: attempt(() => cudnnAttention(cudnn, deterministic)),
+    convolution: attempt(() => cudnnConvolution(path!, options)),
+  };
 }
 
 /** Opens a card. Throws in one line where there is no driver, no card, no library, or one that is too old. */
@@ -133,7 +145,7 @@ export function openGpu({ localRank = 0, compute, deterministic = false }: Optio
       stream,
       deterministic ? {} : { measure: (work) => Math.min(...[1, 2, 3].map(() => measure(work))) },
     ),
-    attention: attentionBy(libraries.cudnn, stream, deterministic),
+    ...byCudnn(libraries.cudnn, stream, compute, deterministic),
     time: async (work) => measure(work),
     close() {
       copies.wait();

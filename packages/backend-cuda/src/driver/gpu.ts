@@ -78,6 +78,27 @@ export interface Attention {
   ): void;
 }
 
+/** A convolution over `[B, H, W, C]`, float32, the same padding on both sides; filters are `[F, R, S, C]`. */
+export interface ConvolutionShape {
+  readonly B: number;
+  readonly C: number;
+  readonly F: number;
+  /** Rows and columns of the input, the output and the filter. */
+  readonly input: readonly [number, number];
+  readonly output: readonly [number, number];
+  readonly filter: readonly [number, number];
+  readonly pad: readonly [number, number];
+  readonly strides: readonly [number, number];
+  readonly dilations: readonly [number, number];
+}
+
+/** Convolutions by a library. Each tells whether it did it: false where there is no algorithm, and nothing was written. */
+export interface Convolution {
+  forward(shape: ConvolutionShape, scratch: Scratch, at: Addresses<"x" | "filter" | "y">): boolean;
+  inputGrad(shape: ConvolutionShape, scratch: Scratch, at: Addresses<"dy" | "filter" | "dx">): boolean;
+  filterGrad(shape: ConvolutionShape, scratch: Scratch, at: Addresses<"x" | "dy" | "dfilter">): boolean;
+}
+
 export interface Gpu {
   /** Name of the card, for people. */
   readonly name: string;
@@ -103,6 +124,7 @@ export interface Gpu {
   multiplies(product: Product): boolean;
   /** Absent where there is no library for it. */
   readonly attention?: Attention | undefined;
+  readonly convolution?: Convolution | undefined;
   /** Waits for all that was asked. */
   wait(): void;
   /** Runs `work`, then tells how long the GPU was at it, in ms. */

@@ -2,10 +2,13 @@
 import type { KernelConfig } from "@tensorflow/tfjs";
 import { arithmetic } from "./arithmetic.ts";
 import { attentions } from "./attention.ts";
+import { convolutions } from "./convolution.ts";
 import { losses } from "./cross-entropy.ts";
 import { fallbacks, withHost } from "./fallback.ts";
+import { gates } from "./gates.ts";
 import { many } from "./many.ts";
 import { named } from "./named.ts";
+import { pools } from "./pooling.ts";
 import { products } from "./products.ts";
 import { reductions } from "./reductions.ts";
 import { rows } from "./rows.ts";
@@ -15,7 +18,21 @@ import { toConfigs } from "./table.ts";
 
 /** Kernels that run on the card. */
 export const ownKernels = (): KernelConfig[] =>
-  [arithmetic, shapes, reductions, softmax, products, rows, named, many, attentions, losses].flatMap(toConfigs);
+  [
+    arithmetic,
+    shapes,
+    reductions,
+    softmax,
+    products,
+    rows,
+    named,
+    many,
+    gates,
+    convolutions,
+    pools,
+    attentions,
+    losses,
+  ].flatMap(toConfigs);
 
 /** Those, and tfjs's others through its cpu backend. */
 export function kernels(): KernelConfig[] {

@@ -55,7 +55,9 @@ function byStorage(b: CudaBackend, xs: readonly TensorInfo[]): ReadonlyMap<Store
   const kinds = new Map<Stored, number[]>();
   for (const [i, x] of xs.entries()) {
     const { stored } = b.entry(x.dataId);
-    kinds.set(stored, [...(kinds.get(stored) ?? []), i]);
+    const some = kinds.get(stored);
+    if (some) some.push(i);
+    else kinds.set(stored, [i]);
   }
   return kinds;
 }

@@ -1,8 +1,9 @@
 // Softmax along the last dim, its logarithm, and the causal softmax that attention is made of.
 import type { TensorInfo } from "@tensorflow/tfjs";
 import type { CudaBackend } from "../backend/backend.ts";
-import { causalRows, causalRowsGrad, softmaxRows } from "../sources/softmax.ts";
-import { sizeOf } from "./dims.ts";
+import { holdFor, holdName, WIDEST_ROW } from "../sources/rows.ts";
+import { causalRows, causalRowsGrad, softmaxHeld, softmaxRows } from "../sources/softmax.ts";
+import { blocks, sizeOf } from "./dims.ts";
 import { storedAs } from "./moves.ts";
 import type { Compute, Table } from "./table.ts";
 
@@ -17,8 +18,15 @@ const rows =
     const { stored } = b.entry(x.dataId);
     const y = b.output(x.shape, "float32", stored === "bf16" ? "bf16" : "f32");
     const output = b.entry(y.dataId).stored;
-    const kernel = `${name}_${stored}_${output}`;
     const N = sizeOf(x.shape) / R;
+    if (N && R <= WIDEST_ROW) {
+      const hold = holdFor(R);
+      const narrow = `${name}${holdName(hold)}_${stored}_${output}`;
+      const launch = b.program(narrow, () => softmaxHeld(narrow, stored, output, log, hold));
+      launch(blocks(N, hold.rows), 1, hold.threads * hold.rows, b.address(x), b.address(y), N, R);
+      return y;
+    }
+    const kernel = `${name}_${stored}_${output}`;
     if (N)
       b.program(kernel, () => softmaxRows(kernel, stored, output, log))(
         N,

@@ -28,7 +28,7 @@ export function holdFor(D: number): Hold {
 export const holdName = ({ threads, wide, times }: Hold): string => `${threads}x${times}x${wide}`;
 
 /** What these kernels begin with: `EACH` runs over what a thread holds of a row, with `i` its element. */
-const held = ({ threads, rows, wide, times }: Hold): string => `
+export const held = ({ threads, rows, wide, times }: Hold): string => `
 #define THREADS ${threads}
 #define ROWS ${rows}
 #define WIDE ${wide}
@@ -76,6 +76,19 @@ extern "C" __global__ void __launch_bounds__(THREADS * ROWS) ${name}(const ${cTy
 }`,
 });
 
+/** Adds up what the rows of a block have of one vector, in shared memory, and stores it `at` elements behind. */
+const sumOf = (vector: string, at: string): string => `
+  __syncthreads();
+  EACH for (int j = 0; j < WIDE; j++) all[w][i + j] = ${vector}[c * WIDE + j];
+  __syncthreads();
+  for (int i = threadIdx.x; i < D; i += THREADS * ROWS) { float s = 0; for (int k = 0; k < ROWS; k++) s += all[k][i]; to[${at}i] = s; }`;
+
+/** The end of `layerNormGrad`: a block's sums for gain and bias. */
+const sumsOf = ({ rows }: Hold, center: boolean): string =>
+  rows === 1
+    ? `EACH { store(to + i, sums + c * WIDE); ${center ? "store(to + D + i, biases + c * WIDE);" : ""} }`
+    : `__shared__ float all[ROWS][HELD * THREADS];${sumOf("sums", "")}${center ? sumOf("biases", "D + ") : ""}`;
+
 /**
  * The gradient by x, and sums of those by gain and bias over the rows that a block has: -> dx `[N, D]`, parts `[blocks, 2, D]`, or
  * `[blocks, 1, D]` without `center`. A block takes every so many rows. Parameters dy, x, stat, gain, dx, parts, N, D.
@@ -115,22 +128,7 @@ extern "C" __global__ void __launch_bounds__(THREADS * ROWS) ${name}(const ${cTy
     EACH { float o[WIDE]; for (int j = 0; j < WIDE; j++) o[j] = (g[c * WIDE + j] - a - h[c * WIDE + j] * b) * r; store(dx + base + i, o); }
   }
   float* to = parts + (long long)blockIdx.x * ${center ? 2 : 1} * D;
-  ${
-    hold.rows === 1
-      ? `EACH { store(to + i, sums + c * WIDE); ${center ? "store(to + D + i, biases + c * WIDE);" : ""} }`
-      : `__shared__ float all[ROWS][HELD * THREADS];
-  EACH for (int j = 0; j < WIDE; j++) all[w][i + j] = sums[c * WIDE + j];
-  __syncthreads();
-  for (int i = threadIdx.x; i < D; i += THREADS * ROWS) { float s = 0; for (int k = 0; k < ROWS; k++) s += all[k][i]; to[i] = s; }${
-    center
-      ? `
-  __syncthreads();
-  EACH for (int j = 0; j < WIDE; j++) all[w][i + j] = biases[c * WIDE + j];
-  __syncthreads();
-  for (int i = threadIdx.x; i < D; i += THREADS * ROWS) { float s = 0; for (int k = 0; k < ROWS; k++) s += all[k][i]; to[D + i] = s; }`
-      : ""
-  }`
-  }
+  ${sumsOf(hold, center)}
 }`,
 });
 

@@ -1,8 +1,34 @@
 // Sources of softmax along rows, its logarithm, and the causal one of attention with its gradient. A block a row.
 import type { Program } from "../driver/gpu.ts";
 import { cType, type Stored } from "./prelude.ts";
+import { type Hold, held } from "./rows.ts";
 
-/** x `[N, R]` -> softmax or log-softmax of each row. Parameters x, y, R. Grid x is N. */
+/** x `[N, D]` -> softmax or log-softmax of each row, which threads hold between them. Parameters x, y, N, D. */
+export const softmaxHeld = (
+  name: string,
+  input: Stored,
+  output: Stored,
+  log: boolean,
+  hold: Hold,
+): Omit<Program, "name"> => ({
+  takes: "ppii",
+  source: `${held(hold)}
+INLINE float rowMax(float x) { return ${hold.threads === 32 ? "warpMax(x)" : "blockMax(x)"}; }
+extern "C" __global__ void __launch_bounds__(THREADS * ROWS) ${name}(const ${cType[input]}* x, ${cType[output]}* y, int N, int D) {
+  int lane = threadIdx.x % THREADS, row = blockIdx.x * ROWS + threadIdx.x / THREADS;
+  if (row >= N) return;
+  long long base = (long long)row * D;
+  float v[HELD], m = -INFF, s = 0;
+  EACH { load(v + c * WIDE, x + base + i); for (int j = 0; j < WIDE; j++) m = fmaxf(m, v[c * WIDE + j]); }
+  m = rowMax(m);
+  EACH for (int j = 0; j < WIDE; j++) { ${log ? "s += expf(v[c * WIDE + j] - m)" : "v[c * WIDE + j] = expf(v[c * WIDE + j] - m); s += v[c * WIDE + j]"}; }
+  s = rowSum(s);
+  float k = ${log ? "logf(s) + m" : "1.f / s"};
+  EACH { float o[WIDE]; for (int j = 0; j < WIDE; j++) o[j] = ${log ? "v[c * WIDE + j] - k" : "v[c * WIDE + j] * k"}; store(y + base + i, o); }
+}`,
+});
+
+/** x `[N, R]` -> softmax or log-softmax of each row, wider than threads hold. Parameters x, y, R. Grid x is N. */
 export const softmaxRows = (name: string, input: Stored, output: Stored, log: boolean): Omit<Program, "name"> => ({
   takes: "ppi",
   source: `

@@ -5,6 +5,7 @@ import type { Precision } from "../../src/backend/backend.ts";
 import { openGpu } from "../../src/driver/cuda.ts";
 import { operations } from "../kernels/cases.ts";
 import { useGpu, worst } from "../kernels/compare.ts";
+import { convolutionOperations } from "../kernels/convolutions.ts";
 import { tensor } from "../kernels/draws.ts";
 import { largeOperations } from "../kernels/large.ts";
 import { namedOperations } from "../kernels/named.ts";
@@ -28,7 +29,7 @@ for (const precision of ["fp32", "tf32", "bf16"] as const) {
   const gpu = openGpu({ compute: precision });
   const backend = useGpu(gpu, precision);
   const from = performance.now();
-  for (const [name, make] of [...operations, ...namedOperations, ...largeOperations]) {
+  for (const [name, make] of [...operations, ...convolutionOperations, ...namedOperations, ...largeOperations]) {
     const { inputs, run, reference = run } = make();
     check(
       `${precision} ${name}`,

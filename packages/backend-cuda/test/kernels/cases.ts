@@ -207,6 +207,8 @@ const others: readonly (readonly [string, () => Operation])[] = [
     () =>
       on((i) => [tf.oneHot(i! as tf.Tensor1D, 5), tf.oneHot(i! as tf.Tensor1D, 5, 2, -1, "float32")], integers(5, 7)),
   ],
+  ["topk", () => on((x) => Object.values(tf.topk(x!, 4)), floats(3, 300))],
+  ["topk of equals", () => on((x) => Object.values(tf.topk(x!, 3)), integers(3, 4, 9))],
   ["bandPart", () => on((x) => tf.linalg.bandPart(x!, -1, 0), floats(6, 6))],
   ["matMul", () => on((a, b) => tf.matMul(a!, b!), floats(7, 9), floats(9, 5))],
   [

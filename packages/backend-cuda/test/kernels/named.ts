@@ -74,6 +74,45 @@ const loss = (N: number, V: number): Operation => ({
   reference: crossEntropyReference as Operation["run"],
 });
 
+/** The gated unit of gate and up, and its gradients. */
+function swiglu(gate: tf.Tensor, up: tf.Tensor, dy: tf.Tensor): tf.Tensor[] {
+  const y = runKernel("orthant.swiglu", { gate, up }) as tf.Tensor;
+  return [y, ...(runKernel("orthant.swigluGrad", { gate, up, dy }) as tf.Tensor[])];
+}
+
+function swigluReference(gate: tf.Tensor, up: tf.Tensor, dy: tf.Tensor): tf.Tensor[] {
+  const silu = (x: tf.Tensor) => tf.sigmoid(x).mul(x);
+  const y = silu(gate).mul(up);
+  const [dgate] = tf.grads((x: tf.Tensor) => silu(x).mul(up))([gate], dy);
+  return [y, y, dgate!, dy.mul(silu(gate))];
+}
+
+const frequencies = [1, 0.3, 0.01];
+
+const rotated =
+  (back: boolean) =>
+  (x: tf.Tensor): tf.Tensor =>
+    tf.engine().runKernel("orthant.rotary", { x }, { frequencies, back } as unknown as tf.NamedAttrMap) as tf.Tensor;
+
+const rotatedReference =
+  (back: boolean) =>
+  (x: tf.Tensor): tf.Tensor => {
+    const angle = tf
+      .range(0, x.shape[1]!)
+      .expandDims(1)
+      .mul(tf.tensor1d(frequencies))
+      .mul(back ? -1 : 1);
+    const [a, b] = tf.split(x, 2, 2) as [tf.Tensor, tf.Tensor];
+    const [cos, sin] = [angle.cos(), angle.sin()];
+    return tf.concat([a.mul(cos).sub(b.mul(sin)), b.mul(cos).add(a.mul(sin))], 2);
+  };
+
+const turned = (back: boolean): Operation => ({
+  inputs: [floats(3, 7, 6)],
+  run: rotated(back) as Operation["run"],
+  reference: rotatedReference(back) as Operation["run"],
+});
+
 export const namedOperations: readonly (readonly [name: string, make: () => Operation])[] = [
   ["addRow", () => on((x, row) => kernels.addRow({ x: x!, row: row! }), floats(2, 3, 7), floats(7))],
   [
@@ -181,6 +220,16 @@ export const namedOperations: readonly (readonly [name: string, make: () => Oper
   ],
   ["split in equal parts", () => on((x) => tf.split(x!, 3, 1), floats(5, 24))],
   ["columnSums of wide rows", () => on((x) => kernels.columnSums({ x: x! }), floats(1300, 200))],
+  [
+    "swiglu",
+    () => ({
+      inputs: [floats(5, 33), floats(5, 33), floats(5, 33)],
+      run: swiglu as Operation["run"],
+      reference: swigluReference as Operation["run"],
+    }),
+  ],
+  ["rotary", () => turned(false)],
+  ["rotary back", () => turned(true)],
   ["crossEntropy", () => loss(7, 77)],
   ["crossEntropy of a wide row", () => loss(3, 1200)],
 ];

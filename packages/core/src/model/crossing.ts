@@ -1,6 +1,8 @@
 // Changes of placement along one mesh axis, each with the change that carries its gradient back: nobody writes a backward
 // collective by hand. A crossing of your own is an object of this interface; core knows none by name.
+
 import type { Tensor } from "@tensorflow/tfjs";
+import { view } from "../devices/view.ts";
 import { allToAll as exchanged, gatherDim, scatterSum, shift as shifted } from "../group/dims.ts";
 import type { Group } from "../group/group.ts";
 import type { Call } from "../group/price.ts";
@@ -26,7 +28,7 @@ export const enter: Crossing<"I", "R"> = {
   name: "enter",
   from: "I",
   to: "R",
-  apply: async (_, x) => x.clone(),
+  apply: async (_, x) => view(x),
   back: () => leave,
   shape: (x) => x,
   calls: () => [],
@@ -37,7 +39,7 @@ export const leave: Crossing<"P", "I"> = {
   name: "leave",
   from: "P",
   to: "I",
-  apply: async (group, x, at) => (await group.allReduce([x.clone()], at))[0]!,
+  apply: async (group, x, at) => (await group.allReduce([view(x)], at))[0]!,
   back: () => enter,
   shape: (x) => x,
   calls: (x) => [{ op: "allReduce", sizes: [elements(x)] }],
@@ -51,7 +53,7 @@ export const gather = (dim: number): Crossing<"V", "R"> => ({
   name: `gather ${dim}`,
   from: "V",
   to: "R",
-  apply: (group, x, at) => gatherDim(group, x.clone(), dim, at),
+  apply: (group, x, at) => gatherDim(group, view(x), dim, at),
   back: () => scatter(dim),
   shape: (x, members) => resized(x, dim, members),
   calls: (x, members) => [{ op: "allGather", sizes: [elements(x) * members] }],
@@ -62,7 +64,7 @@ export const scatter = (dim: number): Crossing<"P", "V"> => ({
   name: `scatter ${dim}`,
   from: "P",
   to: "V",
-  apply: (group, x, at) => scatterSum(group, x.clone(), dim, at),
+  apply: (group, x, at) => scatterSum(group, view(x), dim, at),
   back: () => gather(dim),
   shape: (x, members) => resized(x, dim, 1 / members),
   calls: (x) => [{ op: "reduceScatter", sizes: [elements(x)] }],
@@ -73,7 +75,7 @@ export const shift = (by: number): Crossing<"V", "V"> => ({
   name: `shift ${by}`,
   from: "V",
   to: "V",
-  apply: (group, x, at) => shifted(group, x.clone(), by, at),
+  apply: (group, x, at) => shifted(group, view(x), by, at),
   back: () => shift(-by),
   shape: (x) => x,
   calls: (x, members) =>
@@ -88,7 +90,7 @@ export const allToAll = (split: number, join: number): Crossing<"V", "V"> => ({
   name: `all-to-all ${split} ${join}`,
   from: "V",
   to: "V",
-  apply: (group, x, at) => exchanged(group, x.clone(), split, join, at),
+  apply: (group, x, at) => exchanged(group, view(x), split, join, at),
   back: () => allToAll(join, split),
   shape: (x, members) => resized(resized(x, split, 1 / members), join, members),
   calls: (x) => [{ op: "exchange", sizes: [elements(x)] }],

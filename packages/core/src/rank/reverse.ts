@@ -13,8 +13,17 @@ export interface TapeNode {
   saved?: (Tensor | undefined)[];
 }
 
+/** The same for a tape of one operation, as every segment with gradients written by hand is. */
+const beside = ({ inputs }: TapeNode, from: readonly number[], to: number): Set<number> => {
+  const path = new Set([to]);
+  for (const name in inputs) if (from.includes(inputs[name]!.id)) path.add(inputs[name]!.id);
+  return path;
+};
+
 /** Ids of the tensors that depend on one of `from` and lead to `to`. */
 function onPath(nodes: readonly TapeNode[], from: readonly number[], to: number): Set<number> {
+  if (nodes.length === 1 && nodes[0]!.outputs[0]?.id === to && nodes[0]!.outputs.length === 1)
+    return beside(nodes[0]!, from, to);
   const reached = new Set(from);
   for (const { inputs, outputs } of nodes)
     if (Object.values(inputs).some((t) => reached.has(t.id))) for (const t of outputs) reached.add(t.id);

@@ -4,7 +4,7 @@
 
 import { differentiable, kernels, type Segment, type Shape, segment, view } from "@orthant/core";
 import * as tf from "@tensorflow/tfjs";
-import { affine, rows } from "./matrices.ts";
+import { affine, multiply, rows } from "./matrices.ts";
 
 const { columnSums, joinColumns, packedAttention, packedAttentionGrad } = kernels;
 
@@ -35,7 +35,7 @@ const scale = ({ K }: Sizes) => ({ scale: 1 / Math.sqrt(K) });
 /** Gradient by what the weights of q, k and v give, as rows `[N, 3 H K]`: what all other gradients but that of `out` start from. */
 function headGradients(dy_BTD: tf.Tensor, [, , , , out, qkv, kept]: readonly tf.Tensor[], at: Sizes): tf.Tensor[] {
   const { B, T, D, H, K } = at;
-  const dmixed_NC = tf.matMul(rows(dy_BTD), view(out!, [H * K, D]), false, true);
+  const dmixed_NC = multiply(rows(dy_BTD), view(out!, [H * K, D]), false, true);
   const inputs = { dy: view(dmixed_NC, [B, T, H, K]), qkv: qkv!, kept: kept! };
   return [view(packedAttentionGrad(inputs, scale(at)), [B * T, 3 * H * K])];
 }
@@ -49,14 +49,14 @@ function backward(
   { biased, once }: { biased: boolean; once: (make: () => tf.Tensor[]) => () => tf.Tensor[] },
 ): (() => tf.Tensor)[] {
   const { B, T, D, H, K } = at;
-  const weights = once(() => tf.split(tf.matMul(rows(x!), dheads_NC, true), 3, 1));
+  const weights = once(() => tf.split(multiply(rows(x!), dheads_NC, true), 3, 1));
   const biases = once(() => tf.split(columnSums({ x: dheads_NC }), 3));
   const parts = [0, 1, 2];
   return [
     ...parts.map((i) => () => view(weights()[i]!, [D, H, K])),
-    () => view(tf.matMul(view(mixed!, [B * T, H * K]), rows(dy_BTD), true), out!.shape),
+    () => view(multiply(view(mixed!, [B * T, H * K]), rows(dy_BTD), true), out!.shape),
     ...(biased ? parts : []).map((i) => () => view(biases()[i]!, [H, K])),
-    () => view(tf.matMul(dheads_NC, joined([query!, key!, value!], at), false, true), x!.shape),
+    () => view(multiply(dheads_NC, joined([query!, key!, value!], at), false, true), x!.shape),
   ];
 }
 
@@ -72,7 +72,7 @@ function run(params: readonly tf.Tensor[], x_BTD: tf.Tensor): tf.Tensor {
       const qkv = view(qkv_NC, [B, T, 3, H, K]);
       const [mixed_BTHK, kept] = packedAttention({ qkv }, scale(at));
       save([x_BTD, query!, key!, value!, out!, qkv, kept, mixed_BTHK]);
-      return view(tf.matMul(view(mixed_BTHK, [B * T, H * K]), view(out!, [H * K, D])), x_BTD.shape);
+      return view(multiply(view(mixed_BTHK, [B * T, H * K]), view(out!, [H * K, D])), x_BTD.shape);
     },
     shared: (dy_BTD, saved) => headGradients(dy_BTD, saved, at),
     backward: (dy_BTD, saved, [dheads_NC], once) =>

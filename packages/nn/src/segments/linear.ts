@@ -11,8 +11,8 @@ import {
   segment,
   view,
 } from "@orthant/core";
-import * as tf from "@tensorflow/tfjs";
-import { affine, rows } from "./matrices.ts";
+import type * as tf from "@tensorflow/tfjs";
+import { affine, multiply, rows } from "./matrices.ts";
 
 function run(params: readonly tf.Tensor[], x: tf.Tensor): tf.Tensor {
   const [w_DV, bias_V] = params as [tf.Tensor, tf.Tensor?];
@@ -23,9 +23,9 @@ function run(params: readonly tf.Tensor[], x: tf.Tensor): tf.Tensor {
       return view(affine(rows(x), w_DV, bias_V), [...x.shape.slice(0, -1), w_DV.shape[1]!]);
     },
     backward: (dy, [w, again]) => [
-      () => tf.matMul(rows(again!), rows(dy), true),
+      () => multiply(rows(again!), rows(dy), true),
       ...(bias_V ? [() => kernels.columnSums({ x: rows(dy) })] : []),
-      () => view(tf.matMul(rows(dy), w!, false, true), x.shape),
+      () => view(multiply(rows(dy), w!, false, true), x.shape),
     ],
   });
 }

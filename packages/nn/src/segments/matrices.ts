@@ -1,6 +1,6 @@
 // What several segments do with matrices, in tfjs operations.
 // N rows, D width, F width of the result
-import { view } from "@orthant/core";
+import { kernels, view } from "@orthant/core";
 import * as tf from "@tensorflow/tfjs";
 
 /** Every dim but the last as one: `[.., D] -> [N, D]`. Shares memory. */
@@ -9,6 +9,10 @@ export function rows(x: tf.Tensor): tf.Tensor2D {
   return view(x, [x.size / D, D]) as tf.Tensor2D;
 }
 
+/** The product of two matrices, each transposed or not. */
+export const multiply = (a: tf.Tensor, b: tf.Tensor, transposeA = false, transposeB = false): tf.Tensor =>
+  kernels.product({ a, b }, { transposeA, transposeB });
+
 /** `x_ND w_DF + bias_F`. */
 export const affine = (x_ND: tf.Tensor2D, w_DF: tf.Tensor, bias?: tf.Tensor): tf.Tensor =>
-  bias ? tf.fused.matMul({ a: x_ND, b: w_DF as tf.Tensor2D, bias }) : tf.matMul(x_ND, w_DF);
+  bias ? tf.fused.matMul({ a: x_ND, b: w_DF as tf.Tensor2D, bias }) : multiply(x_ND, w_DF);

@@ -3,8 +3,8 @@
 // B batch, T time, N = B T, D model width, F hidden width held here
 
 import { differentiable, elements, kernels, type Segment, segment, view } from "@orthant/core";
-import * as tf from "@tensorflow/tfjs";
-import { rows } from "./matrices.ts";
+import type * as tf from "@tensorflow/tfjs";
+import { multiply, rows } from "./matrices.ts";
 
 const { columnSums, geluProduct, geluProductGrad } = kernels;
 
@@ -16,14 +16,14 @@ function run([up_DF, bias_F, down_FD]: readonly tf.Tensor[], x_BTD: tf.Tensor): 
     forward: (save) => {
       const [active_NF, kept_NF] = geluProduct({ x: rows(x_BTD), w: up_DF!, bias: bias_F! });
       save([up_DF!, down_FD!, x_BTD, kept_NF]);
-      return view(tf.matMul(active_NF, down_FD!), x_BTD.shape);
+      return view(multiply(active_NF, down_FD!), x_BTD.shape);
     },
     shared: (dy_BTD, [, down, , kept]) => geluProductGrad({ dy: rows(dy_BTD), w: down!, kept: kept! }),
     backward: (dy_BTD, [up, , x], [active_NF, dhidden_NF]) => [
-      () => tf.matMul(rows(x!), dhidden_NF!, true),
+      () => multiply(rows(x!), dhidden_NF!, true),
       () => columnSums({ x: dhidden_NF! }),
-      () => tf.matMul(active_NF!, rows(dy_BTD), true),
-      () => view(tf.matMul(dhidden_NF!, up!, false, true), x_BTD.shape),
+      () => multiply(active_NF!, rows(dy_BTD), true),
+      () => view(multiply(dhidden_NF!, up!, false, true), x_BTD.shape),
     ],
   });
 }

@@ -7,6 +7,7 @@ export { addGradient } from "./gradients.ts";
 export { packedAttention, packedAttentionGrad } from "./heads.ts";
 export { type Kernel, kernel } from "./kernel.ts";
 export { layerNorm, layerNormGrad, type Norm } from "./norm.ts";
+export { product } from "./product.ts";
 export { type Rotation, rotary } from "./rotary.ts";
 export { addBranch, addRow, columnSums, joinColumns, oneHot, pickRows, sumIntoRows } from "./rows.ts";
 export { sumOfSquares, sumsOfSquares } from "./squares.ts";
