@@ -21,6 +21,8 @@ export interface Active {
   readonly copiesVectors?: boolean;
   /** Copies the elements of a float32 tensor into a vector of its size, at once. Absent: they are read with `data()`. */
   read?(x: Tensor, into: Float32Array): void;
+  /** Copies the elements of several float32 tensors with one wait for all. Absent: each is waited for. */
+  readAll?(xs: readonly Tensor[]): Promise<Float32Array[]>;
 }
 
 /** A place to compute: a plain object, started once in each thread that holds ranks. */

@@ -7,7 +7,7 @@ import { wasm } from "./wasm/device.ts";
 /** The webgpu device's package is optional: loaded when it is asked for. */
 const webgpu: Device = {
   name: "webgpu",
-  start: async () => ({ backend: await (await import("./webgpu.ts")).webgpuBackend() }),
+  start: async () => (await import("./webgpu/device.ts")).startWebgpu(),
 };
 
 const builtIn: Readonly<Record<Extract<DeviceChoice, string>, Device>> = { auto: wasm, wasm, cpu, webgpu };

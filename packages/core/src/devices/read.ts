@@ -1,5 +1,5 @@
 // Tensors to numbers: how the elements leave a device. Callers need not know which device that is.
-import type { Tensor } from "@tensorflow/tfjs";
+import { dispose, type Tensor } from "@tensorflow/tfjs";
 import { activeDevice } from "./index.ts";
 import { sumOfSquares } from "./kernels/squares.ts";
 
@@ -17,17 +17,24 @@ export async function readTensors(
   xs: readonly Tensor[],
   take: (sizes: readonly number[]) => Float32Array[],
 ): Promise<Float32Array[]> {
-  const { read } = activeDevice() ?? {};
-  if (!read) return Promise.all(xs.map(async (x) => (await x.data()) as Float32Array));
+  const { read, readAll } = activeDevice() ?? {};
+  if (!read) return readAll ? readAll(xs) : Promise.all(xs.map(async (x) => (await x.data()) as Float32Array));
   const vectors = take(xs.map((x) => x.size));
   for (const [i, x] of xs.entries()) read(x, vectors[i]!);
   return vectors;
 }
 
-/** Sums the squares of the elements `from .. to - 1` of `x` read as a vector. */
-export async function readSquares(x: Tensor, from: number, to: number): Promise<number> {
-  const sums = sumOfSquares({ x }, { from, to });
-  const parts = (await sums.data()) as Float32Array;
-  sums.dispose();
-  return parts.reduce((sum, part) => sum + part, 0);
+/** Elements `from .. to - 1` of `x` read as a vector. */
+export interface Part {
+  readonly x: Tensor;
+  readonly from: number;
+  readonly to: number;
+}
+
+/** Sums the squares of each part, all read with one wait where the device can. */
+export async function readSquares(parts: readonly Part[]): Promise<number[]> {
+  const sums = parts.map(({ x, from, to }) => sumOfSquares({ x }, { from, to }));
+  const found = await readTensors(sums, (sizes) => sizes.map((size) => new Float32Array(size)));
+  dispose(sums);
+  return found.map((each) => each.reduce((sum, part) => sum + part, 0));
 }

@@ -8,18 +8,19 @@ import type { ParamSpec } from "../params/params.ts";
 import type { ParamStore } from "../params/store.ts";
 
 /** Sum of squares of the gradient elements that this rank counts, by parameter; `counted` gives the flat range of each. */
-export const gradientSquares = (
+export async function gradientSquares(
   params: readonly ParamSpec[],
   gradients: Gradients,
   counted: (spec: ParamSpec) => readonly [from: number, to: number],
-): Promise<number[]> =>
-  Promise.all(
-    params.map((spec) => {
-      const grad = gradients.get(spec.name);
-      const [from, to] = counted(spec);
-      return grad && from < to ? readSquares(grad, from, to) : 0;
-    }),
-  );
+): Promise<number[]> {
+  const parts = params.map((spec) => {
+    const x = gradients.get(spec.name);
+    const [from, to] = counted(spec);
+    return x && from < to ? { x, from, to } : undefined;
+  });
+  const sums = await readSquares(parts.filter((part) => part !== undefined));
+  return parts.map((part) => (part ? sums.shift()! : 0));
+}
 
 /** Copies the piece that this rank updates of a parameter; into `into`, of its size, where the device can. */
 export async function readPiece(store: ParamStore, name: string, into?: Float32Array): Promise<Float32Array> {
