@@ -16,9 +16,18 @@ const running = (): Backend | undefined => {
   return found instanceof Backend ? found : undefined;
 };
 
+/** Bytes that a rank may take of its GPU, as `ORTHANT_WEBGPU_BYTES` has it: WebGPU tells nobody how many there are. */
+function bytesAllowed(): number {
+  const given = process.env.ORTHANT_WEBGPU_BYTES;
+  const bytes = Number(given ?? Number.POSITIVE_INFINITY);
+  if (bytes > 0) return bytes;
+  throw new Error(`device webgpu: ORTHANT_WEBGPU_BYTES is "${given}"; it must be a number of bytes, such as 8e9`);
+}
+
 async function newBackend(): Promise<Backend> {
+  const limit = bytesAllowed();
   const { device, info } = await requestGpu();
-  return new Backend(device, info, Infinity);
+  return new Backend(device, info, limit);
 }
 
 /** Makes the backend of this thread, once. Throws where the runtime has no WebGPU or no adapter. */

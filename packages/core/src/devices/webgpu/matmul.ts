@@ -43,34 +43,32 @@ const base = ({ bias }: Product): Pick<Program, "inputs" | "outputs" | "constant
   constants: { P: "u32", M: "u32", N: "u32", K: "u32" },
 });
 
-const [rowsEach, columnsEach, across] = [4, 4, 16];
+const [rowsEach, foursEach, across] = [8, 2, 8];
+const columnsEach = 4 * foursEach;
 
-/** Each of 64 lanes takes 4 rows and 4 columns, 16 apart, so that neighbours read neighbouring columns. */
+/** Each of 8 lanes takes the same 8 rows, and 8 columns that lie 8 apart: what all lanes read of `a` is one number. */
 function alone(product: Product): Program {
   const { transposeA, transposeB, bias } = product;
-  const [tileM, tileN] = [(64 / across) * rowsEach, across * columnsEach];
+  const column = (q: number, j: number): number => (4 * q + j) * across;
+  const right = (q: number): string => `vec4f(${text(4, (j) => `b[b${4 * q + j}_]`, ", ")})`;
   return {
     ...base(product),
     name: nameOf("alone", product),
-    lanes: 64,
-    body: `${frame(tileM, tileN)}
-  let m = row + lane / ${across}u * ${rowsEach}u;
-  let n = column + lane % ${across}u;
-  ${text(rowsEach, (i) => `var a${i}_ = a0 + min(m + ${i}u, c.M - 1u)${transposeA ? "" : " * c.K"};`)}
+    lanes: across,
+    body: `${frame(rowsEach, across * columnsEach)}
+  let n = column + lane;
+  ${text(rowsEach, (i) => `var a${i}_ = a0 + min(row + ${i}u, c.M - 1u)${transposeA ? "" : " * c.K"};`)}
   ${text(columnsEach, (j) => `var b${j}_ = b0 + min(n + ${j * across}u, c.N - 1u)${transposeB ? " * c.K" : ""};`)}
-  ${text(rowsEach, (i) => `var y${i} = vec4f();`)}
+  ${text(rowsEach, (i) => text(foursEach, (q) => `var y${i}_${q} = vec4f();`))}
   for (var k = 0u; k < c.K; k++) {
-    let right = vec4f(${text(columnsEach, (j) => `b[b${j}_]`, ", ")});
-    ${text(rowsEach, (i) => `y${i} = fma(vec4f(a[a${i}_]), right, y${i});`)}
+    ${text(foursEach, (q) => `let right${q} = ${right(q)};`)}
+    ${text(rowsEach, (i) => `let left${i} = vec4f(a[a${i}_]);`)}
+    ${text(rowsEach, (i) => text(foursEach, (q) => `y${i}_${q} = fma(left${i}, right${q}, y${i}_${q});`))}
     ${text(rowsEach, (i) => `a${i}_ += ${transposeA ? "c.M" : "1u"};`)}
     ${text(columnsEach, (j) => `b${j}_ += ${transposeB ? "1u" : "c.N"};`)}
   }
   ${text(rowsEach, (i) =>
-    text(
-      columnsEach,
-      (j) => `if (m + ${i}u < c.M && n + ${j * across}u < c.N) {
-    y[(p * c.M + m + ${i}u) * c.N + n + ${j * across}u] = y${i}[${j}]${bias ? ` + bias[n + ${j * across}u]` : ""}; }`,
-    ),
+    text(foursEach, (q) => text(4, (j) => store(`(row + ${i}u)`, `n + ${column(q, j)}u`, `y${i}_${q}[${j}]`, 0, bias))),
   )}`,
   };
 }
@@ -142,7 +140,7 @@ const enough = 96;
 /** The program for a product of these sizes, and its workgroups. */
 function choose(b: Backend, product: Product, { P, M, N }: Sizes): { program: Program; count: number } {
   const blocks = (tileM: number, tileN: number): number => P * Math.ceil(M / tileM) * Math.ceil(N / tileN);
-  if (b.software) return { program: alone(product), count: blocks((64 / across) * rowsEach, across * columnsEach) };
+  if (b.software) return { program: alone(product), count: blocks(rowsEach, across * columnsEach) };
   const each = blocks(128, 128) >= enough ? 8 : 4;
   return { program: shared(product, each), count: blocks(16 * each, 16 * each) };
 }
