@@ -17,7 +17,7 @@ const cases: Case[] = [
   ...productCases(),
   ...differentialCases({ ...underAdamw(), ...against, cases: meshes }),
   ...differentialCases({ ...underSgd(), ...against, cases: [eight] }),
-  ...stateCases(Number(argv[2] ?? 60)),
+  ...stateCases(Number(argv[2] ?? 25)),
 ];
 const failed = await runCases(cases, (line) => line.startsWith("ok") || console.log(line));
 console.log(`${cases.length - failed} passed, ${failed} failed`);

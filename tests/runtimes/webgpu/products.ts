@@ -64,9 +64,10 @@ const sizes = [
 
 /** Programs for a software adapter and for a GPU; of the latter, that of large tiles where there are many. */
 export const productCases = (): Case[] => {
-  const given = sizes.flatMap(([M, K, N]) =>
-    flips.flatMap((flip) => [false, true].map((bias): Product => ({ P: 2, M, K, N, flip, bias }))),
-  );
+  const given = sizes.flatMap(([M, K, N]): Product[] => [
+    ...flips.map((flip) => ({ P: 2, M, K, N, flip, bias: false })),
+    { P: 1, M, K, N, flip: flips[0], bias: true },
+  ]);
   const many = flips.slice(1, 3).map((flip): Product => ({ P: 100, M: 20, K: 19, N: 3, flip, bias: false }));
   return [...given, ...many].map((at) => ({
     name: `matMul ${JSON.stringify(at)}`,
