@@ -51,8 +51,8 @@ async function productError(): Promise<number> {
 
 tf.copyRegisteredKernels("webgpu", stockName);
 await useDevice("webgpu");
-const { device, adapterInfo } = tf.backend() as unknown as { device: GPUDevice; adapterInfo: unknown };
-console.log(`GPU ${JSON.stringify((device as { adapterInfo?: GPUAdapterInfo }).adapterInfo ?? adapterInfo)}`);
+const { device } = tf.backend() as unknown as { device: { adapterInfo?: GPUAdapterInfo } };
+console.log(`GPU ${["vendor", "device", "description"].map((key) => device.adapterInfo?.[key as "vendor"]).join(" ")}`);
 await registerStock();
 console.log(`largest difference of our products from tfjs's: ${await productError()}`);
 const counted = meter();
