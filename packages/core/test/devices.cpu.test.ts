@@ -137,7 +137,12 @@ test("ranks in several threads on a device that takes one are refused before a t
   const { start } = countingDevice().device;
   const device: Device = { name: "single", threads: 1, start };
   const strategy = { name: "halves", axis: "dp", divides: "batch" } as const;
-  const two = { ...options, mesh: { dp: 2 }, strategies: [strategy], transport: threads({ workers: 2, script: import.meta.url }) };
+  const two = {
+    ...options,
+    mesh: { dp: 2 },
+    strategies: [strategy],
+    transport: threads({ workers: 2, script: import.meta.url }),
+  };
   await expect(train({ ...two, device })).rejects.toThrow(
     "device single computes in one thread of a process, and 2 ranks are in threads of one: give each rank a process",
   );

@@ -110,7 +110,7 @@ describe.each(["cpu", "wasm"] as const)("on %s", (device) => {
     const squares = (upTo: number) => (upTo * (upTo + 1) * (2 * upTo + 1)) / 6;
     const from = Math.floor(n / 3);
     const reference = tf.tidy(() => sumOfSquares.reference({ x }, { from, to: n }));
-    for (const sum of [await readSquares(x, from, n), (await reference.data())[0]!])
+    for (const sum of [(await readSquares([{ x, from, to: n }]))[0]!, (await reference.data())[0]!])
       expect(sum / (squares(n) - squares(from))).toBeCloseTo(1, 5);
     tf.dispose([x, reference]);
   });

@@ -27,6 +27,8 @@ export interface Active {
   readonly detail?: string;
   /** True where it computes on a GPU, and not on software that stands for one: "auto" asks. */
   readonly gpu?: boolean;
+  /** Copies the elements of several float32 tensors with one wait for all. Absent: each is waited for. */
+  readAll?(xs: readonly Tensor[]): Promise<Float32Array[]>;
 }
 
 /** A place to compute: a plain object, started once in each thread that holds ranks. */

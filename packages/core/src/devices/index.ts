@@ -19,7 +19,7 @@ import { wasm } from "./wasm/device.ts";
 const webgpu: Device = {
   name: "webgpu",
   precisions: ["fp32"],
-  start: async () => ({ backend: await (await import("./webgpu.ts")).webgpuBackend() }),
+  start: async () => (await import("./webgpu/device.ts")).startWebgpu(),
 };
 
 const tensorflow: Device = {

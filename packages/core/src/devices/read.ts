@@ -1,5 +1,5 @@
 // Tensors to numbers: how the elements leave a device. Callers need not know which device that is.
-import type { Tensor } from "@tensorflow/tfjs";
+import { dispose, type Tensor } from "@tensorflow/tfjs";
 import { activeDevice } from "./index.ts";
 import { sumOfSquares, sumsOfSquares } from "./kernels/squares.ts";
 
@@ -20,33 +20,32 @@ export async function readTensors(
   xs: readonly Tensor[],
   take: (sizes: readonly number[]) => Float32Array[],
 ): Promise<Float32Array[]> {
-  const { read } = activeDevice() ?? {};
-  if (!read) return Promise.all(xs.map(async (x) => (await x.data()) as Float32Array));
+  const { read, readAll } = activeDevice() ?? {};
+  if (!read) return readAll ? readAll(xs) : Promise.all(xs.map(async (x) => (await x.data()) as Float32Array));
   const vectors = take(xs.map((x) => x.size));
   for (const [i, x] of xs.entries()) read(x, vectors[i]!);
   return vectors;
 }
 
-/** Sums the squares of the elements `from .. to - 1` of `x` read as a vector. */
-export async function readSquares(x: Tensor, from: number, to: number): Promise<number> {
-  const sums = sumOfSquares({ x }, { from, to });
-  const parts = (await sums.data()) as Float32Array;
-  sums.dispose();
-  return parts.reduce((sum, part) => sum + part, 0);
+/** Elements `from .. to - 1` of `x` read as a vector. */
+export interface Part {
+  readonly x: Tensor;
+  readonly from: number;
+  readonly to: number;
 }
 
-/** A tensor and a range of its elements, read as a vector. */
-export type Part = readonly [x: Tensor, from: number, to: number];
+/** Sums the squares of each part: by one kernel, or else read with one wait, where the device can. */
+export async function readSquares(parts: readonly Part[]): Promise<number[]> {
+  if (!parts.length) return [];
+  const together = sumsOfSquares.own();
+  const sums = together ? [allSquares(parts)] : parts.map(({ x, from, to }) => sumOfSquares({ x }, { from, to }));
+  const found = await readTensors(sums, (sizes) => sizes.map((size) => new Float32Array(size)));
+  dispose(sums);
+  return together ? [...found[0]!] : found.map((each) => each.reduce((sum, part) => sum + part, 0));
+}
 
-/** Sums the squares of many parts: in one read where the device has a kernel for that. */
-export async function readAllSquares(parts: readonly Part[]): Promise<readonly number[]> {
-  if (!parts.length || !sumsOfSquares.own()) return Promise.all(parts.map((part) => readSquares(...part)));
-  const [from, to] = [parts.map((part) => part[1]), parts.map((part) => part[2])];
-  const sums = sumsOfSquares(
-    parts.map(([x]) => x),
-    { from, to },
+const allSquares = (parts: readonly Part[]): Tensor =>
+  sumsOfSquares(
+    parts.map(({ x }) => x),
+    { from: parts.map(({ from }) => from), to: parts.map(({ to }) => to) },
   );
-  const read = [...((await sums.data()) as Float32Array)];
-  sums.dispose();
-  return read;
-}

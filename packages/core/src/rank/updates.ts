@@ -1,7 +1,7 @@
 // The end of a step on one rank: its part of the gradient norm, then the optimizer on the pieces it owns.
 import type { Tensor } from "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs";
-import { type Part, readAllSquares, readTensors } from "../devices/read.ts";
+import { readSquares, readTensors } from "../devices/read.ts";
 import type { Gradients } from "../params/gradients.ts";
 import type { Optimizer, Piece } from "../params/optimizer.ts";
 import type { ParamSpec } from "../params/params.ts";
@@ -13,13 +13,13 @@ export async function gradientSquares(
   gradients: Gradients,
   counted: (spec: ParamSpec) => readonly [from: number, to: number],
 ): Promise<number[]> {
-  const parts = params.map((spec): Part | undefined => {
-    const grad = gradients.get(spec.name);
+  const parts = params.map((spec) => {
+    const x = gradients.get(spec.name);
     const [from, to] = counted(spec);
-    return grad && from < to ? [grad, from, to] : undefined;
+    return x && from < to ? { x, from, to } : undefined;
   });
-  const sums = (await readAllSquares(parts.filter((part) => part !== undefined))).values();
-  return parts.map((part) => (part ? sums.next().value! : 0));
+  const sums = await readSquares(parts.filter((part) => part !== undefined));
+  return parts.map((part) => (part ? sums.shift()! : 0));
 }
 
 /** Copies the piece that this rank updates of a parameter; into `into`, of its size, where the device can. */

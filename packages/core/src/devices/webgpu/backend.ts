@@ -1,0 +1,203 @@
+// tfjs's WebGPU backend with a pool that counts, errors that name what happened, and what this folder's kernels need: one
+// dispatch of a program in WGSL, and a read of many tensors at once. Programs join tfjs's own command buffer, so that the order of
+// calls is the order on the GPU.
+import { setTimeout } from "node:timers/promises";
+import type * as tf from "@tensorflow/tfjs";
+import { OutOfMemory, Pool } from "./pool.ts";
+import { grid, type Program, toBytes, toWgsl } from "./program.ts";
+import { type Binding, StockBackend, type Uniforms } from "./stock.ts";
+
+/** Sets of constants that stay on the GPU: those of a step repeat, but for the optimizer's. */
+const constantsKept = 4096;
+
+/** Dispatches to one submission: freed buffers wait for it, so more hold more. */
+const dispatchesSubmitted = 64;
+
+const sizeOf = (shape: readonly number[]): number => shape.reduce((n, d) => n * d, 1);
+
+/** Names of Vulkan in software: SwiftShader, and Mesa's lavapipe. */
+const isSoftware = ({ architecture, description, device }: GPUAdapterInfo): boolean =>
+  /swiftshader|llvmpipe|lavapipe/i.test(`${architecture} ${description} ${device}`);
+
+export class Backend extends StockBackend {
+  readonly #pipelines = new Map<string, GPUComputePipeline>();
+  readonly #constants = new Map<string, Binding>();
+  /** True where threads of the host compute, not a GPU: there a barrier in a kernel costs more than it saves. */
+  software: boolean;
+  /** What computes, as the adapter calls itself. */
+  readonly detail: string;
+  /** Why nothing can be computed any more. */
+  #failure: Error | undefined;
+
+  constructor(device: GPUDevice, info: GPUAdapterInfo, limit: number) {
+    super(device, info);
+    this.software = isSoftware(info);
+    this.detail = info.description || info.device || info.vendor;
+    const fail = (error: Error) => {
+      this.#failure ??= error;
+    };
+    this.bufferManager = new Pool(device, { limit, onRefused: fail });
+    device.addEventListener("uncapturederror", ({ error }) => fail(new Error(`device webgpu: ${error.message}`)));
+    device.lost.then(({ reason, message }) =>
+      fail(new Error(`device webgpu: the GPU was lost (${reason}): ${message}`)),
+    );
+  }
+
+  /** The failure behind an error, of which the GPU may tell a little later. */
+  async #reason(error: unknown): Promise<unknown> {
+    if (!this.#failure) await Promise.race([this.device.lost, setTimeout(100)]);
+    return this.#failure ?? error;
+  }
+
+  #check(): void {
+    if (this.#failure) throw this.#failure;
+  }
+
+  /** A tensor whose elements are not yet written. */
+  output(shape: readonly number[], dtype: tf.DataType = "float32"): tf.TensorInfo {
+    return sizeOf(shape) ? this.makeTensorInfo(shape, dtype) : this.makeTensorInfo(shape, dtype, new Float32Array(0));
+  }
+
+  /** Runs a program in `count` workgroups: inputs, outputs and constants in the program's order. */
+  launch(
+    program: Program,
+    inputs: readonly tf.TensorInfo[],
+    outputs: readonly tf.TensorInfo[],
+    constants: Readonly<Record<string, number>>,
+    count: number,
+  ): void {
+    if (!count) return;
+    this.#check();
+    const buffers = [...inputs, ...outputs].map((x) => this.#bufferOf(x));
+    const bound = [...buffers.map((buffer) => ({ buffer })), this.#constantsOf(program, constants)];
+    const pipeline = this.#pipelineOf(program);
+    const entries = bound.map((resource, binding) => ({ binding, resource }));
+    const group = this.device.createBindGroup({ layout: pipeline.getBindGroupLayout(0), entries });
+    this.ensureCommandEncoderReady();
+    this.computePassEncoder ??= this.commandEncoder!.beginComputePass();
+    this.computePassEncoder.setPipeline(pipeline);
+    this.computePassEncoder.setBindGroup(0, group);
+    this.computePassEncoder.dispatchWorkgroups(...grid(count));
+    if (++this.dispatchCountInPass < dispatchesSubmitted) return;
+    this.endComputePassEncoder();
+    this.submitQueue();
+  }
+
+  #bufferOf({ dataId }: tf.TensorInfo): GPUBuffer {
+    this.uploadToGPU(dataId);
+    this.commandQueueOwnedIds.add(dataId);
+    return this.tensorMap.get(dataId).resource!;
+  }
+
+  #pipelineOf(program: Program): GPUComputePipeline {
+    const known = this.#pipelines.get(program.name);
+    if (known) return known;
+    const module = this.device.createShaderModule({ code: toWgsl(program), label: program.name });
+    const made = this.device.createComputePipeline({
+      compute: { module, entryPoint: "main" },
+      label: program.name,
+      layout: "auto",
+    });
+    this.#pipelines.set(program.name, made);
+    return made;
+  }
+
+  #constantsOf({ constants, varies }: Program, values: Readonly<Record<string, number>>): Binding {
+    const bytes = toBytes(constants, values);
+    const size = bytes.byteLength;
+    const make = (): Binding => {
+      const buffer = this.bufferManager.acquireBuffer(size, GPUBufferUsage.COPY_DST | GPUBufferUsage.UNIFORM);
+      this.device.queue.writeBuffer(buffer, 0, bytes);
+      return { buffer, offset: 0, size };
+    };
+    if (!varies) return this.#kept(`${new Uint32Array(bytes)}`, make);
+    const made = make();
+    this.uniformPendingDisposal.push(made.buffer);
+    return made;
+  }
+
+  #kept(key: string, make: () => Binding): Binding {
+    const known = this.#constants.get(key);
+    if (known) return known;
+    if (this.#constants.size >= constantsKept) {
+      this.uniformPendingDisposal.push(...[...this.#constants.values()].map(({ buffer }) => buffer));
+      this.#constants.clear();
+    }
+    const made = make();
+    this.#constants.set(key, made);
+    return made;
+  }
+
+  /** tfjs writes the shapes of a call anew each time; here those that were seen before are there already. */
+  override makeUniforms(given: Uniforms): Binding {
+    const key = given.map(({ type, data }) => `${type} ${data}`).join();
+    return this.#kept(key, () => {
+      const made = super.makeUniforms(given);
+      this.uniformPendingDisposal.pop();
+      return made;
+    });
+  }
+
+  override uploadToGPU(id: object): void {
+    try {
+      super.uploadToGPU(id);
+    } catch (error) {
+      const tensor = `a tensor of [${this.tensorMap.get(id).shape}]`;
+      if (error instanceof OutOfMemory) throw new OutOfMemory(`${tensor}: ${error.why}`);
+      const why = this.#failure?.message ?? `device webgpu: ${tensor} did not reach the GPU, which may be lost`; // the loss is told later
+      throw new Error(`${why}: ${(error as Error).message}`, { cause: error });
+    }
+  }
+
+  override recordAndSubmit(...given: unknown[]): void {
+    this.#check();
+    super.recordAndSubmit(...given);
+  }
+
+  override async read(id: object): Promise<Float32Array> {
+    try {
+      this.#check();
+      return await super.read(id);
+    } catch (error) {
+      throw await this.#reason(error);
+    }
+  }
+
+  /** Copies the elements of float32 tensors: one submission and one wait for all. */
+  async readAll(xs: readonly tf.Tensor[]): Promise<Float32Array[]> {
+    const onGpu = xs.filter(({ dataId }) => !this.tensorMap.get(dataId).values);
+    if (onGpu.length < 2) return Promise.all(xs.map((x) => this.read(x.dataId)));
+    this.#check();
+    const bytes = await this.#download(onGpu.map((x) => this.#bufferOf(x)));
+    let at = 0;
+    return xs.map((x) => {
+      const { values } = this.tensorMap.get(x.dataId);
+      if (values) return Float32Array.from(values);
+      const found = new Float32Array(bytes, at, x.size);
+      at += 4 * x.size;
+      return found;
+    });
+  }
+
+  async #download(buffers: readonly GPUBuffer[]): Promise<ArrayBuffer> {
+    const size = buffers.reduce((n, buffer) => n + buffer.size, 0);
+    const staging = this.bufferManager.acquireBuffer(size, GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ);
+    this.ensureCommandEncoderReady();
+    this.endComputePassEncoder();
+    let at = 0;
+    for (const buffer of buffers) {
+      this.commandEncoder!.copyBufferToBuffer(buffer, 0, staging, at, buffer.size);
+      at += buffer.size;
+    }
+    this.submitQueue();
+    try {
+      await staging.mapAsync(GPUMapMode.READ);
+    } catch (error) {
+      throw await this.#reason(error);
+    }
+    const bytes = staging.getMappedRange().slice(0);
+    staging.unmap();
+    this.bufferManager.releaseBuffer(staging);
+    return bytes;
+  }
+}
