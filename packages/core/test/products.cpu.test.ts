@@ -21,7 +21,7 @@ test.each([
   ["in a batch", product([6, 2, 3], [6, 4, 5], false, true)],
   ["one row", product([1, 3], [4, 5], false, true)],
 ])("matMul of shapes that do not match is refused: %s", (_, run) => {
-  expect(run).toThrow(/matMul of \[.*the left has \d columns and the right \d rows/);
+  expect(run).toThrow(/matMul of \[.*the inner shapes, \d columns of the left and \d rows of the right/);
 });
 
 /** Numbers of `run` on cpu and on wasm. */

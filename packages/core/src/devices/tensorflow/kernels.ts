@@ -1,4 +1,14 @@
-// Kernels by name in TensorFlow's own operations, where one of those does what several of tfjs's do.
-import type { KernelConfig } from "@tensorflow/tfjs";
+// Kernels by name in an operation of TensorFlow's own, where the reference takes a matrix as wide as the table.
+import * as tf from "@tensorflow/tfjs";
+import { sumIntoRows } from "../kernels/rows.ts";
 
-export const kernels: readonly KernelConfig[] = [];
+const backendName = "tensorflow";
+
+export const kernels: readonly tf.KernelConfig[] = [
+  {
+    kernelName: sumIntoRows.kernelName,
+    backendName,
+    kernelFunc: ({ inputs, attrs }) =>
+      tf.unsortedSegmentSum(inputs.x as tf.Tensor, inputs.index as tf.Tensor1D, attrs!.rows as number),
+  },
+];

@@ -17,8 +17,8 @@ function checkShared(a: tf.Tensor, b: tf.Tensor, { transposeA, transposeB }: Att
   if (left === right) return;
   const show = ({ shape }: tf.Tensor, flip: unknown) => `[${shape}]${flip ? " transposed" : ""}`;
   throw new Error(
-    `matMul of ${show(a, transposeA)} and ${show(b, transposeB)}: the left has ${left} columns and the right ${right} rows, ` +
-      "which must be one number",
+    `matMul of ${show(a, transposeA)} and ${show(b, transposeB)}: the inner shapes, ${left} columns of the left and ${right} rows ` +
+      "of the right, must be the same",
   );
 }
 
