@@ -5,7 +5,7 @@ import { dirname, join, normalize } from "node:path";
 
 const wrong: string[] = [];
 const read = (path: string) => readFileSync(path, "utf8");
-const pages = globSync(["*.md", "docs/**/*.md", "packages/*/README.md"]).sort();
+const pages = globSync(["*.md", "docs/*.md", "docs/decisions/*.md", "packages/*/README.md"]).sort();
 
 /** Source with strings that were cut over lines made whole: `"a " +` and `"b"` read as `a b`. */
 const sources = globSync(["packages/*/src/**/*.ts", "packages/*/bin/*.js"]).map((path) =>
@@ -18,7 +18,9 @@ function isSaid(message: string): boolean {
     .split("...")
     .map((piece) => piece.trim())
     .filter(Boolean);
-  const pattern = new RegExp(pieces.map((piece) => piece.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("[\\s\\S]{1,200}?"));
+  const pattern = new RegExp(
+    pieces.map((piece) => piece.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("[\\s\\S]{1,200}?"),
+  );
   return sources.some((source) => pattern.test(source));
 }
 

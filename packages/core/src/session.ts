@@ -13,6 +13,7 @@ export interface ParameterValues {
   readonly values: Float32Array;
 }
 
+/** Run that the script's own loop drives. Iterate over its steps, read between them, close it at the end. */
 export interface Session extends AsyncIterable<StepReport> {
   /**
    * Gathers a parameter as it is after the last step done: whole, in its logical shape, whatever strategies cut it and wherever

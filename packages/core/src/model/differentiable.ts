@@ -4,6 +4,7 @@ import * as tf from "@tensorflow/tfjs";
 /** Gives one gradient, as a new tensor. */
 type Gradient = () => tf.Tensor;
 
+/** Function of tensors whose gradient is written out by hand. */
 export interface Differentiable {
   /** What gradients are taken of, in the order of those of `backward`. */
   readonly inputs: readonly tf.Tensor[];

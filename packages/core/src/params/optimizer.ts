@@ -15,10 +15,12 @@ export interface UpdateContext {
   readonly scale: number;
 }
 
+/** Rule that makes new values of old ones and their gradient, such as `adamw()`. */
 export interface Optimizer {
   readonly name: string;
   /** Tensors of state per parameter, each as large as the parameter; they start at zero. */
   readonly slots: number;
+  /** Learning rate of a step, counted from 0. */
   lr(step: number): number;
   /** The new value, then the new slots. Runs inside `tf.tidy`; disposes nothing. */
   update(value: Tensor, grad: Tensor, slots: readonly Tensor[], context: UpdateContext): Tensor[];

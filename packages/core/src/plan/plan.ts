@@ -15,6 +15,7 @@ import { dealSpecs } from "./specs.ts";
 import type { ModelShape, Strategy } from "./strategy.ts";
 import { costOf, sentBytes } from "./traffic.ts";
 
+/** All that is decided before a tensor exists. */
 export interface Plan {
   readonly mesh: Mesh;
   /** What each axis is for. */

@@ -2,6 +2,7 @@
 import { type Data, elements, type Values } from "@orthant/core";
 import { rowOf } from "./rows.ts";
 
+/** Options of `arrays()`. */
 export interface ArraysOptions {
   /** One vector a sample, all of one length. */
   readonly inputs: readonly (readonly number[])[];

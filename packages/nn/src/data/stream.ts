@@ -23,9 +23,11 @@ export type Element = Sides | (() => Sides | Promise<Sides>);
 
 /** A `tf.data.Dataset`, as far as it is used here. */
 export interface Dataset {
+  /** Opens the dataset at its first element. */
   iterator(): Promise<{ next(): Promise<IteratorResult<unknown>> }>;
 }
 
+/** Options of `stream()`. */
 export interface StreamOptions {
   readonly input: Field;
   readonly target: Field;

@@ -11,6 +11,7 @@ import {
   residual,
 } from "../segments/index.ts";
 
+/** Options of `gpt()`. */
 export interface GptOptions {
   /** Transformer blocks. */
   readonly layers: number;
