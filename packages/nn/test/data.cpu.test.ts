@@ -306,3 +306,37 @@ test.each([-1, 0.5, Number.NaN])("arrays: %d is no class", (label) => {
     `row 1 is ${label}; a class is a whole number`,
   );
 });
+
+describe("arrays of several inputs and targets", () => {
+  const words = [
+    [1, 2],
+    [3, 4],
+  ];
+
+  test("come one after the other, in the order of their names", async () => {
+    const data = arrays({
+      inputs: { words, picture: [Uint8Array.of(5), Uint8Array.of(6)] },
+      targets: { kind: [0, 1], price: [[0.5], [1.5]] },
+    });
+    expect([data.input.shape, data.target]).toEqual([[3], { shape: [2], dtype: "float32" }]);
+    const rows = [both(await read(data, 0)), both(await read(data, 1))].toSorted((a, b) => a[0]![0]! - b[0]![0]!);
+    expect(rows).toEqual([
+      [
+        [1, 2, 5],
+        [0, 0.5],
+      ],
+      [
+        [3, 4, 6],
+        [1, 1.5],
+      ],
+    ]);
+  });
+
+  test("what does not fit is named", () => {
+    expect(() => arrays({ inputs: { words, few: [[1]] }, targets: [0, 1] })).toThrow("few has 1 rows and words has 2");
+    expect(() => arrays({ inputs: { words, odd: [[1], [1, 2]] }, targets: [0, 1] })).toThrow(
+      "arrays({ inputs.odd }): row 1 has 2 values and row 0 has 1",
+    );
+    expect(() => arrays({ inputs: {}, targets: [0, 1] })).toThrow("arrays({ inputs }): the record is empty");
+  });
+});
