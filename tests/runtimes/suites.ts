@@ -14,6 +14,7 @@ import {
   underSgd,
 } from "@orthant/testing";
 import { zero } from "@orthant/zero";
+import { dataSuite } from "./data.ts";
 import { workersFor } from "./threads-host.ts";
 import { transportSuite } from "./transports.ts";
 
@@ -67,4 +68,5 @@ export const suites: readonly (readonly Case[])[] = [
   named("transport", transportSuite),
   named("strategy", strategySuite),
   named("differential", differentialSuite),
+  named("data", dataSuite),
 ];
