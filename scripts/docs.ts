@@ -5,7 +5,7 @@ import { dirname, join, normalize } from "node:path";
 
 const wrong: string[] = [];
 const read = (path: string) => readFileSync(path, "utf8");
-const pages = globSync(["*.md", "docs/**/*.md", "packages/*/README.md"]).sort();
+const pages = globSync(["*.md", "docs/*.md", "docs/decisions/*.md", "packages/*/README.md"]).sort();
 
 /** Source with strings that were cut over lines made whole: `"a " +` and `"b"` read as `a b`. */
 const sources = globSync(["packages/*/src/**/*.ts", "packages/*/bin/*.js"]).map((path) =>
@@ -83,6 +83,23 @@ function checkLinks(): number {
   return links.length;
 }
 
+interface Manifest {
+  readonly name: string;
+  readonly repository?: { readonly url?: string; readonly directory?: string };
+  readonly engines?: { readonly node?: string };
+}
+
+/** Checks what a registry shows of a package. */
+function checkPackage(folder: string): void {
+  const { name, repository: found, engines } = JSON.parse(read(join(folder, "package.json"))) as Manifest;
+  if (found?.url !== `git+${repository}.git` || found?.directory !== folder)
+    wrong.push(`${name}: repository is not this folder`);
+  if (engines?.node !== ">=22.18") wrong.push(`${name}: engines.node is not >=22.18`);
+  if (!/npm install .*/.exec(read(join(folder, "README.md")))?.[0].includes(name))
+    wrong.push(`${name}: its README has no line to install it`);
+}
+
+for (const manifest of globSync("packages/*/package.json")) checkPackage(dirname(manifest));
 const count = { messages: checkMessages(), diffs: checkDiffs(), links: checkLinks() };
 for (const line of wrong) console.error(line);
 console.log(`${count.messages} messages, ${count.diffs} diffs, ${count.links} links; ${wrong.length} wrong`);

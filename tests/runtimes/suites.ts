@@ -16,6 +16,7 @@ import {
   underSgd,
 } from "@orthant/testing";
 import { zero } from "@orthant/zero";
+import { dataSuite } from "./data.ts";
 import { workersFor } from "./threads-host.ts";
 import { transportSuite } from "./transports.ts";
 
@@ -76,4 +77,5 @@ export const suites: readonly (readonly Case[])[] = [
   named("strategy", [...strategySuite, ...llamaSuite]),
   named("differential", differentialSuite),
   named("device", testDevice("wasm")),
+  named("data", dataSuite),
 ];

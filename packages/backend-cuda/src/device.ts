@@ -10,6 +10,7 @@ import { kernels } from "./kernels/index.ts";
 import { backendName } from "./kernels/table.ts";
 import { allocator } from "./memory/allocator.ts";
 
+/** Options of `cuda()`. */
 export interface CudaOptions {
   /** Number format of matrix products; "tf32" by default. */
   readonly precision?: Precision;

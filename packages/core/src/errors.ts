@@ -3,6 +3,7 @@
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
+/** Rank that failed, and what it was doing. */
 export interface FailedRank {
   readonly rank: number;
   /** The step it was in, counted from 0. */

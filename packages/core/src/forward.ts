@@ -16,6 +16,7 @@ import { memoryEndpoints } from "./transports/memory.ts";
 /** Whole parameters by name, row-major. */
 export type Weights = ReadonlyMap<string, Float32Array>;
 
+/** Values that a forward starts from, row-major, `[samples, ...field]`. */
 export interface ForwardInput {
   readonly values: Float32Array | Int32Array;
   readonly shape: Shape;
@@ -25,6 +26,7 @@ export interface ForwardInput {
 /** Runs the model's layers; resolves to the values of their output. */
 export interface Forward {
   (input: ForwardInput): Promise<Float32Array>;
+  /** Frees the weights. */
   dispose(): void;
 }
 

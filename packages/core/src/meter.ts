@@ -1,6 +1,7 @@
 // Counts the bytes one rank holds, by kind, and their peak. Every owner of a tensor reports to it; it owns nothing.
 import * as tf from "@tensorflow/tfjs";
 
+/** Kinds of bytes that a rank holds. */
 export type Kind = "params" | "grads" | "optimizer" | "activations";
 /** Bytes by kind. */
 export type HeldBytes = Record<Kind, number>;
@@ -19,6 +20,7 @@ export const showHeld = (held: HeldBytes): string =>
   `parameters ${held.params} + gradients ${held.grads} + optimizer ${held.optimizer} + ` +
   `activations ${held.activations} = ${totalOf(held)}`;
 
+/** Counter of the bytes that a rank holds, by kind. */
 export class Meter {
   readonly #cap: number;
   readonly now: HeldBytes = none();

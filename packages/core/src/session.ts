@@ -18,6 +18,7 @@ export interface ParameterValues {
   readonly values: Float32Array;
 }
 
+/** Run that the script's own loop drives. Iterate over its steps, read between them, close it at the end. */
 export interface Session extends AsyncIterable<StepReport> {
   /** True in a worker that runs the script again to come to a later call: its loop is told what this one was. */
   readonly replayed: boolean;

@@ -23,6 +23,7 @@ export interface RunOptions extends JobOptions {
   readonly transport?: Transport;
 }
 
+/** Result of `train`: the losses, the weights, and how it ended. */
 export interface TrainResult {
   readonly plan: Plan;
   /** Number of the first step that this call did: 0, or the steps of the checkpoint that it went on from. */

@@ -1,5 +1,5 @@
 // Segments, models and data.
-export { type ArraysOptions, arrays } from "./data/arrays.ts";
+export { type ArraysOptions, arrays, type NamedRows, type Row } from "./data/arrays.ts";
 export { type CsvOptions, csv } from "./data/csv.ts";
 export { type ImagesData, type ImagesOptions, images } from "./data/images.ts";
 export { type JsonlOptions, jsonl } from "./data/jsonl.ts";

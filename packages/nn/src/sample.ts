@@ -3,6 +3,7 @@ import { forward, randomKey, uniformInt, type Weights } from "@orthant/core";
 import type { Tokenizer } from "./data/tokenizer.ts";
 import type { LanguageModel } from "./models/language.ts";
 
+/** Options of `sample()`. */
 export interface SampleOptions {
   readonly prompt: string;
   /** Tokens to add: bytes, where there is no tokenizer. */

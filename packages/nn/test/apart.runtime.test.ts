@@ -1,5 +1,8 @@
 // A stream drawn in a thread of its own: while this one computes, epoch after epoch; what breaks is told; nothing keeps the process.
 import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect, test } from "vitest";
 import { stream } from "../src/index.ts";
 
@@ -33,6 +36,39 @@ test("an error there is told where its sample is asked for; a module without a g
   await expect(stream(new URL("../src/index.ts", import.meta.url), fields).sample(0, 0)).rejects.toThrow(
     "its default export is no function that opens a generator",
   );
+});
+
+test("functions of a module are called there, and the module is drawn anew for a second run", async () => {
+  const data = stream(job("made"), { ...fields, ahead: 4 });
+  for (let run = 0; run < 2; run++)
+    for (const [i, oldest] of [
+      [1, 0],
+      [5, 0],
+      [9, 4],
+      [13, 8],
+    ] as const)
+      expect([...(await data.sample(i, 0, oldest)).input]).toEqual([i, 0]);
+});
+
+test("what a stream leaves to functions is shared by the ranks that divide the batch", () => {
+  const folder = mkdtempSync(join(tmpdir(), "orthant-shared-"));
+  const calls = join(folder, "calls");
+  const env = { ...process.env, CALLS: calls };
+  const { status, stderr } = spawnSync(process.execPath, [job("shared").pathname], { env, encoding: "utf8" });
+  expect({ status, stderr }).toEqual({ status: 0, stderr: "" });
+  const lines = readFileSync(calls, "utf8")
+    .trim()
+    .split("\n")
+    .filter((line) => !line.endsWith(" 0")); // the first is compared in all
+  rmSync(folder, { recursive: true });
+  const byThread = Map.groupBy(lines, (line) => line.split(" ")[0]!);
+  const halves = [...byThread.values()].map((own) => new Set(own.map((line) => Number(line.split(" ")[1]) % 8)));
+  expect(halves.map((half) => [...half].toSorted()).toSorted()).toEqual([
+    [0, 1, 2, 3],
+    [4, 5, 6, 7],
+  ]);
+  expect(lines.length).toBeGreaterThan(40);
+  expect(new Set(lines).size).toBe(lines.length); // each once
 });
 
 test("a process ends by itself", () => {

@@ -15,6 +15,7 @@ import { type MeshCase, showCase, strategiesOf } from "./grid.ts";
 import { type Observed, observe } from "./observe.ts";
 import { tinyGpt, tinySequences } from "./tiny.ts";
 
+/** Options of the differential suite. */
 export interface DifferentialOptions {
   readonly cases: readonly MeshCase[];
   /** The optimizer of all runs. With "adamw" losses alone are compared: it turns the rounding of a gradient near zero into full steps. */

@@ -16,6 +16,7 @@ import * as tf from "@tensorflow/tfjs";
 /** The pieces that one rank owns, by parameter name. */
 export type Pieces = ReadonlyMap<string, Float32Array>;
 
+/** What was seen of a run: losses, gradients, parameters, bytes. */
 export interface Observed {
   readonly plan: Plan;
   /** Loss per token of every step. */

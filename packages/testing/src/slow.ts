@@ -1,6 +1,7 @@
 // Transports that disturb: slow links, random delays. For `memory({ wrap })`; frames arrive whole and unchanged, only later.
 import { type Endpoint, type Frame, randomKey, uniformInt } from "@orthant/core";
 
+/** Delay and bandwidth that links are given. */
 export interface SlowLinks {
   readonly bytesPerSecond: number;
   /** Names the link from one rank to another; what shares a link waits in line. Undefined for one that is not slow. */

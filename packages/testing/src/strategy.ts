@@ -12,6 +12,7 @@ import { type Cell, failuresOf, featuresOf, pairRunner, pairTraining, referenceO
 /** What is tested: a strategy, several that belong together, or one with what it needs around it. */
 export type UnderTest = Strategy | readonly Strategy[] | Fixture;
 
+/** Strategy under test, and what it is expected to do. */
 export interface StrategyTest {
   /** Sizes of the strategy's axes: 1, 2, 3, 4 by default. */
   readonly sizes?: readonly number[];

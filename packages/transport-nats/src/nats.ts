@@ -4,6 +4,7 @@ import { availableParallelism } from "node:os";
 import { meshSize, type Transport } from "@orthant/core";
 import { joinNats, type NatsTicket, type RunOptions, startNats } from "./process/open.ts";
 
+/** Options of `nats()`. */
 export interface NatsOptions extends Omit<RunOptions, "size" | "fingerprint"> {
   /** The ranks that live in this process: every rank of the mesh in exactly one. */
   readonly ranks: readonly number[];

@@ -14,6 +14,7 @@ const counted = [
   "reconnects",
   "cuts",
 ] as const;
+/** Counters that the threads of a process share. */
 export type Counts = Record<(typeof counted)[number], number>;
 
 /** The flight recorder keeps this many actions of a rank, */

@@ -6,6 +6,7 @@ import type { WireOptions } from "./wire/wire.ts";
 /** Where what does not fit the device rests: host memory, or a file of each rank. */
 export type Place = "host" | "disk";
 
+/** Where ZeRO keeps what is not in use. */
 export interface Offload {
   /** Optimizer state: read ahead of the update and written behind it, by buckets of `bucketBytes`. */
   readonly optimizer?: Place;
@@ -15,6 +16,7 @@ export interface Offload {
   readonly folder?: string;
 }
 
+/** Options of `zero()`. */
 export interface ZeroOptions {
   /** What is sharded: 0 nothing, 1 optimizer state, 2 gradients too, 3 parameters too. */
   readonly stage: 0 | 1 | 2 | 3;

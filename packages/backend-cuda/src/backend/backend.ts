@@ -18,6 +18,7 @@ type Read = Awaited<ReturnType<KernelBackend["read"]>>;
 
 const bytes = (x: Numbers): Uint8Array => new Uint8Array(x.buffer, x.byteOffset, x.byteLength);
 
+/** Backend of tfjs whose tensors lie in the memory of one NVIDIA GPU. */
 export class CudaBackend extends KernelBackend {
   readonly gpu: Gpu;
   readonly memoryPool: Allocator;

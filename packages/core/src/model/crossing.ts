@@ -9,6 +9,7 @@ import type { Call } from "../group/price.ts";
 import type { Dual, Placement } from "./placement.ts";
 import { elements, type Shape } from "./segment.ts";
 
+/** Change of a tensor's placement along an axis, from `From` to `To`, with what it does and what it sends. */
 export interface Crossing<From extends Placement, To extends Placement> {
   readonly name: string;
   readonly from: From;

@@ -8,6 +8,7 @@ type Gradient = () => tf.Tensor;
 /** Gives a function that computes tensors when it is first called, and frees them with what was saved. */
 type Once = (make: () => tf.Tensor[]) => () => tf.Tensor[];
 
+/** Function of tensors whose gradient is written out by hand. */
 export interface Differentiable {
   /** What gradients are taken of, in the order of those of `backward`. */
   readonly inputs: readonly tf.Tensor[];

@@ -51,6 +51,7 @@ export interface Tape {
   addLoss<P extends Placements>(name: string, sum: Held<P>): void;
 }
 
+/** Parameter that a layer declares. */
 export interface LayerParam {
   /** Relative to the layer: `attn.query`. */
   readonly name: string;
@@ -81,6 +82,7 @@ export interface IndexRange {
   readonly target?: number;
 }
 
+/** Model that can be trained: layers one after the other, and a loss of the last one's output. */
 export interface Model<P extends Placements = Everywhere> {
   readonly name: string;
   /** Indices are checked as samples are read: one out of range ends the run with the sample's number. */
@@ -95,6 +97,7 @@ export interface Model<P extends Placements = Everywhere> {
 
 /** A layer of any placement, for code that only walks over it. */
 export interface AnyLayer extends Omit<Layer, "forward"> {
+  /** Runs the layer on what the one before gave. */
   forward(tape: Tape, x: never): Promise<Tensor>;
 }
 
@@ -103,6 +106,7 @@ export interface AnyModel {
   readonly name: string;
   readonly indices?: IndexRange;
   readonly layers: readonly AnyLayer[];
+  /** Sums the loss over tokens: a scalar. */
   loss(tape: Tape, y: never, target: never): Promise<Tensor>;
 }
 
@@ -112,6 +116,7 @@ export interface Field {
   readonly dtype: "float32" | "int32";
 }
 
+/** Numbers of one side of a sample, row-major. */
 export type Values = Float32Array | Int32Array;
 
 /** One sample, row-major. */

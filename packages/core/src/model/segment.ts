@@ -3,6 +3,7 @@
 import type { Tensor } from "@tensorflow/tfjs";
 import type { Everywhere, Placed, Placement, Placements } from "./placement.ts";
 
+/** Sizes of a tensor's dims. */
 export type Shape = readonly number[];
 
 /** What a segment does to sizes; `plan` adds these up without allocating a tensor. */
@@ -15,6 +16,7 @@ export interface SegmentShape {
   readonly kept: number;
 }
 
+/** Named synchronous function of parameters and tensors: the unit of differentiation, gathering, recomputation and profiling. */
 export interface Segment<In extends Placements, Out extends Placements> {
   readonly name: string;
   /** Placement of every input, by mesh axis. */
@@ -31,6 +33,7 @@ export interface Segment<In extends Placements, Out extends Placements> {
   readonly reads?: readonly boolean[];
 }
 
+/** Counts the elements of a tensor of this shape. */
 export const elements = (shape: Shape): number => shape.reduce((n, size) => n * size, 1);
 
 /** A guess for segments that give no `shape`: output like the first input, every parameter used once per row, output kept. */

@@ -42,6 +42,7 @@ export interface Piece {
   readonly context: UpdateContext;
 }
 
+/** Rule that makes new values of old ones and their gradient, such as `adamw()`. */
 export interface Optimizer {
   readonly name: string;
   /** Tensors of state per parameter, each as large as the parameter; they start at zero. */

@@ -3,6 +3,7 @@ import { axisSize, type Coords, type Mesh } from "../mesh.ts";
 import { elements, type Shape } from "../model/segment.ts";
 import { normal, randomKey } from "./random.ts";
 
+/** First values of a parameter: a constant, normal numbers by seed and name, or values that are given. */
 export type Init =
   | { readonly kind: "normal"; readonly std: number }
   | { readonly kind: "constant"; readonly value: number }

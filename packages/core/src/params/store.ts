@@ -13,6 +13,7 @@ import type { ParamSpec } from "./params.ts";
 export interface ParamStore {
   /** Lends the parameters as segments see them, until `release`. */
   acquire(names: readonly string[], at: Moment): Promise<Tensor[]>;
+  /** Gives back what was lent. */
   release(names: readonly string[]): void;
   /** What the optimizer updates a piece of here. */
   owned(): readonly ParamSpec[];

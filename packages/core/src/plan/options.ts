@@ -10,6 +10,7 @@ import { checkKinds } from "./kinds.ts";
 import { checkRuntime } from "./runtime.ts";
 import type { Strategy } from "./strategy.ts";
 
+/** Options of `train({ checkpoint })`: when and where a run saves. */
 export interface CheckpointOptions {
   /** Steps from one to the next. */
   readonly every: number;
@@ -21,6 +22,7 @@ export interface CheckpointOptions {
   readonly dir?: string;
 }
 
+/** What a job is: model, data, mesh, strategies, optimizer. Options of `plan`, and a part of those of `train` and `run`. */
 export interface JobOptions {
   readonly model: AnyModel;
   readonly data: Data;

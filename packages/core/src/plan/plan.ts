@@ -16,6 +16,7 @@ import type { ModelShape, Strategy } from "./strategy.ts";
 import { costOf, sentBytes } from "./traffic.ts";
 import { startFrom } from "./weights.ts";
 
+/** All that is decided before a tensor exists. */
 export interface Plan {
   readonly mesh: Mesh;
   /** What each axis is for. */

@@ -4,6 +4,7 @@ import { axisSize, type Coords, type Mesh, rankOf } from "../mesh.ts";
 import { chunk, type ParamSpec } from "../params/params.ts";
 import type { Divides, Strategy } from "./strategy.ts";
 
+/** What the axes of the mesh are for, as the strategies say it. */
 export interface Roles {
   /**
    * Axes whose members train on different samples, outermost first: independent ones before the others, so that a member that

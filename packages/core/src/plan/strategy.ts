@@ -82,13 +82,15 @@ export interface HeldInput {
   readonly params: readonly ParamSpec[];
   /** Every `acquire` of its step that the strategy's layer gets. */
   readonly acquires: readonly Acquire[];
-  /** Elements that it keeps of a parameter, and of the piece that it updates. */
+  /** Elements that it keeps of a parameter. */
   kept(spec: ParamSpec): number;
+  /** Elements of the piece that it updates. */
   piece(spec: ParamSpec): number;
   /** Tensors of optimizer state per parameter. */
   readonly slots: number;
 }
 
+/** What a strategy asks of its axis in a step. */
 export interface Cost {
   /** What goes over the strategy's axis in one step. */
   readonly calls: readonly PlannedCall[];
@@ -131,15 +133,18 @@ export interface RankView {
   readonly meter: Meter;
   /** As in `CostInput`, on this rank. */
   gradShape(spec: ParamSpec): Shape;
+  /** Shape of what `acquire` is to lend, as in `CostInput`. */
   valueShape(spec: ParamSpec): Shape;
   /** Every `acquire` of a step that this layer gets, in order, but for those of no parameter. */
   readonly acquires: readonly Acquire[];
   /** As in `HeldInput`. */
   kept(spec: ParamSpec): number;
+  /** Elements of the piece that it updates, likewise. */
   piece(spec: ParamSpec): number;
   readonly slots: number;
 }
 
+/** Plugin that says how an axis of the mesh, or the whole run, divides the work. Its parts are folded in list order. */
 export interface Strategy {
   readonly name: string;
   /** The mesh axis it is about, in the user's word. Several strategies may share one; absent where it is about none. */

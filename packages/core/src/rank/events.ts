@@ -14,6 +14,7 @@ export interface ActionTime {
   readonly to: number;
 }
 
+/** What a step tells: loss, norm, time, bytes. */
 export interface StepReport extends Verdict {
   /** Counted from 0. */
   readonly step: number;

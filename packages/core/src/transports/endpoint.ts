@@ -2,6 +2,7 @@
 import type { Group } from "../group/group.ts";
 import type { DTypeName } from "./dtypes.ts";
 
+/** Message: elements as bytes, with their dtype and shape. */
 export interface Frame {
   readonly dtype: DTypeName;
   readonly shape: readonly number[];
@@ -9,6 +10,7 @@ export interface Frame {
   readonly data: Uint8Array;
 }
 
+/** One rank's end of a transport: sends and receives frames by key. */
 export interface Endpoint {
   /** This endpoint's rank, `0 .. size - 1`. */
   readonly rank: number;

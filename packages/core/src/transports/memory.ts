@@ -9,6 +9,7 @@ import { Pool } from "./pool.ts";
 import type { Transport } from "./transport.ts";
 import { Watch } from "./watch.ts";
 
+/** Options of `memory()`. */
 export interface MemoryOptions {
   /** ms after which a `recv` rejects and names who waits for whom; Infinity for never. Default 60 000. */
   readonly stall?: number | undefined;

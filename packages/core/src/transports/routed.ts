@@ -9,6 +9,7 @@ import { ranksHere, type Transport, type TransportJob } from "./transport.ts";
 /** Maps each axis to its transport; `world`, for what concerns all ranks, is by default the first that spans processes, else the first. */
 export type Routes = Readonly<Record<string, Transport>>;
 
+/** Options of `routed()`. */
 export interface RoutedOptions {
   /** Worker threads, never more than ranks; by default as many as every one of the transports spreads ranks over. */
   readonly workers?: number;

@@ -3,6 +3,7 @@
 import { type Mesh, meshSize } from "../mesh.ts";
 import type { Endpoint } from "./endpoint.ts";
 
+/** Choice of where ranks live and what carries frames between them. */
 export interface Transport {
   /** Names it in messages, and to the worker threads of a run. */
   readonly name: string;
@@ -23,6 +24,7 @@ export interface Transport {
   join(ticket: unknown, thread: number): ReadonlyMap<number, Endpoint>;
 }
 
+/** What a transport is told when it opens. */
 export interface TransportJob {
   readonly mesh: Mesh;
   /** The ranks of each thread of this process. */

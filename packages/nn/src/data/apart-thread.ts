@@ -14,7 +14,7 @@ async function open(opening: Opening): Promise<Elements> {
 
 const drawing = new Drawing({ open, ahead, seek, onSample: (index, sample) => send({ index, sample }) });
 parentPort!.on("message", ({ index, oldest }: Request) => {
-  if (drawing.gone(index)) return; // sent before, or asked for by a rank that is behind
+  if (drawing.gone(index, oldest)) return; // sent before, or asked for by a rank that is behind
   drawing
     .sample(index, oldest)
     .catch((error) => send({ index, error: error instanceof Error ? error.message : String(error) }));

@@ -24,14 +24,15 @@ export type Sent =
 /** Samples by number, which another thread makes. The process may end while none is waited for. */
 export class Apart {
   readonly #worker: Worker;
-  readonly #module: string;
+  readonly #order: Order;
   readonly #places = new Map<number, PromiseWithResolvers<Sample>>();
   #waiting = 0;
   #oldest = 0;
+  #last = -1;
   #failure: Error | undefined;
 
   constructor(order: Order) {
-    this.#module = order.module;
+    this.#order = order;
     this.#worker = new Worker(new URL("./apart-thread.ts", import.meta.url), { workerData: order, execArgv: [] });
     this.#worker.on("message", (sent: Sent) => this.#take(sent));
     this.#worker.on("error", (error) => this.#fail(String(error.message)));
@@ -39,12 +40,14 @@ export class Apart {
     this.#worker.unref();
   }
 
-  gone(index: number): boolean {
-    return index < this.#oldest;
+  /** Whether another thread must begin: a sample is behind, or so far ahead that it is sought. */
+  gone(index: number, oldest: number): boolean {
+    return index < this.#oldest || (this.#order.seek && oldest > this.#last + this.#order.ahead + 1);
   }
 
   async sample(index: number, oldest: number): Promise<Sample> {
     this.#oldest = Math.max(this.#oldest, oldest);
+    this.#last = Math.max(this.#last, index);
     for (const old of this.#places.keys()) if (old < this.#oldest) this.#places.delete(old);
     this.#worker.postMessage({ index, oldest } satisfies Request);
     if (this.#waiting++ === 0) this.#worker.ref();
@@ -73,7 +76,7 @@ export class Apart {
   }
 
   #told(why: string): Error {
-    return new Error(`stream("${this.#module}"): ${why}`);
+    return new Error(`stream("${this.#order.module}"): ${why}`);
   }
 
   #fail(why: string): void {

@@ -4,6 +4,7 @@ import type { Data } from "@orthant/core";
 import { arrays } from "./arrays.ts";
 import { openRanged } from "./ranged-file.ts";
 
+/** Options of `csv()`. */
 export interface CsvOptions {
   /** Columns of the target, by the names in the first line. */
   readonly target: string | readonly string[];

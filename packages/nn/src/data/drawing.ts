@@ -79,8 +79,9 @@ export class Drawing {
     this.#options = options;
   }
 
-  /** Whether a sample is behind: then the stream must be opened anew. */
-  gone(index: number): boolean {
+  /** Whether the stream must be opened anew: a sample is behind, or so far ahead that it is sought. */
+  gone(index: number, oldest: number): boolean {
+    if (this.#options.seek && oldest > this.#goal + 1) return true;
     return index < this.#oldest || (index < this.#next && !this.#places.has(index));
   }
 

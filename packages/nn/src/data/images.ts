@@ -8,6 +8,7 @@ import { decoder } from "./decode.ts";
 import { resized } from "./resize.ts";
 import { rowOf } from "./rows.ts";
 
+/** Options of `images()`. */
 export interface ImagesOptions {
   /** Height and width that every picture is brought to, or one number for both. */
   readonly size: number | readonly [height: number, width: number];

@@ -5,6 +5,7 @@ import { type Data, elements, type Field, type Sample, type Values } from "@orth
 import { openRanged } from "./ranged-file.ts";
 import { rowOf } from "./rows.ts";
 
+/** Options of `jsonl()`. */
 export interface JsonlOptions {
   readonly input: Field;
   readonly target: Field;

@@ -28,12 +28,23 @@ function coloursOf({ width, height, channels, data, white }: Picture, wanted: 1 
   for (let pixel = 0; pixel < width * height; pixel++) {
     const at = pixel * channels;
     const seen = (alpha ? data[at + channels - 1]! / white : 1) / white;
-    const [r, g, b] = [data[at]!, data[at + (grey ? 0 : 1)]!, data[at + (grey ? 0 : 2)]!];
+    const r = data[at]! * seen;
+    const g = grey ? r : data[at + 1]! * seen;
+    const b = grey ? r : data[at + 2]! * seen;
     if (wanted === 1)
-      out[pixel] = (0.299 * r + 0.587 * g + 0.114 * b) * seen; // Rec. 601
-    else out.set([r * seen, g * seen, b * seen], 3 * pixel);
+      out[pixel] = 0.299 * r + 0.587 * g + 0.114 * b; // Rec. 601
+    else {
+      out[3 * pixel] = r;
+      out[3 * pixel + 1] = g;
+      out[3 * pixel + 2] = b;
+    }
   }
   return out;
+}
+
+/** Adds `share` times `count` numbers from place `from` to those at place `to`. */
+function addShare(out: Float32Array, to: number, values: Float32Array, from: number, count: number, share: number) {
+  for (let c = 0; c < count; c++) out[to + c]! += share * values[from + c]!;
 }
 
 /** Resizes the middle one of three dims. */
@@ -42,10 +53,11 @@ function along(values: Float32Array, [outer, size, inner]: readonly [number, num
   const out = new Float32Array(outer * wanted * inner);
   const all = sharesOf(size, wanted);
   for (let o = 0; o < outer; o++)
-    for (const [i, { from, shares }] of all.entries())
-      for (const [k, share] of shares.entries())
-        for (let c = 0; c < inner; c++)
-          out[(o * wanted + i) * inner + c]! += share * values[(o * size + from + k) * inner + c]!;
+    for (let i = 0; i < wanted; i++) {
+      const { from, shares } = all[i]!;
+      for (let k = 0; k < shares.length; k++)
+        addShare(out, (o * wanted + i) * inner, values, (o * size + from + k) * inner, inner, shares[k]!);
+    }
   return out;
 }
 

@@ -4,7 +4,9 @@ import type { Values } from "@orthant/core";
 /** A tensor as far as it is read here: it is freed once it was read. */
 export interface TensorSide {
   readonly dataId: object;
+  /** Reads the tensor's values. */
   data(): Promise<unknown>;
+  /** Frees the tensor. */
   dispose(): void;
 }
 

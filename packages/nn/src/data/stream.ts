@@ -23,9 +23,11 @@ export type Element = Sides | (() => Sides | Promise<Sides>);
 
 /** A `tf.data.Dataset`, as far as it is used here. */
 export interface Dataset {
+  /** Opens the dataset at its first element. */
   iterator(): Promise<{ next(): Promise<IteratorResult<unknown>> }>;
 }
 
+/** Options of `stream()`. */
 export interface StreamOptions {
   readonly input: Field;
   readonly target: Field;
@@ -77,7 +79,7 @@ export function stream(source: StreamSource, options: StreamOptions): Data {
     tokens,
     sample(index, seed, oldest = 0) {
       const known = drawings.get(seed);
-      const again = known?.gone(index); // another run of the same script
+      const again = known?.gone(index, oldest); // another run of the same script, or one that goes on
       if (again) known!.close();
       const drawing = known && !again ? known : drawingOf(source, seed, ahead, seek);
       drawings.set(seed, drawing);

@@ -4,6 +4,7 @@ import { type Data, randomKey, uniformInt } from "@orthant/core";
 import { encoded } from "./encoded.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
+/** Options of `text()`. */
 export interface TextOptions {
   /** Tokens in a sample. */
   readonly context: number;

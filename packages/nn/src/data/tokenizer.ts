@@ -9,7 +9,9 @@ export interface Tokenizer {
   readonly vocab: number;
   /** Names how text is cut: with it, `text()` keeps what it encoded on the disk, for other workers and runs. */
   readonly id?: string;
+  /** Cuts a text into tokens. */
   encode(text: string): ArrayLike<number>;
+  /** Puts the text of tokens together. */
   decode(tokens: number[]): string;
 }
 

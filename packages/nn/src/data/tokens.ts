@@ -2,6 +2,7 @@
 import { type Data, randomKey, uniformInt } from "@orthant/core";
 import { openRanged } from "./ranged-file.ts";
 
+/** Options of `tokens()`. */
 export interface TokensOptions {
   /** Tokens in a sample. */
   readonly context: number;

@@ -32,6 +32,7 @@ const sums = {
   sparseCategoricalCrossentropy: sparse,
 } satisfies Record<string, LossSum>;
 
+/** Losses by tfjs's names. */
 export type LossName = keyof typeof sums;
 export const lossNames = Object.keys(sums) as readonly LossName[];
 export const isLossName = (loss: unknown): loss is LossName => (lossNames as readonly unknown[]).includes(loss);

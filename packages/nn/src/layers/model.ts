@@ -8,6 +8,7 @@ import { refuse } from "./refuse.ts";
 import { leaderOf, nameIn, toLayer } from "./spans.ts";
 import { readWeights, rebuilt, type Start, startOf, type Topology, topologyOf } from "./values.ts";
 
+/** Options of `fromLayersModel()`. */
 export interface FromLayersOptions {
   /**
    * What is minimised: tfjs's name of a loss, or a function that sums it over samples; a list, one for each output, where there

@@ -3,6 +3,7 @@
 import { type Held, type Init, type Layer, type Model, onAxis, type Tape } from "@orthant/core";
 import { crossEntropy, layerNorm, linear, mlp as mlpSegment, residual, squaredError } from "../segments/index.ts";
 
+/** Options of `mlp()`. */
 export interface MlpOptions {
   readonly inputs: number;
   /** Width of the output: values, or classes. */

@@ -41,6 +41,7 @@ export interface Tls {
   readonly key?: string;
 }
 
+/** How a nats-server is reached: address, credentials, TLS. */
 export interface LinkOptions {
   /** `nats://host:4222`, `tls://...`, or several of one cluster. User and password may stand before the host. */
   readonly servers: string | readonly string[];

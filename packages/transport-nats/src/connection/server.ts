@@ -7,6 +7,7 @@ import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 
+/** Options of a nats-server that is started here. */
 export interface ServerOptions {
   /** More of the server's configuration, in its own format; the port is not for it to set. */
   readonly config?: string;
@@ -39,6 +40,7 @@ const tied = 'exec 3<&0; nats-server "$@" & server=$!; { read -r _ <&3; kill -9 
 
 const ended = ({ exitCode, signalCode }: ChildProcess): boolean => exitCode !== null || signalCode !== null;
 
+/** Nats-server of this process, ended with it. */
 export class NatsServer {
   readonly #options: ServerOptions;
   #port: number;

@@ -19,6 +19,7 @@ const most = 4096;
 
 type HearGone = (rank: number, failure: Error) => void;
 
+/** Options of the lobby. */
 export interface LobbyOptions extends LinkOptions {
   readonly run: string;
   /** A name of one's own, new at each launch, which the ranks that one starts are given too. */
@@ -27,6 +28,7 @@ export interface LobbyOptions extends LinkOptions {
   readonly secret?: string | Uint8Array;
 }
 
+/** Place where launchers of one run meet before a rank starts. */
 export interface Lobby {
   /** Bytes. */
   readonly maxPayload: number;
@@ -41,6 +43,7 @@ export interface Lobby {
   onStranger(hear: (reason: string) => void): void;
   /** Resolves once as many other launchers of the same secret are here; rejects, in one line, after `ms` or where one has another. */
   launchers(others: number, ms: number): Promise<void>;
+  /** Leaves the lobby. */
   close(): Promise<void>;
 }
 

@@ -5,6 +5,7 @@ import { ClosedError, type Counters, type Endpoint, LostRankError, StallError } 
 import { maxKey } from "../protocol/frame.ts";
 import type { Counts, Shared } from "../shared.ts";
 
+/** Endpoint over NATS, which counts what it carries. */
 export interface NatsEndpoint extends Endpoint {
   /** Tells what this process's client counted so far: it counts on its own thread, so a frame may arrive first. Whole once closed. */
   counts(): Counts;

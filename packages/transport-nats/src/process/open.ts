@@ -9,6 +9,7 @@ import { Shared, sharedBytes } from "../shared.ts";
 import { endpoint, type NatsEndpoint } from "./endpoint.ts";
 import { startClient } from "./start.ts";
 
+/** Which run, and which of its ranks are here. */
 export interface RunOptions extends LinkOptions {
   /** Ranks with the same run name meet; letters, digits, `_` and `-`. */
   readonly run: string;
@@ -47,6 +48,7 @@ export interface RunOptions extends LinkOptions {
   readonly maxFrame?: number;
 }
 
+/** Options of a NATS endpoint. */
 export interface NatsEndpointOptions extends RunOptions {
   readonly rank: number;
   /** ms after which what waits rejects and names who waits for whom; Infinity for never. Default 60 000. */

@@ -7,6 +7,7 @@ import { codecOf, type Precision } from "./codec.ts";
 import { bytesOfLevels, type Levels, levelsOf, machinesOf, scatter, share } from "./levels.ts";
 import type { Part } from "./parts.ts";
 
+/** How ZeRO's messages are rounded. */
 export interface WireOptions {
   readonly gather: Precision;
   readonly reduce: Precision;

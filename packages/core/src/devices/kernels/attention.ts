@@ -52,6 +52,7 @@ export const attention: Kernel<Heads, [y: tf.Tensor, kept: tf.Tensor], Scaled> =
   },
 );
 
+/** Inputs of the gradient of attention. */
 export interface AttentionGradInputs extends Heads {
   readonly dy: tf.Tensor;
   readonly kept: tf.Tensor;

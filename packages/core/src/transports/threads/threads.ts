@@ -14,6 +14,7 @@ export interface JoinOptions {
   readonly stall?: number | undefined;
 }
 
+/** Options of `threads()`. */
 export interface ThreadsOptions extends JoinOptions {
   /** Worker threads; one a core by default, never more than ranks. One needs no worker. */
   readonly workers?: number;

@@ -2,6 +2,7 @@
 import { countersBytes } from "./counters.ts";
 import { ringMemory } from "./ring.ts";
 
+/** Options of `wireThreads()`. */
 export interface WiringOptions {
   /** Bytes a sender may have with one receiver that this one did not `recv` yet. Default 64 MiB. */
   readonly credit?: number;
@@ -9,6 +10,7 @@ export interface WiringOptions {
   readonly ring?: number;
 }
 
+/** Shared memory between threads, and which of them each rank is at home in. */
 export interface ThreadWiring {
   /** The thread of each rank. */
   readonly home: readonly number[];
