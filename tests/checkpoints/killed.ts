@@ -11,7 +11,7 @@ import type { Job } from "./job.ts";
 import { command, type Result, resultOf, script } from "./transports.ts";
 
 /** ms that processes may take to start and meet, on a machine that does other things. */
-export const patience = 120_000;
+export const patience = 300_000;
 /** ms from a death to the next step, at most; a machine that others share (CI) is not held to it. */
 const limit = 5000;
 const lenient = process.env.CI !== undefined || process.env.KILLS !== undefined;
@@ -125,7 +125,7 @@ async function killLauncher(job: Job, expected: Result): Promise<number> {
 /** Prints a line a case. Returns how many failed. */
 export async function killed(kills = 20): Promise<number> {
   const dir = mkdtempSync(join(tmpdir(), "orthant-killed-"));
-  const steps = 30 + 25 * kills;
+  const steps = 30 + 15 * kills;
   const job: Job = {
     optimizer: "adamw",
     steps,

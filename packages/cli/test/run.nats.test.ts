@@ -56,6 +56,24 @@ test("two launchers join into one run; the password is nowhere", async () => {
   for (const { out, error } of [first, second, wrong]) expect(out + error).not.toMatch(/(right|wrong)-word/);
 });
 
+test("machines without a number start as they come; who was told something else ends in one line", async () => {
+  const server = await TestServer.start();
+  onTestFinished(() => server.stop());
+  const line = `--ranks 2 --run numbered --nodes 2 --nats ${server.url}`;
+  const env = { ORTHANT_SECRET: "a".repeat(16) };
+  const first = orthant(line, job, env);
+  await expect.poll(() => first.error, { timeout: 20_000 }).toMatch(/waits for "numbered": 1 of 2 machines are here/);
+  const others = orthant(`${line} --restarts 1`, job, env);
+  expect(await others.code()).toBe(1);
+  expect(others.error).toBe(
+    'orthant: run "numbered": others have --ranks 2 --nodes 2 --restarts 0, this launcher --ranks 2 --nodes 2 --restarts 1\n',
+  );
+  const second = orthant(line, job, env);
+  expect(await Promise.all([first.code(), second.code()])).toEqual([0, 0]);
+  const [root] = [first, second].filter(({ out }) => out.startsWith("[0]"));
+  expect(root?.losses()).toEqual(expected);
+});
+
 test("launchers of different secrets, or a secret and none: one line each, before a rank starts", async () => {
   const server = await TestServer.start();
   onTestFinished(() => server.stop());

@@ -12,6 +12,8 @@ import { codeOf, hasFailed, type News, verdict } from "./verdict.ts";
 
 /** ms that ranks get to end by themselves once one has failed. */
 const grace = 4000;
+/** ms that they get where the run is started again: it waits for them. */
+const short = 1000;
 /** ms that they get once nobody is there who could ask again. */
 const farewell = 3500;
 /** ms that they get where somebody asked twice. */
@@ -78,7 +80,11 @@ export class Launch {
   #result(endings: readonly Ending[]): Result {
     if (this.#replaced) return { code: 1, text: `orthant run: ${this.#replaced}` };
     const [told, insisted, news] = [this.#told, this.#insisted, [...this.#news.values()]];
-    return verdict({ endings, told, insisted, news, grace });
+    return verdict({ endings, told, insisted, news, grace: this.#grace });
+  }
+
+  get #grace(): number {
+    return this.#attempt < this.#args.restarts ? short : grace;
   }
 
   /** Whether it ended because a rank or a machine did, and not because somebody asked. */
@@ -157,7 +163,7 @@ export class Launch {
   /** A run does not go on without one of its ranks. */
   #hear(rank: number, news: News): void {
     if (!this.#news.has(rank)) this.#news.set(rank, news);
-    this.#kill(grace);
+    this.#kill(this.#grace);
   }
 
   /** Asks the ranks to stop after their step. */
