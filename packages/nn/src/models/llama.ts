@@ -72,7 +72,9 @@ function sizesOf(options: LlamaOptions): LlamaSizes {
   checkSizes("llama", { layers, width, heads, context, vocab, kvHeads, hidden });
   checkPositive("llama", { epsilon, theta, ...numbersOf(sizes.scaling) });
   if (heads % kvHeads !== 0)
-    throw new Error(`llama: ${kvHeads} heads of keys and values do not divide ${heads} of queries: ${heads} / ${kvHeads} is not whole`);
+    throw new Error(
+      `llama: ${kvHeads} heads of keys and values do not divide ${heads} of queries: ${heads} / ${kvHeads} is not whole`,
+    );
   if (!Number.isInteger(headWidth) || headWidth < 2 || headWidth % 2)
     throw new Error(
       `llama: a head is ${headWidth} wide${options.headWidth ? "" : ` (width ${width} / ${heads} heads)`}, and rotary positions turn ` +
