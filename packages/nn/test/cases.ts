@@ -36,7 +36,7 @@ const attention = (B: number, T: number, D: number, H: number, K: number): Case[
   ];
 };
 
-/** H query heads in G groups. */
+/** H query heads, G heads of keys and values. */
 const grouped = (B: number, T: number, D: number, H: number, G: number, K: number): Case => ({
   name: "groupedAttention",
   params: [

@@ -168,15 +168,20 @@ test("a gpt without attention biases goes out with zeros, a head of its own with
 
 test.each<[string, object, ((json: string) => string) | undefined, string]>([
   ["gpt2", { model_type: "bert" }, undefined, 'config.json: model_type is "bert": known are gpt2, llama'],
-  ["gpt2", { activation_function: "relu" }, undefined, 'the model here is "gelu_new" or "gelu_pytorch_tanh" in this'],
+  ["gpt2", { activation_function: "relu" }, undefined, 'the model here has "gelu_new" or "gelu_pytorch_tanh"'],
   ["gpt2", { n_layer: "2" }, undefined, 'n_layer is "2": a whole number from 1 was expected'],
   ["gpt2", { n_layer: 3 }, undefined, "has no tensor transformer.h.2.ln_1.weight, which config.json's model has"],
   ["gpt2", { n_layer: 1 }, undefined, "has tensor transformer.h.1.attn.c_attn.bias, and config.json's model none"],
   ["gpt2", { vocab_size: 60 }, undefined, "tensor transformer.wte.weight is [61, 32], and config.json's [60, 32]"],
   ["gpt2", { n_head: 5 }, undefined, "gpt: 5 heads do not divide width 32: 32 / 5 is not whole"],
-  ["llama", { attention_bias: true }, undefined, "attention_bias is true: the model here is false in this"],
+  ["llama", { attention_bias: true }, undefined, "attention_bias is true: the model here has false"],
   ["llama", { rope_parameters: { rope_type: "yarn" } }, undefined, 'known are "default", "linear" and "llama3"'],
-  ["llama", { num_key_value_heads: 3 }, undefined, "llama: 3 groups do not divide 4 heads: 4 / 3 is not whole"],
+  [
+    "llama",
+    { num_key_value_heads: 3 },
+    undefined,
+    "llama: 3 heads of keys and values do not divide 4 of queries: 4 / 3 is not whole",
+  ],
   ["llama", {}, (json) => json.replace('"dtype":"F32"', '"dtype":"I32"'), "is I32; parameters are F32, F64, F16, BF16"],
   ["llama", {}, (json) => json.replace('"F32"', '"F99"'), 'has dtype "F99"'],
 ])("%s with %j is refused", (name, config, header, message) => {
@@ -188,8 +193,8 @@ test("what llama cannot be is refused with the arithmetic", () => {
   expect(() => llama(sizes)).toThrow(
     "a head is 3 wide (width 12 / 4 heads), and rotary positions turn pairs: make it even",
   );
-  expect(() => llama({ ...sizes, headWidth: 4, groups: 3 })).toThrow(
-    "3 groups do not divide 4 heads: 4 / 3 is not whole",
+  expect(() => llama({ ...sizes, headWidth: 4, kvHeads: 3 })).toThrow(
+    "3 heads of keys and values do not divide 4 of queries: 4 / 3 is not whole",
   );
   expect(() => llama({ ...sizes, headWidth: 4, theta: 0 })).toThrow("llama({ theta: 0 }): it must be a number above 0");
   expect(() => llama({ ...sizes, layers: 0 })).toThrow("llama({ layers: 0 }): it must be a whole number from 1");

@@ -51,7 +51,7 @@ const models: Readonly<Record<string, () => LanguageModel>> = {
   llama: () => fromHuggingFace(join(fixtures, "llama")).model,
   "llama-scaled": () => fromHuggingFace(join(fixtures, "llama-scaled")).model,
   "own gpt": () => louder(gpt({ ...sizes, hidden: 40, epsilon: 1e-4 })),
-  "own llama": () => louder(llama({ ...sizes, groups: 2, theta: 300, scaling: { kind: "linear", factor: 3 } })),
+  "own llama": () => louder(llama({ ...sizes, kvHeads: 2, theta: 300, scaling: { kind: "linear", factor: 3 } })),
 };
 
 const field = { shape: [context], dtype: "int32" } as const;

@@ -10,7 +10,7 @@ export interface Rule {
 
 /**
  * Cuts for @orthant/nn's layers: query, key and value [D, H, K] by heads, their biases [H, K] and out [H, K, D] too; gate and up
- * [D, F], down [F, D]. Heads of keys and values that are fewer than those of queries are cut as they are: members must divide them.
+ * [D, F], down [F, D]. Heads of keys and values that are fewer than those of queries are cut as they are: members must divide both.
  */
 export const rules: readonly Rule[] = [
   { ends: "attn.query", dim: 1 },

@@ -44,7 +44,7 @@ describe("a block of a GPT on tp 2", async () => {
   });
 });
 
-test("heads of a Llama are cut in whole groups, gate and up alike; what does not divide the groups is refused", async () => {
+test("heads of a Llama are cut with those of keys and values that they read, gate and up alike; what does not divide both is refused", async () => {
   const { specs, mesh } = await on(2, undefined, tinyLlama());
   const local = (name: string) => localShape(specs.find((spec) => spec.name === name)!, mesh);
   expect(["query", "key", "value", "out"].map((name) => local(`0.attn.${name}`))).toEqual([

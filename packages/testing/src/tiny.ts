@@ -18,9 +18,9 @@ const loud = (model: LanguageModel): LanguageModel => ({ ...model, layers: model
 /** GPT of `tiny` sizes; `over` replaces single options. First values are large enough for every gradient to matter. */
 export const tinyGpt = (over: Partial<GptOptions> = {}): LanguageModel => loud(gpt({ ...tiny, ...over }));
 
-/** Llama of `tiny` sizes but for its heads: 4, in 2 groups; `over` replaces single options. First values are as large as those of `tinyGpt`. */
+/** Llama of `tiny` sizes but for its heads: 4, with 2 of keys and values; `over` replaces single options. First values are as large as those of `tinyGpt`. */
 export const tinyLlama = (over: Partial<LlamaOptions> = {}): LanguageModel =>
-  loud(llama({ ...tiny, heads: 4, groups: 2, headWidth: 4, hidden: 20, theta: 50, ...over }));
+  loud(llama({ ...tiny, heads: 4, kvHeads: 2, headWidth: 4, hidden: 20, theta: 50, ...over }));
 
 /** Sequences with something to learn: every other token follows from the one before, the rest are random. */
 export function tinySequences({ context, vocab }: { readonly context: number; readonly vocab: number } = tiny): Data {

@@ -56,7 +56,7 @@ export class Config {
   only(name: string, known: readonly unknown[], otherwise: unknown = known[0]): void {
     if (known.includes(this.field(name) ?? otherwise)) return;
     const shown = known.map((value) => JSON.stringify(value)).join(" or ");
-    throw this.wrong(name, `the model here is ${shown} in this`);
+    throw this.wrong(name, `the model here has ${shown}`);
   }
 
   /** An object within; undefined where it is absent. */

@@ -6,7 +6,7 @@ import { elements, type Shape } from "@orthant/core";
 export interface NamedForm {
   readonly name: string;
   readonly shape: Shape;
-  /** Our parameters whose columns it has side by side, in parts of one size. None: it is zeros, which our model does without. */
+  /** Our parameters whose columns it has side by side, as many each. None: it is zeros, which our model does without. */
   readonly of: readonly string[];
   /** Rows and columns are swapped: `nn.Linear` keeps `[out, in]`, and weights here are `[in, out]`. */
   readonly transposed: boolean;
@@ -45,35 +45,35 @@ function transposed(values: Float32Array, rows: number, columns: number): Float3
   return turned;
 }
 
-/** Rows and columns of a tensor as its parts lie in it: a vector is one row. */
+/** Rows and columns of a tensor as parameters lie in it: a vector is one row. */
 function matrixOf({ shape }: NamedForm): [rows: number, columns: number] {
   const columns = shape.at(-1)!;
   return [elements(shape) / columns, columns];
 }
 
-/** Values of parameter number `part` in those of the tensor. */
-export function takePart(form: NamedForm, values: Float32Array, part: number): Float32Array {
+/** Values of the parameter at a place of `of`, in those of the tensor. */
+export function parameterIn(form: NamedForm, values: Float32Array, place: number): Float32Array {
   const [rows, columns] = matrixOf(form);
   if (form.transposed) return transposed(values, rows, columns);
   const width = columns / form.of.length;
   if (width === columns) return values;
   const taken = new Float32Array(rows * width);
   for (let row = 0; row < rows; row++) {
-    const from = row * columns + part * width;
+    const from = row * columns + place * width;
     taken.set(values.subarray(from, from + width), row * width);
   }
   return taken;
 }
 
 /** Values of the tensor from those of its parameters, in their order. */
-export function joinParts(form: NamedForm, parts: readonly Float32Array[]): Float32Array {
+export function tensorOf(form: NamedForm, parameters: readonly Float32Array[]): Float32Array {
   const [rows, columns] = matrixOf(form);
-  if (form.transposed) return transposed(parts[0]!, columns, rows);
-  if (parts.length === 1) return parts[0]!;
+  if (form.transposed) return transposed(parameters[0]!, columns, rows);
+  if (parameters.length === 1) return parameters[0]!;
   const values = new Float32Array(rows * columns);
-  const width = columns / parts.length;
-  for (const [i, part] of parts.entries())
+  const width = columns / parameters.length;
+  for (const [i, parameter] of parameters.entries())
     for (let row = 0; row < rows; row++)
-      values.set(part.subarray(row * width, (row + 1) * width), row * columns + i * width);
+      values.set(parameter.subarray(row * width, (row + 1) * width), row * columns + i * width);
   return values;
 }

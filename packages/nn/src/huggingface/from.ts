@@ -8,7 +8,7 @@ import type { LanguageModel } from "../models/language.ts";
 import { llama } from "../models/llama.ts";
 import { Config } from "./config.ts";
 import { type Located, locate, readStart, readTensor } from "./files.ts";
-import { type HuggingFaceForm, type NamedForm, takePart } from "./form.ts";
+import { type HuggingFaceForm, type NamedForm, parameterIn } from "./form.ts";
 import { gptOptions } from "./gpt.ts";
 import { llamaOptions } from "./llama.ts";
 
@@ -70,9 +70,9 @@ function matched(folder: string, { tensors, prefix, beside }: HuggingFaceForm): 
 /** Bytes of a tensor by which two files are told apart. */
 const TOLD_BY = 4096;
 
-const sumOf = (entry: Located, part: number): string =>
+const sumOf = (entry: Located, place: number): string =>
   createHash("sha256")
-    .update(`${entry.name} ${entry.dtype} ${entry.shape} ${part} `)
+    .update(`${entry.name} ${entry.dtype} ${entry.shape} ${place} `)
     .update(readStart(entry, TOLD_BY))
     .digest("hex")
     .slice(0, 12);
@@ -83,9 +83,9 @@ interface Source extends StoredParameter {
 
 function sourcesOf(files: ReadonlyMap<NamedForm, Located>, shapes: ReadonlyMap<string, Shape>): Map<string, Source> {
   const sources = [...files].flatMap(([form, entry]) =>
-    form.of.map((name, part): Source => {
-      const values = () => takePart(form, readTensor(entry), part);
-      return { name, shape: shapes.get(name)!, sum: sumOf(entry, part), values };
+    form.of.map((name, place): Source => {
+      const values = () => parameterIn(form, readTensor(entry), place);
+      return { name, shape: shapes.get(name)!, sum: sumOf(entry, place), values };
     }),
   );
   return new Map(sources.map((source) => [source.name, source]));

@@ -5,9 +5,9 @@ import type { RotaryScaling } from "../segments/rotary.ts";
 import type { Config } from "./config.ts";
 import { type HuggingFaceForm, linearWeight, type NamedForm, named } from "./form.ts";
 
-function blockTensors(i: number, { width, heads, groups, headWidth, hidden }: LlamaSizes): NamedForm[] {
+function blockTensors(i: number, { width, heads, kvHeads, headWidth, hidden }: LlamaSizes): NamedForm[] {
   const at = (name: string) => `model.layers.${i}.${name}.weight`;
-  const [all, shared] = [heads * headWidth, groups * headWidth];
+  const [all, shared] = [heads * headWidth, kvHeads * headWidth];
   return [
     named(at("input_layernorm"), [width], `${i}.norm1.gain`),
     linearWeight(at("self_attn.q_proj"), width, all, `${i}.attn.query`),
@@ -36,7 +36,7 @@ const configOf = (sizes: LlamaSizes) => ({
   intermediate_size: sizes.hidden,
   num_hidden_layers: sizes.layers,
   num_attention_heads: sizes.heads,
-  num_key_value_heads: sizes.groups,
+  num_key_value_heads: sizes.kvHeads,
   head_dim: sizes.headWidth,
   max_position_embeddings: sizes.context,
   vocab_size: sizes.vocab,
@@ -96,7 +96,7 @@ export function llamaOptions(config: Config): LlamaOptions {
     layers: config.count("num_hidden_layers"),
     width,
     heads,
-    groups: config.count("num_key_value_heads", heads),
+    kvHeads: config.count("num_key_value_heads", heads),
     headWidth: config.count("head_dim", width / heads),
     hidden: config.count("intermediate_size"),
     context: config.count("max_position_embeddings"),

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { elements } from "@orthant/core";
 import { encodeHeader } from "@orthant/core/internal";
 import type { LanguageModel } from "../models/language.ts";
-import { joinParts, type NamedForm } from "./form.ts";
+import { type NamedForm, tensorOf } from "./form.ts";
 
 /** Values of whole parameters, row-major, now or later: the weights that `train` returns are such. */
 export interface ValuesByName {
@@ -15,16 +15,16 @@ export interface ValuesByName {
 async function valuesOf(form: NamedForm, weights: ValuesByName): Promise<Float32Array> {
   const size = elements(form.shape);
   if (!form.of.length) return new Float32Array(size);
-  const parts: Float32Array[] = [];
+  const parameters: Float32Array[] = [];
   for (const name of form.of) {
     const values = await weights.get(name);
     if (values?.length !== size / form.of.length)
       throw new Error(
         `toHuggingFace: ${name} needs ${size / form.of.length} values; the weights have ${values?.length ?? "none"}`,
       );
-    parts.push(values);
+    parameters.push(values);
   }
-  return joinParts(form, parts);
+  return tensorOf(form, parameters);
 }
 
 async function writeAll(handle: FileHandle, bytes: Uint8Array): Promise<void> {

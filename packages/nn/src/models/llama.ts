@@ -22,14 +22,14 @@ const norm = (name: string, width: number): LayerParam => ({
   init: constant(1),
 });
 
-function blockParams({ layers, width, heads, groups, headWidth, hidden }: LlamaSizes): LayerParam[] {
+function blockParams({ layers, width, heads, kvHeads, headWidth, hidden }: LlamaSizes): LayerParam[] {
   const out = normal(STD / Math.sqrt(2 * layers));
   const weight = (name: string, ...shape: number[]): LayerParam => ({ name, shape, init: normal(STD) });
   return [
     norm("norm1", width),
     weight("attn.query", width, heads, headWidth),
-    weight("attn.key", width, groups, headWidth),
-    weight("attn.value", width, groups, headWidth),
+    weight("attn.key", width, kvHeads, headWidth),
+    weight("attn.value", width, kvHeads, headWidth),
     { name: "attn.out", shape: [heads, headWidth, width], init: out },
     norm("norm2", width),
     weight("mlp.gate", width, hidden),
@@ -59,7 +59,7 @@ function block(name: string, sizes: LlamaSizes): Layer {
 function sizesOf(options: LlamaOptions): LlamaSizes {
   const { width, heads } = options;
   const sizes = {
-    groups: heads,
+    kvHeads: heads,
     headWidth: width / heads,
     hidden: 8 * Math.ceil(width / 3),
     tied: false,
@@ -68,11 +68,13 @@ function sizesOf(options: LlamaOptions): LlamaSizes {
     axis: "tp",
     ...options,
   };
-  const { layers, groups, headWidth, hidden, context, vocab, epsilon, theta } = sizes;
-  checkSizes("llama", { layers, width, heads, context, vocab, groups, hidden });
+  const { layers, kvHeads, headWidth, hidden, context, vocab, epsilon, theta } = sizes;
+  checkSizes("llama", { layers, width, heads, context, vocab, kvHeads, hidden });
   checkPositive("llama", { epsilon, theta, ...numbersOf(sizes.scaling) });
-  if (heads % groups !== 0)
-    throw new Error(`llama: ${groups} groups do not divide ${heads} heads: ${heads} / ${groups} is not whole`);
+  if (heads % kvHeads !== 0)
+    throw new Error(
+      `llama: ${kvHeads} heads of keys and values do not divide ${heads} of queries: ${heads} / ${kvHeads} is not whole`,
+    );
   if (!Number.isInteger(headWidth) || headWidth < 2 || headWidth % 2)
     throw new Error(
       `llama: a head is ${headWidth} wide${options.headWidth ? "" : ` (width ${width} / ${heads} heads)`}, and rotary positions turn ` +
@@ -86,7 +88,7 @@ const numbersOf = (scaling: RotaryScaling | undefined): Record<string, number> =
 
 /**
  * Byte or token sequences `[B, T]` (int32) to logits `[B, T, vocab]`. Layers: `embed`, one a block named `0`, `1` .., `head`. Throws
- * where `groups` does not divide `heads`, and where a head's width is odd.
+ * where `kvHeads` does not divide `heads`, and where a head's width is odd.
  */
 export function llama(options: LlamaOptions): LanguageModel {
   const sizes = sizesOf(options);

@@ -30,8 +30,8 @@ export interface LlamaOptions {
   readonly width: number;
   /** Query heads. */
   readonly heads: number;
-  /** Heads of keys and values, each read by heads / groups query heads; a divisor of `heads`, which is the default. */
-  readonly groups?: number;
+  /** Heads of keys and values, each read by heads / kvHeads query heads; a divisor of `heads`, which is the default. */
+  readonly kvHeads?: number;
   /** Width of one head, even; width / heads by default. */
   readonly headWidth?: number;
   /** Hidden width of the perceptron; two thirds of 4 x width, rounded up to a multiple of 8, by default. */

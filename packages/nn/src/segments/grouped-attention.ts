@@ -1,6 +1,6 @@
 // Causal self-attention as in Llama: several query heads read one head of keys and values (Ainslie et al.: GQA, 2023), and
-// queries and keys are turned by their position (Su et al. 2021). No biases. The output is this rank's partial sum, heads cut in
-// whole groups (Megatron-LM, Shoeybi et al. 2019).
+// queries and keys are turned by their position (Su et al. 2021). No biases. The output is this rank's partial sum, heads cut with
+// those that they read (Megatron-LM, Shoeybi et al. 2019).
 // B batch, T time, N = B T, D model width, H query heads held here, G key and value heads held here, K width of one head
 
 import { differentiable, kernels, type Segment, type Shape, segment } from "@orthant/core";
