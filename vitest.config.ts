@@ -12,6 +12,7 @@ const tier = (name: string, timeout: number) => ({
     hookTimeout: timeout,
     expect: { poll: { timeout: 10_000 } },
     pool: "forks" as const,
+    env: { ORTHANT_DEVICE: "wasm" }, // whatever else this machine has
   },
 });
 

@@ -1,6 +1,7 @@
 # The model of gpt.ts in PyTorch: `python3 gpt.py PRECISION BATCH MODE [LAYERS WIDTH HEADS CONTEXT]`, MODE eager or compiled.
-# Prints the median step, tokens/s, losses and peak memory as JSON. Autocast for bf16; TF32 products for tf32.
+# From the weights of weights.ts. Prints the median step, tokens/s, losses and peak memory as JSON. Autocast for bf16; TF32 products for tf32.
 import json, math, statistics, sys, time
+import numpy as np
 import torch, torch.nn as nn, torch.nn.functional as F
 
 precision, B, mode = sys.argv[1], int(sys.argv[2]), sys.argv[3]
@@ -39,12 +40,42 @@ class GPT(nn.Module):
 torch.backends.cuda.matmul.allow_tf32 = precision == "tf32"
 torch.backends.cudnn.allow_tf32 = precision == "tf32"
 model = GPT().cuda()
+
+
+def pool(size=1 << 20):
+    def uniform(x):
+        x = x.astype(np.uint32)
+        h = (x ^ np.uint32(61) ^ (x >> np.uint32(16))) * np.uint32(9)
+        h ^= h >> np.uint32(4)
+        h = h * np.uint32(0x27D4EB2D)
+        return ((h ^ (h >> np.uint32(15))).astype(np.float64) + 0.5) / 2**32
+    i = np.arange(size)
+    return (np.sqrt(-2 * np.log(uniform(2 * i))) * np.cos(2 * np.pi * uniform(2 * i + 1))).astype(np.float32)
+
+
+numbers, count = pool(), 0
+
+
+def draw(std, *shape):
+    """The n-th random parameter of weights.ts, in the shape that it has there."""
+    global count
+    size, start = math.prod(shape), count * 7919 % len(numbers)
+    count += 1
+    return torch.from_numpy(np.resize(np.roll(numbers, -start), size) * np.float32(std)).view(*shape)
+
+
 with torch.no_grad():
-    for name, p in model.named_parameters():
-        if p.dim() > 1:
-            p.normal_(0, 0.02 / math.sqrt(2 * L) if name.endswith(("out.weight", "down.weight")) else 0.02)
-        elif "bias" in name:
-            p.zero_()
+    low = 0.02 / math.sqrt(2 * L)
+    model.tokens.weight.copy_(draw(0.02, V, C))
+    model.positions.weight.copy_(draw(0.02, T, C))
+    for block in model.blocks:
+        block.qkv.weight.copy_(torch.cat([draw(0.02, C, C) for _ in range(3)], 1).T)
+        block.out.weight.copy_(draw(low, C, C).T)
+        block.up.weight.copy_(draw(0.02, C, 4 * C).T)
+        block.down.weight.copy_(draw(low, 4 * C, C).T)
+        for bias in (block.out.bias, block.up.bias, block.down.bias):
+            bias.zero_()
+    model.head.weight.copy_(draw(0.02, C, V).T)
 rows = [[((i * 7919 + t * 104729) % 50257) ** 2 % 50257 for t in range(T + 1)] for i in range(B)]
 data = torch.tensor(rows, device="cuda")
 index, target = data[:, :-1].contiguous(), data[:, 1:].contiguous()

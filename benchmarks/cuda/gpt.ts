@@ -1,6 +1,6 @@
 // Steps of a GPT through `train`'s own loop on one card: `node benchmarks/cuda/gpt.ts PRECISION BATCH [LAYERS WIDTH HEADS CONTEXT]`.
 // GPT-2 124M with a head of its own by default. Prints the median step, tokens/s, losses and peak memory as JSON; with PROFILE=1
-// the time of each kernel too. gpt.py is the same model in PyTorch.
+// the time of each kernel too; RESIDUAL=bf16 stores the residual stream so. gpt.py is the same model in PyTorch, from the same weights.
 
 import { adamw, type Data, type Device, memory, run } from "@orthant/core";
 import { gpt } from "@orthant/nn";
@@ -10,6 +10,7 @@ import { registerKernels } from "../../packages/backend-cuda/src/device.ts";
 import { openGpu } from "../../packages/backend-cuda/src/driver/cuda.ts";
 import { allocator } from "../../packages/backend-cuda/src/memory/allocator.ts";
 import { type Profiled, profiled } from "./profiled.ts";
+import { pooled } from "./weights.ts";
 
 const [precision = "bf16", batch = "16", layers = "12", width = "768", heads = "12", context = "1024"] =
   process.argv.slice(2);
@@ -38,17 +39,18 @@ function tokens(): Data {
 
 const gpu = openGpu({ compute: precision as Precision });
 const timed: Profiled | undefined = profile ? profiled(gpu) : undefined;
-const backend = new CudaBackend(timed ?? gpu, allocator(gpu), precision as Precision);
+const residual = process.env.RESIDUAL === "bf16" ? "bf16" : "fp32";
+const backend = new CudaBackend(timed ?? gpu, allocator(gpu), precision as Precision, residual);
 const device: Device = {
   name: "cuda",
   async start() {
     if (!tf.findBackendFactory("cuda")) tf.registerBackend("cuda", () => backend);
     registerKernels();
-    return { backend: "cuda", bytesHeld: () => backend.memoryPool.counters().used, copiesVectors: true };
+    return { backend: "cuda", bytesHeld: () => backend.memoryPool.counters().used, copiesVectors: true, views: true };
   },
 };
 const session = await run({
-  model: gpt({ layers: Number(layers), width: Number(width), heads: Number(heads), context: T, vocab }),
+  model: pooled(gpt({ layers: Number(layers), width: Number(width), heads: Number(heads), context: T, vocab })),
   data: tokens(),
   batch: Number(batch),
   optimizer: adamw({ lr: 1e-4 }),

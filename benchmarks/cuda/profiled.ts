@@ -26,15 +26,21 @@ export function profiled(gpu: Gpu): Profiled {
   };
   const line = (name: string, { calls, ms }: Spent): string =>
     `${ms.toFixed(3).padStart(9)} ms ${String(calls).padStart(5)} calls  ${name}`;
+  const { attention } = gpu;
   return {
     ...gpu,
     compile(program) {
       const launch = gpu.compile(program);
       return (...args) => timed(program.name, () => launch(...args));
     },
-    multiply(p, ...rest) {
+    multiply(p, at) {
       const letters = `${p.transposeA ? "t" : "n"}${p.transposeB ? "t" : "n"}`;
-      timed(`multiply ${p.batch} x ${p.m} ${p.n} ${p.k} ${letters} ${p.typeD}`, () => gpu.multiply(p, ...rest));
+      const name = `multiply ${p.batch} x ${p.m} ${p.n} ${p.k} ${letters} ${p.typeD} ${p.epilogue}`;
+      timed(name, () => gpu.multiply(p, at));
+    },
+    attention: attention && {
+      forward: (...args) => timed("attention", () => attention.forward(...args)),
+      backward: (...args) => timed("attentionGrad", () => attention.backward(...args)),
     },
     copy: (...args) => timed("copy", () => gpu.copy(...args)),
     fill: (...args) => timed("fill", () => gpu.fill(...args)),

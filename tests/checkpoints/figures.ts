@@ -90,6 +90,7 @@ async function largeFigures(dir: string): Promise<number> {
   );
   const source: Source = {
     piece: async (name) => values.get(name)!,
+    extra: async () => new Map(),
     slots: async (name) => [values.get(name)!, values.get(name)!],
   };
   const arrays = [...values.values()].flatMap((array) => [array, array, array]);

@@ -1,8 +1,9 @@
-// The script of the parts that start processes: a small run of four ranks with checkpoints, as its argument says. Prints the first
+// The script of the parts that start processes: a small run of four ranks, or eight, with checkpoints, as its argument says. Prints the first
 // step, losses with all digits, and a hash of the parameters.
 import { createHash } from "node:crypto";
 import { adamw, type Data, memory, type Strategy, sgd, threads, train } from "@orthant/core";
 import { pipeline } from "@orthant/pipeline";
+import { tensorParallel } from "@orthant/tensor-parallel";
 import { tinyGpt, tinySequences } from "@orthant/testing";
 import { zero } from "@orthant/zero";
 
@@ -16,6 +17,10 @@ export interface Job {
   readonly keep?: number;
   /** `orthant run` decides where this is absent. */
   readonly transport?: "memory" | "threads";
+  /** Eight ranks: tensor parallelism too. */
+  readonly eight?: boolean;
+  /** Sums travel as int8s, and what they lose goes on to the next step. */
+  readonly int8?: boolean;
   /** Folder to work in. */
   readonly cwd?: string;
   /** ms that a sample takes. */
@@ -55,8 +60,13 @@ const { firstStep, losses, weights } = await train({
   model: tinyGpt(),
   data,
   batch: 8,
-  mesh: { pp: 2, dp: 2 },
-  strategies: [pipeline({ schedule: "1f1b", micros: 2 }), zero({ stage: 3 }), ...(job.tell ? [telling] : [])],
+  mesh: { pp: 2, dp: 2, ...(job.eight && { tp: 2 }) },
+  strategies: [
+    ...(job.eight ? [tensorParallel()] : []),
+    pipeline({ schedule: "1f1b", micros: 2 }),
+    zero({ stage: 3, ...(job.int8 && { wire: { reduce: "int8" } }) }),
+    ...(job.tell ? [telling] : []),
+  ],
   optimizer: optimizers[job.optimizer](),
   clip: 1,
   steps: job.steps,

@@ -5,6 +5,7 @@ import { apart } from "./apart.ts";
 import { figures } from "./figures.ts";
 import { killed } from "./killed.ts";
 import { layouts } from "./layouts.ts";
+import { elastic, spare } from "./machines.ts";
 import { readers } from "./readers.ts";
 import { transports } from "./transports.ts";
 
@@ -15,6 +16,8 @@ const parts: Record<string, () => Promise<number>> = {
   transports: async () => transports(),
   readers,
   apart,
+  elastic,
+  spare,
   killed: () => killed(Number(process.env.KILLS ?? 20)),
   figures,
 };

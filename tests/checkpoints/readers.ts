@@ -1,14 +1,13 @@
-// Files of checkpoints in the hands of others: every shard, and an export, as Python's `safetensors` reads it, where this machine has
-// it; and a file of its making, in and out again. PYTHON names the interpreter: python3 by default.
+// Files of checkpoints in the hands of others: every shard, and an export, as Python's `safetensors` reads it; and a file of its
+// making, in and out again. PYTHON names the interpreter: python3 by default.
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { exportCheckpoint, importWeights } from "@orthant/core";
+import { installPython, python } from "./python.ts";
 import { script } from "./transports.ts";
-
-const { PYTHON = "python3" } = process.env;
 
 /** Name to shape and hash of the bytes, as `safetensors` reads a file. */
 const read = `
@@ -23,9 +22,6 @@ from safetensors.numpy import save_file
 random = numpy.random.default_rng(1)
 save_file({"a.weight": random.standard_normal((7, 5)).astype("float32"), "b": random.standard_normal(11), "c.half": random.standard_normal((2, 3, 4)).astype("float16")}, sys.argv[1])
 `;
-
-const python = (code: string, ...words: readonly string[]): string =>
-  execFileSync(PYTHON, ["-c", code, ...words], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
 
 /** The same by the format's description: 8 bytes of length, JSON, bytes. Shares no code with the library. */
 function described(path: string): Record<string, [number[], string]> {
@@ -64,18 +60,9 @@ function say(ok: boolean, text: string): number {
   return ok ? 0 : 1;
 }
 
-function hasSafetensors(): boolean {
-  try {
-    python("import safetensors.numpy");
-    return true;
-  } catch {
-    return false;
-  }
-}
-
 /** Prints a line a case. Returns how many failed. */
 export async function readers(): Promise<number> {
-  if (!hasSafetensors()) return say(true, `${PYTHON} has no safetensors: nothing to compare with`);
+  installPython();
   const dir = mkdtempSync(join(tmpdir(), "orthant-readers-"));
   try {
     const run = join(dir, "run");

@@ -8,8 +8,8 @@ import { TestServer } from "@orthant/testing/nats-server";
 const look = 10;
 
 /** What `find` finds, asked again and again; throws after `ms`, with what was waited for. */
-export async function until<T>(what: string, ms: number, find: () => T | undefined | false): Promise<T> {
-  for (const from = performance.now(); ; await setTimeout(look)) {
+export async function until<T>(what: string, ms: number, find: () => T | undefined | false, every = look): Promise<T> {
+  for (const from = performance.now(); ; await setTimeout(every)) {
     const found = find();
     if (found !== undefined && found !== false) return found;
     if (performance.now() - from > ms) throw new Error(`waited ${ms / 1000} s for ${what}`);

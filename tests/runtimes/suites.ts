@@ -9,7 +9,9 @@ import {
   type MeshCase,
   onThreads,
   showCase,
+  testDevice,
   testStrategy,
+  tinyLlama,
   underAdamw,
   underSgd,
 } from "@orthant/testing";
@@ -58,6 +60,12 @@ const some: readonly MeshCase[] = [...grid, ...extras].filter((at) =>
   meshes.some((mesh) => showCase(at).startsWith(mesh)),
 );
 
+/** Named with the strategies, which are tested at length elsewhere than in `npm test`. */
+const llamaSuite: Case[] = named(
+  "llama",
+  differentialCases({ ...underSgd(), steps: 6, model: tinyLlama({ tied: true }), cases: some }),
+);
+
 const differentialSuite: Case[] = [
   ...differentialCases({ ...underAdamw(), cases: some }),
   ...differentialCases({ ...underSgd(), cases: [...some, ...onThreads(some.slice(-2))], threads: workersFor("sgd") }),
@@ -65,6 +73,7 @@ const differentialSuite: Case[] = [
 
 export const suites: readonly (readonly Case[])[] = [
   named("transport", transportSuite),
-  named("strategy", strategySuite),
+  named("strategy", [...strategySuite, ...llamaSuite]),
   named("differential", differentialSuite),
+  named("device", testDevice("wasm")),
 ];

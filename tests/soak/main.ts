@@ -127,8 +127,14 @@ async function soak(scene: Scene): Promise<boolean> {
   return rows.every(({ ok }) => ok);
 }
 
-// Garbage is collected before each look, V8 keeps little room for it, and malloc one arena: what grows then is held.
-Object.assign(process.env, { NODE_OPTIONS: "--expose-gc --max-semi-space-size=2", MALLOC_ARENA_MAX: "1" });
+// Garbage is collected before each look, and V8 keeps little room for it. glibc keeps one arena, and gives back what it can:
+// left alone, it raises the size from which blocks go back to the system with each large one freed. What grows then is held.
+Object.assign(process.env, {
+  NODE_OPTIONS: "--expose-gc --max-semi-space-size=2",
+  MALLOC_ARENA_MAX: "1",
+  MALLOC_MMAP_THRESHOLD_: "131072",
+  MALLOC_TRIM_THRESHOLD_: "131072",
+});
 const folder = mkdtempSync(join(tmpdir(), "orthant-soak-"));
 chdir(folder);
 const scene = new Scene();

@@ -2,7 +2,7 @@
 
 import type { Active, Device, Where } from "@orthant/core";
 import * as tf from "@tensorflow/tfjs";
-import { CudaBackend, type Precision } from "./backend/backend.ts";
+import { CudaBackend, type Precision, type Residual } from "./backend/backend.ts";
 import { openGpu } from "./driver/cuda.ts";
 import { kernels } from "./kernels/index.ts";
 import { backendName } from "./kernels/table.ts";
@@ -11,6 +11,8 @@ import { allocator } from "./memory/allocator.ts";
 export interface CudaOptions {
   /** Number format of matrix products; "tf32" by default. */
   readonly precision?: Precision;
+  /** How the residual stream is stored at precision "bf16": as float32 by default, as PyTorch's autocast does. */
+  readonly residual?: Residual;
   /** The same bits from run to run, at the cost of slower products and scatters; false by default. */
   readonly deterministic?: boolean;
 }
@@ -24,11 +26,11 @@ function checkPrecision(precision: string): Precision {
 
 /** Opens a card and makes a backend of it. */
 export function cudaBackend(
-  { precision = "tf32", deterministic = false }: CudaOptions = {},
+  { precision = "tf32", deterministic = false, residual = "fp32" }: CudaOptions = {},
   localRank = 0,
 ): CudaBackend {
   const gpu = openGpu({ localRank, compute: precision, deterministic });
-  return new CudaBackend(gpu, allocator(gpu), precision);
+  return new CudaBackend(gpu, allocator(gpu), precision, residual);
 }
 
 /** Registers every kernel for tfjs's backend "cuda", once a thread. */
@@ -41,6 +43,7 @@ function activeOf(backend: CudaBackend): Active {
     backend: backendName,
     bytesHeld: () => backend.memoryPool.counters().used,
     copiesVectors: true,
+    views: true,
   };
 }
 
@@ -48,7 +51,8 @@ function activeOf(backend: CudaBackend): Active {
 function started(options: CudaOptions, { localRank, precision }: Where): CudaBackend {
   const wanted = checkPrecision(precision ?? options.precision ?? "tf32");
   const running = tf.engine().registry[backendName] as CudaBackend | undefined;
-  if (running instanceof CudaBackend && running.precision === wanted) return running;
+  const same = running instanceof CudaBackend && running.precision === wanted;
+  if (same && running.residual === (wanted === "bf16" ? (options.residual ?? "fp32") : "fp32")) return running;
   if (tf.findBackendFactory(backendName)) tf.removeBackend(backendName); // disposes of one that runs
   const backend = cudaBackend({ ...options, precision: wanted }, localRank);
   tf.registerBackend(backendName, () => backend);
@@ -58,6 +62,7 @@ function started(options: CudaOptions, { localRank, precision }: Where): CudaBac
 /** The NVIDIA GPU as a device. Throws at its start where there is no card, driver or library, saying what was looked for. */
 export const cuda = (options: CudaOptions = {}): Device => ({
   name: "cuda",
+  precisions,
   async start(where) {
     const backend = started(options, where);
     registerKernels();

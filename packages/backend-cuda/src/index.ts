@@ -2,7 +2,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { cudaBackend, registerKernels } from "./device.ts";
 
-export { CudaBackend, type Precision } from "./backend/backend.ts";
+export { CudaBackend, type Precision, type Residual } from "./backend/backend.ts";
 export { type CudaOptions, cuda } from "./device.ts";
 
 // Priority 0: where there is no GPU, tfjs goes on choosing among its own.

@@ -18,7 +18,7 @@ const emulated = (precision: "fp32" | "bf16"): Device => ({
   name: "emulated",
   async start() {
     const backend = useGpu(emulatedGpu(), precision);
-    return { backend: "cuda", bytesHeld: () => backend.memoryPool.counters().used, copiesVectors: true };
+    return { backend: "cuda", bytesHeld: () => backend.memoryPool.counters().used, copiesVectors: true, views: true };
   },
 });
 

@@ -10,13 +10,18 @@ const HELP = `orthant run <options> <script>   the script, each of its ranks in 
   --threads                 no NATS: all ranks in threads of one process
   --run NAME                launchers with the same name join into one run
   --nodes N --node-rank I   this machine starts the I-th of N equal parts of the ranks, counted from 0
+  --nodes N                 machines are numbered as they come; one more waits to take the place of a lost one
   --secret FILE             the run's secret, the same for all its launchers; one launcher alone makes its own
   --encrypt                 what travels is encrypted
   --runtime node|deno|bun   what runs the ranks; by default what runs this command
+  --device NAME             where the script leaves it open: auto, wasm, cpu, webgpu, tensorflow or cuda
   --restarts N              starts again, N times at most, from the latest checkpoint where a rank is lost
+  --elastic                 goes on with fewer machines where one is lost, and with more again, up to --nodes
 orthant plan <script>            who holds what, the schedule, bytes held and sent, the bubble; trains nothing
 orthant export <checkpoint> <file>   the parameters of a checkpoint, or of a run's latest, whole, in one safetensors file
 orthant import <file> <folder>   the other way: a checkpoint of no steps, for train({ resume: "<folder>" })
+orthant export --to huggingface <script> <checkpoint> <folder>   as Hugging Face's transformers loads it; the script says the model
+orthant import --from huggingface <folder> <folder>   what transformers saved of a GPT-2 or a Llama, as a checkpoint of no steps
 orthant doctor                   what this machine can do: runtimes, devices, nats-server
   --nats URL|embedded       and what that server is and how fast; NATS_URL by default
   --jetstream               and whether it has JetStream
@@ -31,7 +36,7 @@ type Command = (words: readonly string[]) => Promise<Result>;
 
 /** Each is loaded when it is asked for: this text is quick. */
 const commands: Record<string, Command> = {
-  run: async (words) => (await import("./run/launch.ts")).run(words),
+  run: async (words) => (await import("./run/attempts.ts")).run(words),
   plan: async (words) => (await import("./plan.ts")).planCommand(words),
   export: async (words) => (await import("./weights.ts")).exportCommand(words),
   import: async (words) => (await import("./weights.ts")).importCommand(words),

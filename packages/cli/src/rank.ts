@@ -1,6 +1,7 @@
 // What a process of `orthant run` runs: sets up what carries this process's frames, then runs the user's script as if it had
 // been started by itself. With threads every worker runs this file again.
 import { writeSync } from "node:fs";
+import * as modules from "node:module";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { isMainThread } from "node:worker_threads";
 import { meshSize, type Transport, threads } from "@orthant/core";
@@ -15,6 +16,8 @@ const TRANSPORT = Symbol.for("orthant.transport");
 const ENTRY = Symbol.for("orthant.entry");
 /** How often the launcher started the run before, for `train` to go on from the latest checkpoint. */
 const ATTEMPT = Symbol.for("orthant.attempt");
+/** How many ranks there are now, for `train` to make its mesh fit; nothing where the mesh is as it is. */
+const RANKS = Symbol.for("orthant.ranks");
 /** ms between two looks at whether the launcher lives. */
 const look = 500;
 
@@ -35,6 +38,7 @@ function checked(transport: Transport, { size }: LaunchTicket): Transport {
     ...transport,
     async open(job) {
       calls++;
+      modules.flushCompileCache?.(); // all is loaded now, and a process that is killed writes none
       const ranks = meshSize(job.mesh);
       const axes = Object.entries(job.mesh).map(([axis, length]) => `${axis}: ${length}`);
       if (ranks === size) return transport.open(job);
@@ -73,6 +77,7 @@ async function runMain(ticket: LaunchTicket, script: string): Promise<void> {
     [TRANSPORT]: checked(transportOf(ticket), ticket),
     [ATTEMPT]: ticket.attempt,
     [ENTRY]: new URL(import.meta.url),
+    [RANKS]: ticket.elastic ? ticket.size : undefined,
     [Symbol.for("orthant.columns")]: columns,
   });
   endWith(parent);

@@ -18,8 +18,12 @@ test("a rank a process, over a server of its own, is the default", () => {
     secret: undefined,
     encrypt: false,
     nodes: 1,
+    asTheyCome: false,
+    elastic: false,
+    others: 0,
     runtime: undefined,
     restarts: 0,
+    device: undefined,
   };
   expect(rest).toEqual(expected);
   expect(run).toMatch(/^run-[\da-f]{8}$/);
@@ -28,6 +32,10 @@ test("a rank a process, over a server of its own, is the default", () => {
 test("what follows the script is its own", () => {
   const { args, size, transport } = parse("--threads --ranks 2 train.ts --ranks 9 --fast x");
   expect([args, size, transport]).toEqual([["--ranks", "9", "--fast", "x"], 2, "threads"]);
+});
+
+test("a device by name", () => {
+  expect(parse("--device tensorflow --ranks 2 train.ts").device).toBe("tensorflow");
 });
 
 test("the nodes' blocks cover all ranks once", () => {
@@ -44,6 +52,14 @@ test("the nodes' blocks cover all ranks once", () => {
   }
 });
 
+test("machines without a number are numbered as they come, and wait for each other another way", () => {
+  const nodes = "--ranks 4 --nats nats://h:1 --run r --nodes 2";
+  const { asTheyCome, others, ranks, elastic } = parse(`${nodes} --restarts 1 --elastic s.ts`);
+  expect([asTheyCome, others, ranks, elastic]).toEqual([true, 0, [0, 1], true]);
+  const fixed = parse(`${nodes} --node-rank 1 s.ts`);
+  expect([fixed.asTheyCome, fixed.others, fixed.ranks]).toEqual([false, 1, [2, 3]]);
+});
+
 test("bad input: one line that says what to write", () => {
   const nodes = "--ranks 4 --nats nats://h:1 --run r --nodes 2";
   const cases: [string, string][] = [
@@ -56,6 +72,8 @@ test("bad input: one line that says what to write", () => {
     ["--ranks 0 s.ts", "--ranks 0 is no whole number from 1"],
     ["--ranks two s.ts", "--ranks two is no whole number from 1"],
     ["--ranks= s.ts", "--ranks needs a value, such as --ranks 4"],
+    ["--device gpu --ranks 2 s.ts", "--device gpu is none of auto, wasm, cpu, webgpu, tensorflow, cuda"],
+    ["--device= --ranks 2 s.ts", "--device needs a value, such as --device cuda"],
     ["--fast --ranks 2 s.ts", "orthant run has no option --fast; orthant --help lists what there is"],
     ["--threads=2 --ranks 2 s.ts", "--threads takes no value"],
     [
@@ -70,7 +88,16 @@ test("bad input: one line that says what to write", () => {
     ["--ranks 4 --nodes 2 s.ts", "--nodes 2 needs a server that all reach: --nats URL"],
     ["--ranks 4 --threads --nodes 2 s.ts", "--nodes 2 needs a server that all reach: --nats URL"],
     ["--ranks 4 --nats nats://h --nodes 2 s.ts", "--nodes 2 needs one name on every node: --run NAME"],
-    [`${nodes} s.ts`, "orthant run needs --node-rank, such as --node-rank 0"],
+    ["--elastic --ranks 4 s.ts", "--elastic needs --nodes, the most machines that the run may have"],
+    [`${nodes} --elastic s.ts`, "--elastic starts the run again: give --restarts N"],
+    [
+      `${nodes} --node-rank 0 --restarts 1 --elastic s.ts`,
+      "--elastic numbers machines as they come: leave out --node-rank",
+    ],
+    [
+      `--ranks 5 ${nodes.slice(10)} --restarts 1 --elastic s.ts`,
+      "--elastic: --ranks 5 on --nodes 2 are not as many on each: give a multiple",
+    ],
     [`${nodes} --node-rank 2 s.ts`, "--node-rank 2 of --nodes 2: give 0 to 1"],
     ["--ranks 4 --node-rank 1 s.ts", "--node-rank 1 needs --nodes, the number of machines"],
     [

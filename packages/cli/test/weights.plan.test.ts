@@ -2,6 +2,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { exportCommand, importCommand } from "../src/weights.ts";
 
@@ -33,10 +34,37 @@ test("in and out", async () => {
   expect(readFileSync(out).subarray(-12)).toEqual(readFileSync(file).subarray(-12));
 });
 
+test("in from Hugging Face and out again: the same bytes", async () => {
+  const fixture = fileURLToPath(new URL("../../nn/test/fixtures/huggingface/llama", import.meta.url));
+  const [folder, out] = [join(dir, "run"), join(dir, "out")];
+  expect((await importCommand(["--from", "huggingface", fixture, folder])).text).toMatch(
+    /run: 21 tensors of .*llama; train/,
+  );
+  const script = join(dir, "train.ts");
+  const nn = new URL("../../nn/src/index.ts", import.meta.url);
+  const core = new URL("../../core/src/index.ts", import.meta.url);
+  writeFileSync(
+    script,
+    `import { train } from "${core}"; import { fromHuggingFace } from "${nn}";
+     await train({ model: fromHuggingFace(${JSON.stringify(fixture)}).model });`,
+  );
+  expect((await exportCommand(["--to", "huggingface", script, folder, out])).text).toMatch(
+    /out: 21 tensors of .*run, and config.json/,
+  );
+  const [found, expected] = [out, fixture].map((at) => readFileSync(join(at, "model.safetensors")));
+  expect(found!.equals(expected!)).toBe(true);
+});
+
 test.each<[readonly string[], RegExp]>([
   [["a"], /orthant export takes two paths, such as: orthant export runs\/first-try model.safetensors/],
   [["a", "b", "c"], /takes two paths/],
   [["--step", "a"], /orthant export has no option --step/],
+  [["--to", "onnx", "a", "b"], /orthant export --to takes huggingface, not onnx/],
+  [["a", "b", "--to"], /orthant export --to takes huggingface, not nothing/],
+  [
+    ["--to", "huggingface", "runs/a", "out"],
+    /takes three paths, such as: orthant export --to huggingface train.ts runs\/first-try exported/,
+  ],
 ])("export %j", async (words, message) => {
   await expect(exportCommand(words)).rejects.toThrow(message);
 });

@@ -76,6 +76,7 @@ export {
 
 // Strategies, and the plan that they make.
 
+export type { ExtraState } from "./params/extra.ts";
 export { type Plan, plan } from "./plan/plan.ts";
 export { type RankPlan, showRank } from "./plan/ranks.ts";
 export type { Roles } from "./plan/roles.ts";
@@ -124,9 +125,17 @@ export type { Transport, TransportJob } from "./transports/transport.ts";
 
 // Where tensors are computed, and how they are differentiated.
 
-export { type Active, type Device, type DeviceChoice, deviceNames, type Where } from "./devices/device.ts";
+export {
+  type Active,
+  type Device,
+  type DeviceChoice,
+  type DeviceName,
+  deviceNames,
+  type Where,
+} from "./devices/device.ts";
 export { activeDevice, useDevice } from "./devices/index.ts";
 export * as kernels from "./devices/kernels/index.ts";
+export { view } from "./devices/view.ts";
 export { useFastGradients } from "./devices/wasm/gradients.ts";
 export { forwardOnly, type Linearized, rebind, recompute, type Vjp } from "./rank/vjp.ts";
 

@@ -3,12 +3,13 @@
 import { fromPlain } from "./errors.ts";
 import type { StepReport } from "./rank/events.ts";
 import type { Replay } from "./start.ts";
-import type { TrainResult } from "./to-end.ts";
+import { type TrainResult, withoutWeights } from "./to-end.ts";
 
 /** What a call came to; throws what it threw. */
 export function resultOf({ plan, past }: Replay): TrainResult {
   if (past.error) throw fromPlain(past.error);
-  return { ...past.result!, plan, replayed: true };
+  const result = { ...past.result!, plan, replayed: true };
+  return result.weights ? result : withoutWeights(result);
 }
 
 export class ReplayedSession {

@@ -4,11 +4,12 @@ import { countCall, pastOf, spreads, ticketOf } from "./hosts/calls.ts";
 import type { CommandQueue } from "./hosts/command-queue.ts";
 import { checkRestarts, findResumed } from "./hosts/continued.ts";
 import { exitCodeOf } from "./hosts/interrupt.ts";
-import { attempted, intercept, launched } from "./hosts/launched.ts";
+import { attempted, intercept, launched, ranksNow } from "./hosts/launched.ts";
 import type { Call, PastCall } from "./hosts/past.ts";
 import type { RanksJob } from "./hosts/share.ts";
 import { serveThread, type ThreadTicket } from "./hosts/worker.ts";
 import type { Evaluation } from "./params/optimizer.ts";
+import { fitOptions } from "./plan/elastic.ts";
 import { type Plan, plan } from "./plan/plan.ts";
 import type { StepReport } from "./rank/events.ts";
 import { type RunOptions, runToEnd, type TrainResult } from "./to-end.ts";
@@ -39,10 +40,11 @@ export interface Replay {
  * Starts a run, which `driver` drives where there is one. Resolves in the process and thread that go on with the script; in others
  * once the script has come to a later call.
  */
-export async function start(options: RunOptions, driver?: CommandQueue): Promise<Started | Replay> {
-  const transport = launched() ?? options?.transport ?? threads();
+export async function start(given: RunOptions, driver?: CommandQueue): Promise<Started | Replay> {
+  const transport = launched() ?? given?.transport ?? threads();
   const taken = intercept();
-  if (taken) return taken(options).then(() => never);
+  if (taken) return taken(given).then(() => never);
+  const options = fitOptions(given, ranksNow());
   const past = pastOf(transport) as Replay["past"] | undefined;
   const serves = !past && spreads(transport) && ticketOf();
   const call = spreads(transport) && !ticketOf() ? countCall() : undefined;

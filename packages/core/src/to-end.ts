@@ -31,7 +31,7 @@ export interface TrainResult {
   readonly losses: readonly number[];
   /** What the run was evaluated to, in order. */
   readonly evaluations: readonly Evaluation[];
-  /** Whole parameters, from all ranks. */
+  /** Whole parameters, from all ranks. Reading them throws where the option `collect` is false: they stayed there. */
   readonly weights: Weights;
   /** Bytes sent over the run along each axis, summed over all ranks. */
   readonly sent: Readonly<Record<string, number>>;
@@ -68,7 +68,10 @@ export function runToEnd(begun: Beginning, transport: Transport, evaluations: re
     if (stopped && (root || !launched()))
       tellStopped(stopped, { steps: options.steps, done: firstStep + losses.length, alone, dir: run.dir });
     if (stopped) process.exitCode ||= exitCodeOf(stopped.signal);
-    return { ...toResult(decided, root ? outcomes : [], run.dir), firstStep, evaluations, losses };
+    const result = { ...toResult(decided, root ? outcomes : [], run.dir), firstStep, evaluations, losses };
+    if (!root || options.collect === false) return withoutWeights(result);
+    const pieces = outcomes.map((outcome) => outcome.pieces);
+    return { ...result, weights: assemble(decided, pieces) };
   });
   return { done, run };
 }
@@ -85,6 +88,17 @@ async function outcomesOf(begun: Beginning, transport: Transport, run: Run): Pro
     run.close();
   });
 }
+
+/** A result whose weights stayed on their ranks: who reads them is told where they are. A copy of it has none. */
+export const withoutWeights = (result: Omit<TrainResult, "weights">): TrainResult =>
+  Object.defineProperty(result as TrainResult, "weights", {
+    get() {
+      throw new Error(
+        "collect: false left the parameters on their ranks: read them from the checkpoint (orthant export, resume), one at a time " +
+          "with session.parameter(name), or leave out collect: false",
+      );
+    },
+  });
 
 /** Hands each report to who drives the run too. */
 const answering = (driver: CommandQueue, events: RankEvents): RankEvents => ({
@@ -115,18 +129,12 @@ function toResult(
   decided: Plan,
   outcomes: readonly Outcome[],
   dir: string | undefined,
-): Omit<TrainResult, "firstStep" | "evaluations" | "losses"> {
+): Omit<TrainResult, "firstStep" | "evaluations" | "losses" | "weights"> {
   const sent: Record<string, number> = {};
   for (const outcome of outcomes)
     for (const [axis, bytes] of Object.entries(outcome.sent)) sent[axis] = (sent[axis] ?? 0) + bytes;
   return {
     plan: decided,
-    weights: outcomes.length
-      ? assemble(
-          decided,
-          outcomes.map(({ pieces }) => pieces),
-        )
-      : new Map(),
     sent,
     held: outcomes.map(({ peak }) => peak),
     dir,

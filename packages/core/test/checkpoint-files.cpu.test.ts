@@ -15,6 +15,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { wholeExtent } from "../src/checkpoint/extent.ts";
 import { commit, findCheckpoint, openFolder, partialFolder, prune, stepName } from "../src/checkpoint/folder.ts";
+import { Loader } from "../src/checkpoint/load.ts";
 import { ShardReader, writeShard } from "../src/checkpoint/shard-file.ts";
 import { BLOCK_BYTES, encodeState, parseState, type State } from "../src/checkpoint/state.ts";
 
@@ -83,6 +84,10 @@ describe("a folder", () => {
     await expect(openFolder(join(folder, "file"))).rejects.toThrow(/cannot write in .*file: .*checkpoint.dir/);
   });
 
+  test.each(["/sys/orthant", "/sys/kernel"])("that cannot be written, %s, is refused", async (folder) => {
+    await expect(openFolder(folder)).rejects.toThrow(/checkpoint: cannot write in \/sys.*: E.*checkpoint.dir/);
+  });
+
   test.each(["../step-000004", "/etc", "step-4", "step-000004/../..", ""])("latest may not name %j", async (name) => {
     await save(4);
     writeFileSync(join(folder, "latest"), name);
@@ -121,6 +126,11 @@ describe("a state", () => {
     [
       "a shard that is not",
       encodeState(state(3, [{ ...tensor, parts: [{ ...part, shard: 1 }] }])),
+      /tensor "a" has a part 0/,
+    ],
+    [
+      "a shard that is a path",
+      encodeState(state(3, [{ ...tensor, parts: [{ ...part, shard: "../0" as never }] }])),
       /tensor "a" has a part 0/,
     ],
     [
@@ -188,6 +198,20 @@ describe("a shard's file", () => {
     await expect(read("a", a!, 0, 1)).rejects.toThrow(/has 3 bytes/);
     rmSync(path());
     await expect(read("a", a!, 0, 1)).rejects.toThrow(/cannot read .*model-00001/);
+  });
+
+  test("no memory is taken for what the state says and the file has not", async () => {
+    const [, checksums] = await write();
+    const huge = wholeExtent([2 ** 36]);
+    const part = { shard: 0, ...huge, checksums: [checksums!] };
+    const loader = new Loader({
+      path: folder,
+      state: state(3, [{ name: "b", shape: huge.shape, slots: 0, parts: [part] }]),
+    });
+    await expect(loader.piece("b", huge)).rejects.toThrow(
+      /tensor b is F32 \[2, 2\], and state.json says F32 \[68719476736\]/,
+    );
+    await loader.close();
   });
 
   test("is not written over another", async () => {

@@ -6,7 +6,17 @@ import { pipeline } from "@orthant/pipeline";
 import { zero } from "@orthant/zero";
 import * as tf from "@tensorflow/tfjs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { adamw, memory, run, sgd, type TrainOptions, type TrainResult, train, useDevice } from "../src/index.ts";
+import {
+  adamw,
+  memory,
+  run,
+  type Strategy,
+  sgd,
+  type TrainOptions,
+  type TrainResult,
+  train,
+  useDevice,
+} from "../src/index.ts";
 import { small, training } from "./small.ts";
 
 beforeEach(() => useDevice("cpu"));
@@ -31,6 +41,40 @@ const bits = ({ losses, weights }: Pick<TrainResult, "losses" | "weights">, from
   weights: [...weights].map(([name, values]) => [name, [...values]]),
 });
 
+/** Weights that follow the others every so many steps and pull them back (Zhang et al.: Lookahead, 2019): a state of its own. */
+const slow = (every: number): Strategy => ({
+  name: "slow",
+  store(inner) {
+    const weights = new Map<string, Float32Array>();
+    const valuesOf = async (name: string) => {
+      const piece = await inner.piece(name);
+      const values = (await piece.data()) as Float32Array;
+      piece.dispose();
+      return { values: values.slice(), shape: piece.shape };
+    };
+    return {
+      async endStep({ step }) {
+        for (const { name } of inner.owned()) {
+          const { values, shape } = await valuesOf(name);
+          const before = weights.get(name) ?? values;
+          if ((step + 1) % every !== 0) weights.set(name, before);
+          else {
+            const next = values.map((value, i) => 0.5 * (before[i]! + value));
+            weights.set(name, next);
+            await inner.update(name, tf.tensor(next, shape));
+          }
+        }
+      },
+      extra: {
+        read: () => weights,
+        write(vectors) {
+          for (const [name, vector] of vectors) weights.set(name, vector);
+        },
+      },
+    };
+  },
+});
+
 /** Bytes of every file of a step but the state, which says what mesh wrote it. */
 const filesOf = (step: string) =>
   readdirSync(join(dir, step))
@@ -53,6 +97,9 @@ describe.each([
       "zero 3 in host memory",
       { mesh: { dp: 2 }, strategies: [zero({ stage: 3, offload: { params: "host", optimizer: "host" } })] },
     ],
+    ["zero 2 with int8 sums", { mesh: { dp: 2 }, strategies: [zero({ stage: 2, wire: { reduce: "int8" } })] }],
+    ["zero 0 with int8 both ways", { mesh: { dp: 4 }, strategies: [zero({ stage: 0, wire: "int8" })] }],
+    ["slow weights", { mesh: { dp: 2 }, strategies: [slow(4), zero({ stage: 3 })] }],
     ["zero 2 with master weights", { mesh: { dp: 2 }, strategies: [zero({ stage: 2, wire: "bf16" })] }],
     [
       "a pipeline",
@@ -68,6 +115,23 @@ describe.each([
     expect(bits(resumed)).toEqual(bits(whole, 6));
     expect(filesOf("step-000012")).toEqual(expected);
   });
+});
+
+test("what strategies carry stays behind where the mesh is another, and the run goes on", async () => {
+  const layout = (dp: number) => ({ mesh: { dp }, strategies: [zero({ stage: 3, wire: { reduce: "int8" } })] });
+  await train(saving({ ...layout(2), steps: 6 }));
+  expect(readdirSync(join(dir, "step-000006"))).toContain("extra-00002-of-00002.safetensors");
+  const { losses } = await train(job({ ...layout(4), resume: dir }));
+  expect(losses).toHaveLength(6);
+});
+
+test("in the background extra state is that of the step", async () => {
+  const layout = { mesh: { dp: 2 }, strategies: [slow(4), zero({ stage: 3, wire: { reduce: "int8" } })] };
+  await train(saving({ ...layout, steps: 5, checkpoint: { every: 5, dir } }));
+  const expected = filesOf("step-000005");
+  rmSync(dir, { recursive: true });
+  await train(saving({ ...layout, steps: 9, checkpoint: { every: 1, async: true, dir } }));
+  expect(filesOf("step-000005")).toEqual(expected);
 });
 
 test("saves every so many steps and at the end, keeps the newest, leaves nothing else", async () => {
@@ -102,6 +166,18 @@ test("a checkpoint by its own path, into another folder", async () => {
   const resumed = await train(saving({ resume: join(dir, "step-000002"), checkpoint: { every: 5, dir: into } }));
   expect([resumed.firstStep, resumed.losses.length]).toEqual([2, 10]);
   expect(readdirSync(into).sort()).toEqual(["latest", "step-000005", "step-000010", "step-000012"]);
+});
+
+test("collect: false leaves them on their ranks, and in the checkpoint", async () => {
+  const layout = { mesh: { dp: 2 }, strategies: [zero({ stage: 3 })], steps: 4 };
+  const whole = await train(saving(layout));
+  rmSync(dir, { recursive: true });
+  const result = await train(saving({ ...layout, collect: false }));
+  expect(result.losses).toEqual(whole.losses);
+  expect(() => result.weights).toThrow(
+    /collect: false left the parameters on their ranks: read them from the checkpoint/,
+  );
+  expect(bits(await train(saving({ ...layout, resume: dir })), 4).weights).toEqual(bits(whole).weights);
 });
 
 test("a session goes on too, and saves where it is closed", async () => {

@@ -111,3 +111,22 @@ test("wasm counts what it holds", async () => {
   expect(bytesHeld!()).toBeGreaterThan(4 * 1024 * 1024);
   x.dispose();
 });
+
+test("a device is asked for a precision by train's option, and one that lacks it is refused", async () => {
+  const asked: (string | undefined)[] = [];
+  const device: Device = {
+    name: "asked",
+    precisions: ["fp32", "bf16"],
+    async start({ precision }) {
+      asked.push(precision);
+      return { backend: "cpu" };
+    },
+  };
+  await train({ ...options, device, precision: "bf16" });
+  await train({ ...options, device });
+  expect(asked).toEqual(["bf16", undefined]);
+  await expect(train({ ...options, device, precision: "fp8" })).rejects.toThrow(
+    'device asked has no precision "fp8"; it has fp32, bf16',
+  );
+  await expect(train({ ...options, device: "cpu", precision: "bf16" })).rejects.toThrow("it has fp32");
+});

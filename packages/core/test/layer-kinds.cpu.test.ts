@@ -1,10 +1,10 @@
 // Every kind of layer in tf.layers trains on wasm as on the cpu backend: the same output, and gradients by its weights and its
 // input. What tfjs itself has no gradient for is not here.
+import { type LayerKind, layerKinds } from "@orthant/testing";
 import * as tf from "@tensorflow/tfjs";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { useDevice } from "../src/index.ts";
 import { inputs } from "./functions.ts";
-import { kinds, type LayerKind } from "./layer-kinds.ts";
 
 let before = 0;
 beforeEach(async () => {
@@ -39,7 +39,7 @@ function trained({ make, shape, below, merges = false, samples = 3 }: LayerKind)
   return values;
 }
 
-test.each(Object.entries(kinds))("%s", async (_, kind) => {
+test.each(Object.entries(layerKinds))("%s", async (_, kind) => {
   const found = trained(kind);
   await useDevice("cpu");
   const expected = trained(kind);

@@ -1,6 +1,19 @@
 // The shapes at which segments are compared: even and odd sizes, one head, one sequence, one token, sizes on both
 // sides of the threshold between batched and separate products.
 
+import type { Everywhere, Segment } from "@orthant/core";
+import * as segments from "../src/segments/index.ts";
+
+/** Rotary positions of the segments that are compared, with turns slowed, blended and left. */
+export const rotary: segments.Rotary = {
+  theta: 100,
+  scaling: { kind: "llama3", factor: 4, low: 1, high: 3, context: 24 },
+};
+
+/** Segments by name; what is made by a function, made. */
+export const segmentOf = (name: string): Segment<Everywhere, Everywhere> =>
+  ({ ...segments, groupedAttention: segments.groupedAttention(rotary) })[name as "add"];
+
 export interface Case {
   readonly name: string;
   readonly params: readonly (readonly number[])[];
@@ -23,12 +36,36 @@ const attention = (B: number, T: number, D: number, H: number, K: number): Case[
   ];
 };
 
+/** H query heads in G groups. */
+const grouped = (B: number, T: number, D: number, H: number, G: number, K: number): Case => ({
+  name: "groupedAttention",
+  params: [
+    [D, H, K],
+    [D, G, K],
+    [D, G, K],
+    [H, K, D],
+  ],
+  inputs: [[B, T, D]],
+});
+
 const rowwise = (B: number, T: number, D: number, F: number): Case[] => {
   const x = [B, T, D];
   return [
     { name: "layerNorm", params: [[D], [D]], inputs: [x] },
     { name: "rmsNorm", params: [[D]], inputs: [x] },
     { name: "mlp", params: [[D, F], [F], [F, D]], inputs: [x] },
+    {
+      name: "swiglu",
+      params: [
+        [D, F],
+        [D, F],
+        [F, D],
+      ],
+      inputs: [x],
+    },
+    { name: "add", params: [], inputs: [x, x] },
+    { name: "tokenEmbedding", params: [[F, D]], inputs: [[B, T]], indices: { 0: F } },
+    { name: "unembedding", params: [[F, D]], inputs: [x] },
     { name: "residual", params: [[D]], inputs: [x, x] },
     { name: "linear", params: [[D, F], [F]], inputs: [x] },
     { name: "linearWithoutBias", params: [[D, F]], inputs: [x] },
@@ -59,6 +96,11 @@ export const cases: readonly Case[] = [
   ...attention(3, 1, 6, 2, 3),
   ...attention(1, 1, 4, 1, 4),
   ...attention(2, 65, 24, 3, 17),
+  grouped(2, 16, 32, 4, 2, 8),
+  grouped(1, 7, 5, 3, 1, 2),
+  grouped(3, 1, 6, 2, 2, 4),
+  grouped(1, 1, 4, 1, 1, 2),
+  grouped(2, 65, 24, 6, 2, 18),
   ...rowwise(2, 16, 32, 64),
   ...rowwise(1, 7, 5, 11),
   ...rowwise(3, 1, 6, 9),

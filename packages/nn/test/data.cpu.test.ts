@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { Data, Sample } from "@orthant/core";
 import * as tf from "@tensorflow/tfjs";
 import { afterAll, describe, expect, test } from "vitest";
-import { arrays, csv, type Element, jsonl, stream, tokens } from "../src/index.ts";
+import { arrays, csv, jsonl, type Pass, type Sides, stream, tokens } from "../src/index.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "orthant-data-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -128,7 +128,7 @@ describe("csv", () => {
 
 describe("stream", () => {
   const fields = { input: { shape: [1], dtype: "float32" }, target: { shape: [1], dtype: "float32" } } as const;
-  const one = (i: number): Element => ({ input: Float32Array.of(i), target: Float32Array.of(-i) });
+  const one = (i: number): Sides => ({ input: Float32Array.of(i), target: Float32Array.of(-i) });
   async function* counting(count = Number.POSITIVE_INFINITY, ms?: number, log: number[] = []) {
     for (let i = 0; i < count; i++) {
       if (ms !== undefined) await sleep(ms);
@@ -175,22 +175,102 @@ describe("stream", () => {
     );
     expect(both(await read(data, 4, 9))).toEqual([[1], [-1]]);
     expect(passes).toEqual([
-      { seed: 9, epoch: 0 },
-      { seed: 9, epoch: 1 },
+      { seed: 9, epoch: 0, from: 0 },
+      { seed: 9, epoch: 1, from: 3 },
     ]);
     await expect(
       read(
         stream(() => counting(0), fields),
         0,
       ),
-    ).rejects.toThrow("stream(): epoch 0 has no samples");
+    ).rejects.toThrow("stream(): epoch 0 has no samples from 0 on");
   });
 
-  test("samples before the oldest are let go", async () => {
-    const data = stream(() => counting(), fields);
+  test("samples before the oldest are let go; for one of them the stream is opened anew", async () => {
+    const log: number[] = [];
+    let ended = 0;
+    const data = stream(
+      async function* () {
+        try {
+          yield* counting(undefined, undefined, log);
+        } finally {
+          ended++;
+        }
+      },
+      { ...fields, ahead: 0 },
+    );
     await data.sample(8, 0, 4);
-    await expect(data.sample(3, 0, 4)).rejects.toThrow("stream(): sample 3 is gone");
     expect(both(await data.sample(4, 0, 4))).toEqual([[4], [-4]]);
+    expect(log.at(-1)).toBe(8);
+    expect(both(await data.sample(3, 0, 0))).toEqual([[3], [-3]]);
+    expect({ last: log.at(-1), ended }).toEqual({ last: 3, ended: 1 });
+  });
+
+  test("an element that is a function is called for the samples of this worker alone, and ahead of them", async () => {
+    const made: number[] = [];
+    const data = stream(
+      async function* () {
+        for (let i = 0; ; i++)
+          yield async () => {
+            made.push(i);
+            return one(i);
+          };
+      },
+      { ...fields, ahead: 8 },
+    );
+    const step = (at: number) => Promise.all([1, 2].map((i) => data.sample(4 * at + i, 0, Math.max(0, at - 1) * 4)));
+    expect((await step(0)).map(both)).toEqual([1, 2].map((i) => [[i], [-i]]));
+    await step(1);
+    expect(made).toEqual([1, 2, 5, 6]);
+    await step(2);
+    await expect.poll(() => made.toSorted((a, b) => a - b)).toEqual([1, 2, 5, 6, 9, 10, 13, 14, 17, 18]);
+  });
+
+  test("what a function throws is told where its sample is asked for", async () => {
+    const data = stream(async function* () {
+      for (let i = 0; ; i++)
+        yield () => {
+          if (i === 1) throw new Error("no such picture");
+          return one(i) as Sides;
+        };
+    }, fields);
+    expect(both(await read(data, 2))).toEqual([[2], [-2]]);
+    await expect(read(data, 1)).rejects.toThrow("no such picture");
+  });
+
+  test("a run that goes on: samples before it are dropped, or with seek not drawn", async () => {
+    const log: number[] = [];
+    const dropped = stream(() => counting(undefined, undefined, log), { ...fields, ahead: 0 });
+    expect(both(await dropped.sample(101, 0, 96))).toEqual([[101], [-101]]);
+    expect(log.length).toBe(102);
+    const sought = stream(
+      async function* ({ from }: Pass) {
+        for (let i = from; ; i++) {
+          log.push(i);
+          yield one(i);
+        }
+      },
+      { ...fields, ahead: 0, seek: true },
+    );
+    log.length = 0;
+    expect(both(await sought.sample(101, 0, 96))).toEqual([[101], [-101]]);
+    expect(log).toEqual([96, 97, 98, 99, 100, 101]);
+  });
+
+  test("several inputs and targets come one after the other", async () => {
+    const data = stream(
+      async function* () {
+        yield {
+          input: [Float32Array.of(1, 2), Int32Array.of(3)],
+          target: { a: Int32Array.of(4), b: Int32Array.of(5) },
+        };
+        yield { input: [tf.tensor1d([1, 2]), tf.scalar(3)], target: [Int32Array.of(4), [5]] as never };
+      },
+      { ...fields, ahead: 0 },
+    );
+    expect(await read(data, 0)).toEqual({ input: Float32Array.of(1, 2, 3), target: Int32Array.of(4, 5) });
+    const { input, target } = await read(data, 1);
+    expect([input, target]).toEqual([Float32Array.of(1, 2, 3), [Int32Array.of(4), [5]]]); // refused when it is read
   });
 
   test("an error of the generator is told where its sample is asked for", async () => {
@@ -217,6 +297,7 @@ describe("stream", () => {
   test("what is no source is refused", () => {
     expect(() => stream(counting(3) as never, fields)).toThrow("give a function that opens an asynchronous generator");
     expect(() => stream(() => counting(), { ...fields, ahead: -1 })).toThrow("stream({ ahead: -1 })");
+    expect(() => stream(tf.data.array([]), { ...fields, seek: true })).toThrow("stream({ seek }): a tf.data dataset");
   });
 });
 

@@ -1,22 +1,13 @@
 // The backward of every segment in halves: first its inputs' gradients, then its parameters', and the other way round. The bits
 // are those of one part, no product runs twice, and nothing is left behind.
 
-import {
-  type DeviceChoice,
-  type Everywhere,
-  rebind,
-  recompute,
-  type Segment,
-  useDevice,
-  type Vjp,
-} from "@orthant/core";
+import { type DeviceChoice, rebind, recompute, useDevice, type Vjp } from "@orthant/core";
 import * as tf from "@tensorflow/tfjs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import * as segments from "../src/segments/index.ts";
-import { type Case, cases } from "./cases.ts";
+import { type Case, cases, segmentOf } from "./cases.ts";
 import { tensors } from "./compare.ts";
 
-const segmentOf = (name: string) => (segments as unknown as Record<string, Segment<Everywhere, Everywhere>>)[name]!;
 const title = ({ name, params, inputs }: Case): string => `${name} ${JSON.stringify([...params, ...inputs])}`;
 
 let before = 0;
@@ -83,14 +74,17 @@ async function kernelsOf(act: () => (tf.Tensor | undefined)[]): Promise<string[]
 
 /** Matrix products: of the half for inputs, and of that for parameters. */
 const products: Readonly<Record<string, readonly [number, number]>> = {
-  attention: [8, 4], // back through out, four of the heads, three projections; then a product a weight
-  attentionWithoutBias: [8, 4],
+  attention: [6, 2], // back through out, four of the heads, the projection of all three; then theirs and that of out
+  attentionWithoutBias: [6, 2],
+  groupedAttention: [8, 4],
   layerNorm: [0, 0],
   linear: [1, 1],
   linearWithoutBias: [1, 1],
   mlp: [2, 2],
   residual: [0, 0],
   rmsNorm: [0, 0],
+  swiglu: [3, 3],
+  unembedding: [1, 1],
 };
 
 test.each(Object.entries(products))("a half of %s runs its own products only", async (name, expected) => {

@@ -8,12 +8,19 @@ export interface Rule {
   readonly dim: number;
 }
 
-/** Cuts for @orthant/nn's layers: query, key and value [D, H, K] by heads, out [H, K, D] by heads, up [D, F], down [F, D]. */
+/**
+ * Cuts for @orthant/nn's layers: query, key and value [D, H, K] by heads, their biases [H, K] and out [H, K, D] too; gate and up
+ * [D, F], down [F, D]. Heads of keys and values that are fewer than those of queries are cut as they are: members must divide them.
+ */
 export const rules: readonly Rule[] = [
   { ends: "attn.query", dim: 1 },
   { ends: "attn.key", dim: 1 },
   { ends: "attn.value", dim: 1 },
   { ends: "attn.out", dim: 0 },
+  { ends: "attn.queryBias", dim: 0 },
+  { ends: "attn.keyBias", dim: 0 },
+  { ends: "attn.valueBias", dim: 0 },
+  { ends: "mlp.gate", dim: 1 },
   { ends: "mlp.up", dim: 1 },
   { ends: "mlp.upBias", dim: 0 },
   { ends: "mlp.down", dim: 0 },

@@ -1,12 +1,12 @@
 // What tensorParallel() decides: which parameters are cut and where, bytes sent, rules of one's own, and what cannot be cut.
 import { localShape, plan, sgd } from "@orthant/core";
-import { tiny, tinyGpt, tinySequences } from "@orthant/testing";
+import { tiny, tinyGpt, tinyLlama, tinySequences } from "@orthant/testing";
 import { describe, expect, test } from "vitest";
 import { type Rule, tensorParallel } from "../src/index.ts";
 
-const on = (tp: number, rules?: readonly Rule[]) =>
+const on = (tp: number, rules?: readonly Rule[], model = tinyGpt()) =>
   plan({
-    model: tinyGpt(),
+    model,
     data: tinySequences(),
     batch: 12,
     optimizer: sgd({ lr: 1 }),
@@ -42,6 +42,32 @@ describe("a block of a GPT on tp 2", async () => {
     const activations = 12 * context * width;
     expect(sent.tp).toBe(4 * layers * 4 * 2 * (1 / 2) * activations * 2);
   });
+});
+
+test("heads of a Llama are cut in whole groups, gate and up alike; what does not divide the groups is refused", async () => {
+  const { specs, mesh } = await on(2, undefined, tinyLlama());
+  const local = (name: string) => localShape(specs.find((spec) => spec.name === name)!, mesh);
+  expect(["query", "key", "value", "out"].map((name) => local(`0.attn.${name}`))).toEqual([
+    [8, 2, 4],
+    [8, 1, 4],
+    [8, 1, 4],
+    [2, 4, 8],
+  ]);
+  expect(["gate", "up", "down"].map((name) => local(`0.mlp.${name}`))).toEqual([
+    [8, 10],
+    [8, 10],
+    [10, 8],
+  ]);
+  expect(local("head.weight")).toEqual([8, 12]);
+  await expect(on(4, undefined, tinyLlama())).rejects.toThrow(
+    "tp 4 does not divide dim 1 of 0.attn.key [8, 2, 4]: 2 / 4 is not whole; tp 1, 2 would be",
+  );
+});
+
+test("biases of attention are cut by heads", async () => {
+  const { specs, mesh } = await on(2, undefined, tinyGpt({ attentionBias: true }));
+  for (const name of ["query", "key", "value"])
+    expect(localShape(specs.find((spec) => spec.name === `0.attn.${name}Bias`)!, mesh)).toEqual([1, 4]);
 });
 
 test("rules of one's own replace the built-in ones", async () => {

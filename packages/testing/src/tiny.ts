@@ -1,6 +1,6 @@
 // A model and data that are as small as they can be and still use everything: what the suites train.
 import { type Data, type Init, type Layer, randomKey, uniformInt } from "@orthant/core";
-import { gpt, type LanguageModel } from "@orthant/nn";
+import { type GptOptions, gpt, type LanguageModel, type LlamaOptions, llama } from "@orthant/nn";
 
 /** Sizes of the model that the suites train. */
 export const tiny = { layers: 4, width: 8, heads: 2, context: 6, vocab: 12 } as const;
@@ -13,11 +13,14 @@ const louder = (layer: Layer): Layer => ({
   params: layer.params.map((p) => ({ ...p, init: scaled(p.init) })),
 });
 
-/** GPT of `tiny` sizes; `over` replaces single sizes. First values are large enough for every gradient to matter. */
-export function tinyGpt(over: Partial<Record<keyof typeof tiny, number>> = {}): LanguageModel {
-  const model = gpt({ ...tiny, ...over });
-  return { ...model, layers: model.layers.map(louder) };
-}
+const loud = (model: LanguageModel): LanguageModel => ({ ...model, layers: model.layers.map(louder) });
+
+/** GPT of `tiny` sizes; `over` replaces single options. First values are large enough for every gradient to matter. */
+export const tinyGpt = (over: Partial<GptOptions> = {}): LanguageModel => loud(gpt({ ...tiny, ...over }));
+
+/** Llama of `tiny` sizes but for its heads: 4, in 2 groups; `over` replaces single options. First values are as large as those of `tinyGpt`. */
+export const tinyLlama = (over: Partial<LlamaOptions> = {}): LanguageModel =>
+  loud(llama({ ...tiny, heads: 4, groups: 2, headWidth: 4, hidden: 20, theta: 50, ...over }));
 
 /** Sequences with something to learn: every other token follows from the one before, the rest are random. */
 export function tinySequences({ context, vocab }: { readonly context: number; readonly vocab: number } = tiny): Data {

@@ -51,6 +51,12 @@ function compressed(group: Group, feedback: boolean): Group {
   }
   return {
     ...group,
+    extra: {
+      read: () => lost,
+      write(vectors) {
+        for (const [name, vector] of vectors) lost.set(name, vector);
+      },
+    },
     reduceScatter: async (xs, at) => (await sumMine(xs, at)).map((mine) => tf.tensor1d(mine)),
     async allReduce(xs, at) {
       const shapes = xs.map(({ shape }) => shape);

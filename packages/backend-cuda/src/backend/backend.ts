@@ -10,6 +10,9 @@ import { Entry, hostVector, type Numbers, storage, toNumbers } from "./entry.ts"
 /** Number format of matrix products: see docs/cuda.md. */
 export type Precision = "fp32" | "tf32" | "bf16";
 
+/** How the residual stream is stored at precision "bf16". */
+export type Residual = "fp32" | "bf16";
+
 type Values = Parameters<KernelBackend["write"]>[0];
 type Read = Awaited<ReturnType<KernelBackend["read"]>>;
 
@@ -19,13 +22,15 @@ export class CudaBackend extends KernelBackend {
   readonly gpu: Gpu;
   readonly memoryPool: Allocator;
   readonly precision: Precision;
+  readonly residual: Residual;
   /** Data that came from another backend, under ids of its own. */
   readonly #moved = new WeakMap<DataId, Entry>();
   readonly #programs = new Map<string, Launch>();
   #count = 0;
 
-  constructor(gpu: Gpu, memoryPool: Allocator, precision: Precision) {
+  constructor(gpu: Gpu, memoryPool: Allocator, precision: Precision, residual: Residual = "fp32") {
     super();
+    this.residual = precision === "bf16" ? residual : "fp32";
     this.gpu = gpu;
     this.memoryPool = memoryPool;
     this.precision = precision;

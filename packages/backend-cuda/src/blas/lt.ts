@@ -24,22 +24,27 @@ const prototypes = {
   layoutSet: "cublasLtMatrixLayoutSetAttribute(uint64_t layout, int attribute, void* value, size_t bytes)",
   preferCreate: "cublasLtMatmulPreferenceCreate(_Out_ uint64_t* preference)",
   preferSet: "cublasLtMatmulPreferenceSetAttribute(uint64_t preference, int attribute, void* value, size_t bytes)",
-  heuristic:
-    "cublasLtMatmulAlgoGetHeuristic(uint64_t handle, uint64_t desc, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t preference, int wanted, void* results, _Out_ int* found)",
 } as const;
 
+const multiplyPrototype =
+  "int cublasLtMatmul(uint64_t handle, uint64_t desc, uint64_t alpha, uint64_t a, uint64_t la, uint64_t b, uint64_t lb, uint64_t beta, uint64_t c, uint64_t lc, uint64_t d, uint64_t ld, uint64_t algorithm, uint64_t workspace, size_t bytes, uint64_t stream)";
+const heuristicPrototype =
+  "int cublasLtMatmulAlgoGetHeuristic(uint64_t handle, uint64_t desc, uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t preference, int wanted, void* results, _Out_ int* found)";
+
 export type Calls = Readonly<Record<keyof typeof prototypes, (...args: readonly unknown[]) => void>> & {
+  /** As the library has them, a result code returned. */
   readonly multiply: Call;
+  readonly heuristic: Call;
 };
 
 /** Types and attributes by cuBLASLt's numbers. */
 export const code = {
   type: { f32: 0, bf16: 14 },
   compute: { fp32: 68, tf32: 77, bf16: 68 },
-  desc: { transposeA: 3, transposeB: 4, epilogue: 7, bias: 8, biasType: 26 },
+  desc: { transposeA: 3, transposeB: 4, epilogue: 7, bias: 8, beside: 11, besideRow: 12, besideType: 22, biasType: 26 },
   layout: { batch: 5, stride: 6 },
   prefer: { workspace: 1 },
-  epilogue: { none: 1, relu: 2, bias: 4, reluBias: 6 },
+  epilogue: { none: 1, relu: 2, bias: 4, reluBias: 6, geluBias: 164, geluGrad: 192 },
 } as const;
 
 export const describe = (result: number): string => status[result] ?? `error ${result}`;
@@ -55,9 +60,11 @@ export function ltCalls(path: string): Calls {
     };
   };
   const all = Object.entries(prototypes).map(([key, prototype]) => [key, checked(prototype)]);
-  const multiply =
-    "int cublasLtMatmul(uint64_t handle, uint64_t desc, uint64_t alpha, uint64_t a, uint64_t la, uint64_t b, uint64_t lb, uint64_t beta, uint64_t c, uint64_t lc, uint64_t d, uint64_t ld, uint64_t algorithm, uint64_t workspace, size_t bytes, uint64_t stream)";
-  return { ...(Object.fromEntries(all) as Omit<Calls, "multiply">), multiply: library.declare(multiply) };
+  return {
+    ...(Object.fromEntries(all) as Omit<Calls, "multiply" | "heuristic">),
+    multiply: library.declare(multiplyPrototype),
+    heuristic: library.declare(heuristicPrototype),
+  };
 }
 
 /** What all products of a thread share. */

@@ -2,7 +2,7 @@
 // first: row-major `D = A B` is column-major `D' = B' A'` on the same memory, so operands change places.
 
 import { out } from "../driver/calls.ts";
-import type { Product } from "../driver/gpu.ts";
+import type { Operands, Product } from "../driver/gpu.ts";
 import { addressOf } from "../library/load.ts";
 import { type Context, code, describe } from "./lt.ts";
 
@@ -17,7 +17,9 @@ interface Prepared {
   readonly d: number;
   /** Algorithms, best guess first: each the memory that cuBLASLt wrote. */
   readonly algorithms: readonly Uint8Array[];
+  /** Addresses that the description names: of the bias, and of what is read or written beside. */
   readonly bias: BigUint64Array;
+  readonly beside: BigUint64Array;
   /** Address of the algorithm in use. */
   algorithm: number;
 }
@@ -53,6 +55,9 @@ function description({ calls }: Context, product: Product, compute: Compute): nu
   calls.descSet(desc, code.desc.transposeB, int(Number(product.transposeA)), 4);
   calls.descSet(desc, code.desc.epilogue, int(code.epilogue[product.epilogue]), 4);
   calls.descSet(desc, code.desc.biasType, int(code.type[product.typeD]), 4);
+  if (!product.epilogue.startsWith("gelu")) return desc;
+  calls.descSet(desc, code.desc.besideRow, BigInt64Array.of(BigInt(product.n)), 8);
+  calls.descSet(desc, code.desc.besideType, int(code.type[product.typeD]), 4);
   return desc;
 }
 
@@ -63,60 +68,54 @@ function algorithms(
   wanted: number,
 ): Uint8Array[] {
   const results = new Uint8Array(new ArrayBuffer(RESULT * wanted)); // memory of its own does not move
-  const found = out((into) => lt.calls.heuristic(lt.handle, desc, a, b, d, d, lt.preference, wanted, results, into));
+  const into = [0];
+  const code = lt.calls.heuristic(lt.handle, desc, a, b, d, d, lt.preference, wanted, results, into);
+  const found = code ? 0 : into[0]!;
   return Array.from({ length: found }, (_, i) => results.subarray(RESULT * i, RESULT * i + ALGORITHM));
 }
 
-function prepare(lt: Context, product: Product, compute: Compute, wanted: number): Prepared {
+const pointer = (): BigUint64Array => new BigUint64Array(new ArrayBuffer(8)); // memory of its own does not move
+
+function pointTo({ calls }: Context, desc: number, attribute: number, held: BigUint64Array, address: number): void {
+  const wanted = BigInt(address);
+  if (!address || held[0] === wanted) return;
+  held[0] = wanted;
+  calls.descSet(desc, attribute, held, 8);
+}
+
+/** A product made ready; undefined where the library has no algorithm for it. */
+function prepare(lt: Context, product: Product, compute: Compute, wanted: number): Prepared | undefined {
   const { m, n, k, transposeA, transposeB, batch, strideA, strideB } = product;
   const [input, output] = [code.type[product.typeAB], code.type[product.typeD]];
   const desc = description(lt, product, compute);
   const a = transposeB ? layout(lt, input, k, n, batch, strideB) : layout(lt, input, n, k, batch, strideB);
   const b = transposeA ? layout(lt, input, m, k, batch, strideA) : layout(lt, input, k, m, batch, strideA);
   const d = layout(lt, output, n, m, batch, m * n);
+  const [bias, beside] = [pointer(), pointer()];
+  if (/bias/i.test(product.epilogue)) pointTo(lt, desc, code.desc.bias, bias, lt.workspace.address);
+  if (/gelu/.test(product.epilogue)) pointTo(lt, desc, code.desc.beside, beside, lt.workspace.address);
   const found = algorithms(lt, desc, [a, b, d], wanted);
-  if (!found.length) throw new Error(`device cuda: cuBLASLt has no algorithm for ${keyOf(product)}`);
-  return {
-    desc,
-    a,
-    b,
-    d,
-    algorithms: found,
-    bias: new BigUint64Array(new ArrayBuffer(8)),
-    algorithm: addressOf(found[0]!),
-  };
+  if (!found.length) return undefined;
+  return { desc, a, b, d, algorithms: found, bias, beside, algorithm: addressOf(found[0]!) };
 }
 
 /** What runs products on a stream. */
-export type Multiplier = (product: Product, a: number, b: number, bias: number, d: number) => void;
+export interface Multiplier {
+  multiply(product: Product, at: Operands): void;
+  multiplies(product: Product): boolean;
+}
 
 export interface Tuning {
   /** Time in ms that the GPU takes for `work`, called several times. */
   readonly measure?: (work: () => unknown) => number;
 }
 
-type Launch = (at: Prepared, a: number, b: number, d: number) => number;
+type Launch = (at: Prepared, operands: Operands) => number;
 
 function launcher({ calls, handle, one, zero, workspace: { address, bytes } }: Context, stream: number): Launch {
-  return (at, a, b, d) =>
-    calls.multiply(
-      handle,
-      at.desc,
-      one,
-      b,
-      at.a,
-      a,
-      at.b,
-      zero,
-      d,
-      at.d,
-      d,
-      at.d,
-      at.algorithm,
-      address,
-      bytes,
-      stream,
-    );
+  const { multiply } = calls;
+  return ({ desc, a: la, b: lb, d: ld, algorithm }, { a, b, d }) =>
+    multiply(handle, desc, one, b, la, a, lb, zero, d, ld, d, ld, algorithm, address, bytes, stream);
 }
 
 /** Times each algorithm on the operands at hand: results are written over, never read. */
@@ -133,25 +132,32 @@ function choose(at: Prepared, run: () => number, measure: NonNullable<Tuning["me
 
 /** `measure` absent: the first algorithm that cuBLASLt names is used, the same in every run. */
 export function multiplier(lt: Context, compute: Compute, stream: number, { measure }: Tuning): Multiplier {
-  const known = new Map<string, Prepared>();
+  const known = new Map<string, Prepared | undefined>();
+  const tuned = new Set<Prepared>();
   const launch = launcher(lt, stream);
-  const setBias = (at: Prepared, bias: number): void => {
-    at.bias[0] = BigInt(bias);
-    lt.calls.descSet(at.desc, code.desc.bias, at.bias, 8);
-  };
-  const first = (key: string, product: Product, a: number, b: number, bias: number, d: number): Prepared => {
-    const worth = 2 * product.m * product.n * product.k * product.batch >= WORTH_TIMING && measure !== undefined;
-    const at = prepare(lt, product, compute, worth ? 8 : 1);
-    if (bias) setBias(at, bias);
-    if (worth) choose(at, () => launch(at, a, b, d), measure);
-    known.set(key, at);
-    return at;
-  };
-  return (product, a, b, bias, d) => {
+  const worth = ({ m, n, k, batch }: Product): boolean =>
+    2 * m * n * k * batch >= WORTH_TIMING && measure !== undefined;
+  const prepared = (product: Product): Prepared | undefined => {
     const key = keyOf(product);
-    const at = known.get(key) ?? first(key, product, a, b, bias, d);
-    if (bias) setBias(at, bias);
-    const result = launch(at, a, b, d);
-    if (result) throw new Error(`device cuda: product ${key}: ${describe(result)}`);
+    const found = known.get(key);
+    if (found || known.has(key)) return found;
+    const made = prepare(lt, product, compute, worth(product) ? 8 : 1);
+    known.set(key, made);
+    return made;
+  };
+  return {
+    multiplies: (product) => prepared(product) !== undefined,
+    multiply(product, operands) {
+      const at = prepared(product);
+      if (!at) throw new Error(`device cuda: cuBLASLt has no algorithm for ${keyOf(product)}`);
+      pointTo(lt, at.desc, code.desc.bias, at.bias, operands.bias);
+      pointTo(lt, at.desc, code.desc.beside, at.beside, operands.beside);
+      if (measure && !tuned.has(at)) {
+        if (worth(product)) choose(at, () => launch(at, operands), measure);
+        tuned.add(at);
+      }
+      const result = launch(at, operands);
+      if (result) throw new Error(`device cuda: product ${keyOf(product)}: ${describe(result)}`);
+    },
   };
 }

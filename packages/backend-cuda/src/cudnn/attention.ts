@@ -1,25 +1,26 @@
-// Causal attention and its gradients by cuDNN, bf16: the composite graphs that its fused kernels know (Dao et al. 2022). q, k, v, y and
-// their gradients are [P, T, K]; each row's log-sum-exp is float32 [P, T].
-// P batch x heads, T time, K width of one head
+// Causal attention and its gradients by cuDNN, bf16 or fp16: the composite graphs that its fused kernels know (Dao et al. 2022). q, k, v, y
+// and their gradients are read and written where they are; each row's log-sum-exp is float32 [B, H, T].
+// B batch, T time, H heads, K width of one head
 import type { Attention, HeadShape, Scratch } from "../driver/gpu.ts";
 import { type Cudnn, scalars } from "./calls.ts";
 import { type Dims, Graph, type GraphTensor, variant } from "./graph.ts";
 
 const flip = ([a, b, c, d]: Dims): Dims => [a, b, d, c];
 
-/** Strides of a head's rows, of the scores, and of a column of them. */
-const layouts = ({ P, T, K }: HeadShape) => {
-  const dims: Dims = [P, 1, T, K];
-  const strides: Dims = [T * K, T * K, K, 1];
+/** Strides of rows of q, k and v and of y, of the scores, and of a column of them. */
+const layouts = ({ B, T, H, K, row }: HeadShape) => {
+  const dims: Dims = [B, H, T, K];
+  const strides: Dims = [T * row, K, row, 1];
+  const mixed: Dims = [T * H * K, K, H * K, 1];
   const square: readonly [Dims, Dims] = [
-    [P, 1, T, T],
-    [T * T, T * T, T, 1],
+    [B, H, T, T],
+    [H * T * T, T * T, T, 1],
   ];
   const column: readonly [Dims, Dims] = [
-    [P, 1, T, 1],
-    [T, T, 1, 1],
+    [B, H, T, 1],
+    [H * T, T, 1, 1],
   ];
-  return { dims, strides, square, column };
+  return { dims, strides, mixed, square, column };
 };
 
 /** y = x where the row is at least the column, else `low`. */
@@ -32,9 +33,10 @@ function causal(g: Graph, x: GraphTensor, low: GraphTensor): GraphTensor {
 
 function forwardGraph(cudnn: Cudnn, shape: HeadShape) {
   const g = new Graph(cudnn);
-  const { dims, strides, square, column } = layouts(shape);
-  const [q, k] = [g.tensor(dims, strides, "bf16"), g.tensor(flip(dims), flip(strides), "bf16")];
-  const [v, y] = [g.tensor(dims, strides, "bf16"), g.tensor(dims, strides, "bf16")];
+  const { type } = shape;
+  const { dims, strides, mixed, square, column } = layouts(shape);
+  const [q, k] = [g.tensor(dims, strides, type), g.tensor(flip(dims), flip(strides), type)];
+  const [v, y] = [g.tensor(dims, strides, type), g.tensor(dims, mixed, type)];
   const lse = g.tensor(...column, "f32");
   const [scale, low] = [g.scalar(), g.scalar()];
   const score = g.multiply(q, k, g.virtual(...square));
@@ -43,24 +45,25 @@ function forwardGraph(cudnn: Cudnn, shape: HeadShape) {
   const exp = g.pointwise("exp", g.pointwise("subtract", seen, top, g.like(seen)), undefined, g.like(seen));
   const sum = g.reduce("add", exp, g.virtual(...column));
   g.pointwise("add", top, g.pointwise("log", sum, undefined, g.virtual(...column)), lse);
-  g.multiply(g.pointwise("divide", exp, sum, g.like(seen, "bf16")), v, y);
+  g.multiply(g.pointwise("divide", exp, sum, g.like(seen, type)), v, y);
   return { ...g.plan(), q, k, v, y, lse, scale, low };
 }
 
 function backwardGraph(cudnn: Cudnn, shape: HeadShape, deterministic: boolean) {
   const g = new Graph(cudnn);
-  const { dims, strides, square, column } = layouts(shape);
-  const rows = () => g.tensor(dims, strides, "bf16");
-  const turnedRows = () => g.tensor(flip(dims), flip(strides), "bf16");
-  const [q, k, v, y, dy] = [rows(), turnedRows(), turnedRows(), rows(), rows()];
+  const { dims, strides, mixed, square, column } = layouts(shape);
+  const { T, H, K, type } = shape;
+  const rows = () => g.tensor(dims, strides, type);
+  const turnedRows = () => g.tensor(flip(dims), flip(strides), type);
+  const [q, k, v] = [rows(), turnedRows(), turnedRows()];
+  const [y, dy] = [g.tensor(dims, mixed, type), g.tensor(dims, mixed, type)];
   const lse = g.tensor(...column, "f32");
   const [scale, low, one] = [g.scalar(), g.scalar(), g.scalar()];
   const [dq, dk, dv] = [rows(), rows(), rows()];
-  const [sum, sums] = [g.tensor(...column, "f32"), g.tensor(dims, strides, "f32")];
+  const [sum, sums] = [g.tensor(...column, "f32"), g.tensor(dims, [H * T * K, T * K, K, 1], "f32")];
   const big = () => g.virtual(...square);
-  const { T } = shape;
-  const turned = (x: GraphTensor) => g.reshape(x, g.virtual(square[0], [T * T, T * T, 1, T], "bf16"));
-  const products = g.pointwise("multiply", dy, y, g.virtual(dims, strides));
+  const turned = (x: GraphTensor) => g.reshape(x, g.virtual(square[0], [H * T * T, T * T, 1, T], type));
+  const products = g.pointwise("multiply", dy, y, g.virtual(dims, [H * T * K, T * K, H * K, 1]));
   g.pointwise("multiply", g.reduce("add", products, g.virtual(...column)), one, sum);
   const score = g.pointwise("multiply", g.multiply(q, k, big()), scale, big());
   const p = g.pointwise("exp", causal(g, g.pointwise("subtract", score, lse, big()), low), undefined, big());
@@ -68,7 +71,7 @@ function backwardGraph(cudnn: Cudnn, shape: HeadShape, deterministic: boolean) {
   const slope = g.pointwise("subtract", g.multiply(dy, v, big()), sum, big());
   const dscore = g.pointwise("multiply", g.pointwise("multiply", slope, p, big()), scale, big());
   g.multiply(turned(dscore), q, dk);
-  const keys = g.reshape(k, g.virtual(dims, strides, "bf16"));
+  const keys = g.reshape(k, g.virtual(dims, strides, type));
   if (deterministic) g.multiply(dscore, keys, dq);
   else g.pointwise("identity", g.multiply(dscore, keys, sums), undefined, dq);
   return { ...g.plan(), q, k, v, y, dy, lse, scale, low, one, dq, dk, dv, sum, sums };
@@ -86,21 +89,38 @@ function keeper<K, V>(): (key: K, make: () => V) => V {
 
 type Pairs = readonly (readonly [GraphTensor, number])[];
 
-function launch(
-  cudnn: Cudnn,
-  { plan, workspace }: { plan: number; workspace: number },
-  scratch: Scratch,
-  pairs: Pairs,
-): void {
-  const bytes = Math.max(workspace, 256);
-  const address = scratch.take(bytes, "cuDNN's workspace");
-  const at = variant(cudnn, pairs, address);
-  cudnn.run(plan, at);
-  cudnn.destroy(at);
-  scratch.give(address, bytes);
+interface Planned {
+  readonly plan: number;
+  readonly workspace: number;
 }
 
-const keyOf = ({ P, T, K }: HeadShape): string => `${P},${T},${K}`;
+/** Most lists of addresses that are kept: the same come back step after step, and one costs 30 us to make. */
+const KEPT = 1024;
+
+/** Runs plans on addresses. */
+function launcher(cudnn: Cudnn) {
+  const variants = new Map<string, number>();
+  const forget = (): void => {
+    for (const each of variants.values()) cudnn.destroy(each);
+    variants.clear();
+  };
+  return ({ plan, workspace }: Planned, scratch: Scratch, pairs: Pairs): void => {
+    const bytes = Math.max(workspace, 256);
+    const address = scratch.take(bytes, "cuDNN's workspace");
+    let key = `${plan} ${address}`;
+    for (const pair of pairs) key += ` ${pair[1]}`;
+    let at = variants.get(key);
+    if (at === undefined) {
+      if (variants.size >= KEPT) forget();
+      at = variant(cudnn, pairs, address);
+      variants.set(key, at);
+    }
+    cudnn.run(plan, at);
+    scratch.give(address, bytes);
+  };
+}
+
+const keyOf = ({ B, T, H, K, row, type }: HeadShape): string => `${B},${T},${H},${K},${row},${type}`;
 
 /** The graph's tensors and the addresses of the same names. */
 const pairsOf = <Name extends string>(
@@ -114,6 +134,7 @@ export function cudnnAttention(cudnn: Cudnn, deterministic: boolean): Attention 
   const forwards = keeper<string, ReturnType<typeof forwardGraph>>();
   const backwards = keeper<string, ReturnType<typeof backwardGraph>>();
   const numbers = keeper<number, ReturnType<typeof scalars>>();
+  const launch = launcher(cudnn);
   const constants = (factor: number) => {
     const [scale, low, one] = numbers(factor, () => scalars([factor, Number.NEGATIVE_INFINITY, 1])).addresses;
     return { scale: scale!, low: low!, one: one! };
@@ -122,18 +143,18 @@ export function cudnnAttention(cudnn: Cudnn, deterministic: boolean): Attention 
     forward(shape, factor, scratch, given) {
       const graph = forwards(keyOf(shape), () => forwardGraph(cudnn, shape));
       const at = { ...given, ...constants(factor) };
-      launch(cudnn, graph, scratch, pairsOf(graph, at, ["q", "k", "v", "y", "lse", "scale", "low"]));
+      launch(graph, scratch, pairsOf(graph, at, ["q", "k", "v", "y", "lse", "scale", "low"]));
     },
     backward(shape, factor, scratch, given) {
       const graph = backwards(keyOf(shape), () => backwardGraph(cudnn, shape, deterministic));
-      const rows = 4 * shape.P * shape.T;
+      const rows = 4 * shape.B * shape.H * shape.T;
       const [sum, sums] = [
         scratch.take(rows, "attention's row sums"),
         scratch.take(rows * shape.K, "attention's gradient"),
       ];
       const at = { ...given, ...constants(factor), sum, sums };
       const names = ["q", "k", "v", "y", "dy", "lse", "scale", "low", "one", "dq", "dk", "dv", "sum"] as const;
-      launch(cudnn, graph, scratch, pairsOf(graph, at, deterministic ? names : [...names, "sums"]));
+      launch(graph, scratch, pairsOf(graph, at, deterministic ? names : [...names, "sums"]));
       scratch.give(sum, rows);
       scratch.give(sums, rows * shape.K);
     },

@@ -2,7 +2,7 @@
 import type { Cudnn } from "./calls.ts";
 
 /** Element types by cuDNN's numbers. */
-export const dataType = { f32: 0, bf16: 9, i32: 4, bool: 11 } as const;
+export const dataType = { f32: 0, f16: 2, bf16: 9, i32: 4, bool: 11 } as const;
 
 /** Modes of element-by-element operations. */
 export const mode = {

@@ -127,7 +127,7 @@ export function openGpu({ localRank = 0, compute, deterministic = false }: Optio
     copy: (to, from, bytes) => cuda.copy(to, from, bytes, stream),
     fill: (to, word, count) => cuda.fill(to, word, count, stream),
     compile: launcher(cuda, stream, images(nvrtc, card)),
-    multiply: multiplier(
+    ...multiplier(
       lt,
       compute,
       stream,

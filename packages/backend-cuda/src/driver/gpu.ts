@@ -28,15 +28,35 @@ export interface Product {
   readonly batch: number;
   readonly strideA: number;
   readonly strideB: number;
-  /** What is done to the product: nothing, a bias `[n]` added (its type is D's), relu, or both. */
-  readonly epilogue: "none" | "bias" | "relu" | "reluBias";
+  readonly epilogue: Epilogue;
 }
 
-/** P batch x heads, T time, K width of a head. */
+/**
+ * What is done to a product: nothing, a bias `[n]` added (its type is D's), relu, or both; gelu after a bias, what went into it
+ * written beside; or the gradient of gelu, times what went into it, read beside. Beside is a matrix of D's shape and type.
+ */
+export type Epilogue = "none" | "bias" | "relu" | "reluBias" | "geluBias" | "geluGrad";
+
+/** Operands of a product and its result, by address; 0 for what its epilogue has no use for. */
+export interface Operands {
+  readonly a: number;
+  readonly b: number;
+  readonly bias: number;
+  readonly beside: number;
+  readonly d: number;
+}
+
+/**
+ * B sequences of T rows, H heads of width K each. Rows of q, k, v and their gradients are `row` elements apart, heads K: `H K` or,
+ * where q, k and v lie side by side, `3 H K`. Rows of y and its gradient are `H K` apart.
+ */
 export interface HeadShape {
-  readonly P: number;
+  readonly B: number;
   readonly T: number;
+  readonly H: number;
   readonly K: number;
+  readonly row: number;
+  readonly type: "bf16" | "f16";
 }
 
 /** Memory for one launch: it may be given out again in the stream's order. */
@@ -47,7 +67,7 @@ export interface Scratch {
 
 type Addresses<Names extends string> = Readonly<Record<Names, number>>;
 
-/** Causal attention in bf16 by a library. Rows are `[P, T, K]`, `lse` each row's log-sum-exp, float32 `[P, T]`. */
+/** Causal attention by a library. `lse` is each row's log-sum-exp, float32 `[B, H, T]`. */
 export interface Attention {
   forward(shape: HeadShape, scale: number, scratch: Scratch, at: Addresses<"q" | "k" | "v" | "y" | "lse">): void;
   backward(
@@ -78,8 +98,9 @@ export interface Gpu {
   /** Writes a 32-bit word `count` times. */
   fill(to: number, word: number, count: number): void;
   compile(program: Program): Launch;
-  /** `bias` is 0 where the epilogue has none. */
-  multiply(product: Product, a: number, b: number, bias: number, d: number): void;
+  multiply(product: Product, at: Operands): void;
+  /** Tells whether there is an algorithm for a product with its epilogue. */
+  multiplies(product: Product): boolean;
   /** Absent where there is no library for it. */
   readonly attention?: Attention | undefined;
   /** Waits for all that was asked. */

@@ -28,6 +28,18 @@ function modeOf(x: TensorInfo, shape: readonly number[], total: number, size: nu
   return size === 1 ? "one" : same(x.shape, shape) ? "each" : "walk";
 }
 
+/** Whether a tensor is one row, of a multiple of 4 elements, for all rows of a shape. */
+function isRow({ shape }: TensorInfo, to: readonly number[]): boolean {
+  const width = to.at(-1) ?? 1;
+  return width % 4 === 0 && shape.at(-1) === width && shape.slice(0, -1).every((n) => n === 1);
+}
+
+/** Rows where every operand that does not have all elements is one row; otherwise strides. */
+function withRows(xs: readonly TensorInfo[], inputs: readonly Given[], shape: readonly number[]): readonly Given[] {
+  const rows = xs.every((x, i) => inputs[i]!.mode !== "walk" || isRow(x, shape));
+  return rows ? inputs.map((at) => (at.mode === "walk" ? { ...at, mode: "row" } : at)) : inputs;
+}
+
 function given(b: CudaBackend, x: TensorInfo, shape: readonly number[], total: number): Given {
   const { stored, size, address, single } = b.entry(x.dataId);
   if (size === 1 && !address && single !== undefined) return { stored, mode: "value", parameter: single };
@@ -47,7 +59,7 @@ function walkOf(xs: readonly TensorInfo[], inputs: readonly Given[], shape: read
   return collapse({ dims: shape, strides: walking.map((x) => broadcastStrides(x.shape, shape)) });
 }
 
-const short: Readonly<Record<Mode, string>> = { each: "e", value: "v", one: "o", walk: "w" };
+const short: Readonly<Record<Mode, string>> = { each: "e", value: "v", one: "o", row: "r", walk: "w" };
 
 /** Computes an expression of tensors that broadcast to `shape`; the result is `dtype`, stored as `stored`. */
 export function apply(
@@ -59,7 +71,11 @@ export function apply(
   stored?: Stored,
 ): TensorInfo {
   const n = sizeOf(shape);
-  const inputs = xs.map((x) => given(b, x, shape, n));
+  const inputs = withRows(
+    xs,
+    xs.map((x) => given(b, x, shape, n)),
+    shape,
+  );
   const y = b.output(shape, dtype, stored ?? resultType(inputs, dtype));
   if (!n) return y;
   const walk = walkOf(xs, inputs, shape);
@@ -71,6 +87,7 @@ export function apply(
   const launch = b.program(kernel, () => source(kernel, at));
   const parameters = [...inputs.map(({ parameter }) => parameter), b.address(y), n, ...constants];
   if (walk) launch(blocks(n, 256), 1, 256, ...parameters, ...walk.dims, ...walk.strides.flat());
+  else if (inputs.some(({ mode }) => mode === "row")) launch(blocks(n, 1024), 1, 256, ...parameters, shape.at(-1)!);
   else launch(blocks(n, 1024), 1, 256, ...parameters);
   return y;
 }

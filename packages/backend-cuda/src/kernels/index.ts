@@ -4,6 +4,7 @@ import { arithmetic } from "./arithmetic.ts";
 import { attentions } from "./attention.ts";
 import { losses } from "./cross-entropy.ts";
 import { fallbacks, withHost } from "./fallback.ts";
+import { many } from "./many.ts";
 import { named } from "./named.ts";
 import { products } from "./products.ts";
 import { reductions } from "./reductions.ts";
@@ -14,7 +15,7 @@ import { toConfigs } from "./table.ts";
 
 /** Kernels that run on the card. */
 export const ownKernels = (): KernelConfig[] =>
-  [arithmetic, shapes, reductions, softmax, products, rows, named, attentions, losses].flatMap(toConfigs);
+  [arithmetic, shapes, reductions, softmax, products, rows, named, many, attentions, losses].flatMap(toConfigs);
 
 /** Those, and tfjs's others through its cpu backend. */
 export function kernels(): KernelConfig[] {

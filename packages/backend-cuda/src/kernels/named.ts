@@ -1,14 +1,20 @@
 // The kernels that Orthant's segments and optimizers call by name, but for attention and those that are tfjs's own in other words.
 import type { TensorInfo } from "@tensorflow/tfjs";
 import type { CudaBackend } from "../backend/backend.ts";
-import { adamwConstants, adamw as adamwSource, gelu, geluGrad as geluGradSource } from "../sources/optimizer.ts";
-import { bytesOf } from "../sources/prelude.ts";
 import {
-  gainGrad,
-  heldBy,
-  holders,
+  adamwConstants,
+  adamw as adamwSource,
+  addGradient as addSource,
+  gelu,
+  geluGrad as geluGradSource,
+} from "../sources/optimizer.ts";
+import { bytesOf, type Stored } from "../sources/prelude.ts";
+import {
+  holdFor,
+  holdName,
   layerNormGrad as normGradSource,
   layerNorm as normSource,
+  normSums,
   WIDEST_ROW,
 } from "../sources/rows.ts";
 import { combine } from "./arithmetic.ts";
@@ -25,64 +31,39 @@ function layerNorm(b: CudaBackend, { x, gain, bias }: Inputs, { center, epsilon 
   if (D > WIDEST_ROW) throw new Error(`device cuda: layer norm of rows of ${D}; ${WIDEST_ROW} is the widest`);
   const { stored } = b.entry(x!.dataId);
   const [y, stat] = [b.output([N, D], "float32", activation(b)), b.output([N, 2], "float32")];
-  const held = heldBy(D);
-  const name = `layerNorm${held}_${stored}_${activation(b)}`;
-  const launch = b.program(name, () => normSource(name, stored, activation(b), held));
-  const given = [x!, gain!].map((each) => b.address(each));
-  launch(
-    N,
-    1,
-    holders(D),
-    ...given,
-    bias ? b.address(bias) : 0,
-    b.address(y),
-    b.address(stat),
-    D,
-    Number(center),
-    epsilon as number,
-  );
+  const hold = holdFor(D);
+  const name = `layerNorm${holdName(hold)}_${stored}_${activation(b)}`;
+  const launch = b.program(name, () => normSource(name, stored, activation(b), hold));
+  const [from, row, to] = [b.address(x!), bias ? b.address(bias) : 0, b.address(y)];
+  const rest = [b.address(stat), N, D, Number(center), epsilon as number];
+  launch(blocks(N, hold.rows), 1, hold.threads * hold.rows, from, b.address(gain!), row, to, ...rest);
   return [y, stat];
 }
 
-/** Sums of `dy h` over rows: parts of them, then those. */
-function gainGradient(b: CudaBackend, dy: TensorInfo, x: TensorInfo, stat: TensorInfo): TensorInfo {
-  const [N, D] = x.shape as [number, number];
-  const parts = Math.max(1, Math.min(64, Math.floor(N / 64)));
-  const partial = b.output([parts, D], "float32");
-  const name = `gainGrad_${b.entry(dy.dataId).stored}_${b.entry(x.dataId).stored}`;
-  const launch = b.program(name, () => gainGrad(name, b.entry(dy.dataId).stored, b.entry(x.dataId).stored));
-  launch(
-    blocks(D, 32),
-    parts,
-    256,
-    b.address(dy),
-    b.address(x),
-    b.address(stat),
-    b.address(partial),
-    N,
-    D,
-    Math.ceil(N / parts),
-  );
-  if (parts === 1) return { ...partial, shape: [D] };
-  const sum = reduce(b, { kind: "Sum" }, partial, { O: 1, R: parts, I: D }, [D], "float32");
-  b.release(partial);
-  return sum;
-}
-
-/** dx is stored as dy is: the gradient of a float32 stream is one. */
-function layerNormGrad(b: CudaBackend, { dy, x, stat, gain }: Inputs, { center }: Attributes): TensorInfo[] {
+/** dx is stored as x is: the gradient of a float32 stream is one. Gradients of gain and bias are parts of rows, then their sums. */
+function layerNormGrad(b: CudaBackend, { dy, x, stat, gain }: Inputs, attrs: Attributes): TensorInfo[] {
   const [N, D] = x!.shape as [number, number];
+  const center = attrs.center as boolean;
   const [from, of] = [b.entry(dy!.dataId).stored, b.entry(x!.dataId).stored];
   const dx = b.output([N, D], "float32", of);
-  const held = heldBy(D);
-  const name = `layerNormGrad${held}_${from}_${of}`;
-  const launch = b.program(name, () => normGradSource(name, from, of, of, held));
-  const given = [dy!, x!, stat!, gain!].map((each) => b.address(each));
-  launch(N, 1, holders(D), ...given, b.address(dx), D, Number(center));
-  return [dx, gainGradient(b, dy!, x!, stat!)];
+  const hold = holdFor(D);
+  const name = `layerNormGrad${holdName(hold)}_${from}_${of}${center ? "" : "_rms"}`;
+  const launch = b.program(name, () => normGradSource(name, from, of, of, hold, center));
+  const wide = center ? 2 * D : D;
+  const count = Math.max(1, Math.min(4 * b.gpu.processors, blocks(N, 4 * hold.rows)));
+  const parts = b.output([count, wide], "float32");
+  const given = [dy!, x!, stat!, gain!, dx, parts].map((each) => b.address(each));
+  launch(count, 1, hold.threads * hold.rows, ...given, N, D);
+  const sums = Array.from({ length: wide / D }, () => b.output([D], "float32"));
+  const [gains, biases] = [b.address(sums[0]!), center ? b.address(sums[1]!) : 0];
+  const add = b.program("normSums", () => normSums("normSums"));
+  add(blocks(wide, 32), 1, 1024, b.address(parts), gains, biases, count, D, wide);
+  b.release(parts);
+  return [dx, ...sums];
 }
 
-function geluGrad(b: CudaBackend, { x, dy }: Inputs): TensorInfo[] {
+/** gelu(x) and its gradient. */
+export function geluGrad(b: CudaBackend, { x, dy }: Inputs): TensorInfo[] {
   const [first, second] = [b.entry(x!.dataId).stored, b.entry(dy!.dataId).stored];
   const stored = first === "bf16" && second === "bf16" ? "bf16" : "f32";
   const [y, dx] = [b.output(x!.shape, "float32", stored), b.output(x!.shape, "float32", stored)];
@@ -121,8 +102,32 @@ function sumOfSquares(b: CudaBackend, x: TensorInfo, { from, to }: { from: numbe
   return y;
 }
 
+/** The sum and, where products read bf16, its bf16 copy in the same pass. */
+function addGradient(b: CudaBackend, { seen, dx }: Inputs): TensorInfo {
+  const n = sizeOf(seen!.shape);
+  const [first, second] = [seen!, dx!].map((x) => b.entry(x.dataId).stored) as [Stored, Stored];
+  if (b.precision !== "bf16" || (first === "bf16" && second === "bf16") || !n) return combine(b, "Add", seen!, dx!);
+  const y = b.output(seen!.shape, "float32");
+  const entry = b.entry(y.dataId);
+  entry.half = b.memoryPool.take(n * bytesOf.bf16, `bf16 copy of a gradient [${y.shape}]`);
+  const name = `addGradient_${first}_${second}`;
+  const launch = b.program(name, () => addSource(name, first, second));
+  launch(blocks(n, 1024), 1, 256, ...[seen!, dx!, y].map((x) => b.address(x)), entry.half, n);
+  return y;
+}
+
 export const named: Table = {
+  "orthant.addGradient": addGradient,
   "orthant.adamw": adamw,
+  "orthant.addBranch": (b, { stream, branch, row }) =>
+    apply(
+      b,
+      { name: "Add3", text: "a + b + c" },
+      [stream!, branch!, row!],
+      stream!.shape,
+      "float32",
+      b.residual === "bf16" ? "bf16" : undefined,
+    ),
   "orthant.addRow": (b, { x, row }) => combine(b, "Add", x!, row!),
   "orthant.columnSums": (b, { x }) => {
     const [N, D] = x!.shape as [number, number];

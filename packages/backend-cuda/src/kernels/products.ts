@@ -3,11 +3,13 @@
 import { backend_util, type TensorInfo, upcastType, util } from "@tensorflow/tfjs";
 import type { CudaBackend } from "../backend/backend.ts";
 import type { Product } from "../driver/gpu.ts";
+import { gelu } from "../sources/optimizer.ts";
 import { bytesOf } from "../sources/prelude.ts";
 import { cast, combine, fill, map } from "./arithmetic.ts";
 import { sizeOf } from "./dims.ts";
 import { apply } from "./elementwise.ts";
 import { storedAs } from "./moves.ts";
+import { geluGrad } from "./named.ts";
 import { broadcast } from "./shapes.ts";
 import type { Attributes, Compute, Inputs, Table } from "./table.ts";
 
@@ -46,6 +48,8 @@ export interface Multiply {
   readonly transposeB?: boolean;
   readonly epilogue?: Product["epilogue"];
   readonly bias?: TensorInfo | undefined;
+  /** What gelu's epilogues write or read: of the result's shape, stored as it is. */
+  readonly beside?: TensorInfo | undefined;
 }
 
 function checkInner(
@@ -84,13 +88,19 @@ function launch(
   product: Product,
   a: TensorInfo,
   c: TensorInfo,
-  bias: TensorInfo | undefined,
+  { bias, beside }: Multiply,
   d: TensorInfo,
 ): void {
   const at = (x: TensorInfo) => (product.typeAB === "bf16" ? halfAddress(b, x) : b.address(x));
   const [first, second] = [floats(b, a, product), floats(b, c, product)];
-  const beside = bias && (product.typeD === "bf16" ? halfAddress(b, bias) : b.address(bias));
-  b.gpu.multiply(product, at(first), at(second), beside ?? 0, b.address(d));
+  const row = bias && (product.typeD === "bf16" ? halfAddress(b, bias) : b.address(bias));
+  b.gpu.multiply(product, {
+    a: at(first),
+    b: at(second),
+    bias: row ?? 0,
+    beside: beside ? b.address(beside) : 0,
+    d: b.address(d),
+  });
   b.release(first, second);
 }
 
@@ -115,7 +125,7 @@ export function multiply(b: CudaBackend, a: TensorInfo, c: TensorInfo, wanted: M
   const rows = wanted.transposeA ? left.columns : left.rows;
   const shape = [...batch, rows, product.n];
   const d = sizeOf(shape) && product.k ? b.output(shape, "float32", product.typeD) : fill(b, shape, 0, "float32");
-  if (sizeOf(shape) && product.k) launch(b, product, wideA, wideC, wanted.bias, d);
+  if (sizeOf(shape) && product.k) launch(b, product, wideA, wideC, wanted, d);
   b.release(wideA, wideC);
   return d;
 }
@@ -171,4 +181,39 @@ const batched: Compute = (b, { a, b: c }, attrs) => {
   return whole;
 };
 
-export const products: Table = { _FusedMatMul: fused, BatchMatMul: batched };
+/** Whether the library has a product of two matrices with an epilogue. */
+function has(b: CudaBackend, a: TensorInfo, c: TensorInfo, wanted: Multiply): boolean {
+  return b.gpu.multiplies(plan(b, operand(a), operand(c), 1, wanted));
+}
+
+/** gelu(x w + bias); what went into gelu, which keeps a share of the result. */
+function geluProduct(b: CudaBackend, { x, w, bias }: Inputs): TensorInfo[] {
+  const [N, F] = [x!.shape[0]!, w!.shape[1]!];
+  let [y, hidden]: TensorInfo[] = [];
+  if (has(b, x!, w!, { epilogue: "geluBias" })) {
+    hidden = b.output([N, F], "float32", b.precision === "bf16" ? "bf16" : "f32");
+    y = multiply(b, x!, w!, { epilogue: "geluBias", bias, beside: hidden });
+  } else {
+    hidden = multiply(b, x!, w!, { epilogue: "bias", bias });
+    y = apply(b, { name: "gelu", text: gelu }, [hidden], hidden.shape, "float32");
+  }
+  b.keep(hidden, y);
+  return [y, hidden];
+}
+
+function geluProductGrad(b: CudaBackend, { dy, w, kept }: Inputs): TensorInfo[] {
+  const y = b.share(b.kept(kept!));
+  const wanted = { transposeB: true, epilogue: "geluGrad" } as const;
+  if (has(b, dy!, w!, wanted)) return [y, multiply(b, dy!, w!, { ...wanted, beside: kept! })];
+  const slope = multiply(b, dy!, w!, { transposeB: true });
+  const [again, dx] = geluGrad(b, { x: kept!, dy: slope });
+  b.release(slope, again!);
+  return [y, dx!];
+}
+
+export const products: Table = {
+  _FusedMatMul: fused,
+  BatchMatMul: batched,
+  "orthant.geluProduct": geluProduct,
+  "orthant.geluProductGrad": geluProductGrad,
+};

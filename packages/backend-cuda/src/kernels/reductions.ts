@@ -2,7 +2,7 @@
 import { backend_util, type DataType, type TensorInfo, util } from "@tensorflow/tfjs";
 import type { CudaBackend } from "../backend/backend.ts";
 import type { Stored } from "../sources/prelude.ts";
-import { argRows, type Reduce, reduceColumns, reduceRows, scan } from "../sources/reduce.ts";
+import { argRows, type Reduce, reduceColumns, reduceRows, reduceWideColumns, scan } from "../sources/reduce.ts";
 import { cast, fill } from "./arithmetic.ts";
 import { blocks, sizeOf } from "./dims.ts";
 import { transpose } from "./moves.ts";
@@ -15,10 +15,10 @@ export interface Middle {
   readonly I: number;
 }
 
-/** Parts of the middle that keep the card busy: at most 1024, of at least 512 elements. */
-export function partsOf({ R }: Middle, running: number, processors: number): number {
+/** Parts of the middle that keep the card busy: at most 1024, of at least so many elements. */
+export function partsOf({ R }: Middle, running: number, processors: number, least = 512): number {
   const wanted = Math.ceil((4 * processors) / running);
-  return Math.max(1, Math.min(1024, wanted, Math.floor(R / 512)));
+  return Math.max(1, Math.min(1024, wanted, Math.floor(R / least)));
 }
 
 export function launchRows(
@@ -46,8 +46,10 @@ function launchColumns(
   parts: number,
   scale: number,
 ) {
-  const across = blocks(I, 32);
-  const launch = b.program(`${name}_columns`, () => reduceColumns(`${name}_columns`, at));
+  const wide = I % 4 === 0;
+  const across = blocks(I, wide ? 128 : 32);
+  const label = `${name}_${wide ? "wide" : "columns"}`;
+  const launch = b.program(label, () => (wide ? reduceWideColumns : reduceColumns)(label, at));
   launch(O * across, parts, 256, x, y, R, I, Math.ceil(R / parts), across, scale);
 }
 
@@ -75,7 +77,9 @@ export function reduce(
   const y = b.output(shape, dtype);
   const [input, output] = [b.entry(x.dataId).stored, b.entry(y.dataId).stored];
   const launch = at.I === 1 ? launchRows : launchColumns;
-  const parts = partsOf(at, at.I === 1 ? at.O : at.O * blocks(at.I, 32), b.gpu.processors);
+  const across = blocks(at.I, at.I % 4 === 0 ? 128 : 32);
+  const parts =
+    at.I === 1 ? partsOf(at, at.O, b.gpu.processors) : partsOf(at, at.O * across, 2 * b.gpu.processors, 128);
   const label = (from: Stored, to: Stored) => `${kind}${name}_${from}_${to}`;
   if (parts === 1) {
     launch(b, { kind, input, output, each }, label(input, output), b.address(x), b.address(y), at, 1, scale);

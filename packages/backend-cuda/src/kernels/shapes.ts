@@ -1,8 +1,9 @@
 // tfjs's kernels that rearrange elements: reshape, transpose, slice, concat, pad, tile, reverse, pack and unpack.
 import { backend_util, slice_util, type TensorInfo, util } from "@tensorflow/tfjs";
 import type { CudaBackend } from "../backend/backend.ts";
+import { BESIDE, joinColumns, partColumns } from "../sources/copy.ts";
 import { fill } from "./arithmetic.ts";
-import { broadcastStrides, rowMajor } from "./dims.ts";
+import { blocks, broadcastStrides, rowMajor } from "./dims.ts";
 import { move, pick, storedAs, transpose } from "./moves.ts";
 import type { Attributes, Inputs, Table } from "./table.ts";
 
@@ -115,12 +116,45 @@ function unpack(b: CudaBackend, x: TensorInfo, axis: number): TensorInfo[] {
 function split(b: CudaBackend, x: TensorInfo, attrs: Attributes): TensorInfo[] {
   const axis = util.parseAxisParam(attrs.axis as number, x.shape)[0]!;
   const strides = rowMajor(x.shape);
+  const sizes = backend_util.prepareSplitSize(x as never, attrs.numOrSizeSplits as number[], axis);
+  if (sizes.length > 1 && axis === x.shape.length - 1 && beside(sizes)) return parted(b, x, sizes);
   let done = 0;
-  return backend_util.prepareSplitSize(x as never, attrs.numOrSizeSplits as number[], axis).map((size) => {
+  return sizes.map((size) => {
     const y = pick(b, x, x.shape.with(axis, size), done * strides[axis]!, strides);
     done += size;
     return y;
   });
+}
+
+/** Whether pieces of the last dim are such that one kernel reads or writes them all. */
+const beside = (widths: readonly number[]): boolean =>
+  widths.length <= BESIDE && widths[0]! > 0 && widths[0]! % 4 === 0 && widths.every((width) => width === widths[0]);
+
+/** Equal pieces of the last dim, by one kernel. */
+function parted(b: CudaBackend, x: TensorInfo, widths: readonly number[]): TensorInfo[] {
+  const [count, W, n] = [widths.length, widths[0]!, util.sizeFromShape(x.shape)];
+  const { stored } = b.entry(x.dataId);
+  const ys = widths.map((width) => b.output(x.shape.with(-1, width), x.dtype, stored));
+  const name = `partColumns${count}_${stored}`;
+  const launch = b.program(name, () => partColumns(name, stored, count));
+  if (n) launch(blocks(n, 1024), 1, 256, b.address(x), ...ys.map((y) => b.address(y)), n, W);
+  return ys;
+}
+
+/** Matrices side by side as an operand of a product, so as bf16 where products read that. */
+function joined(b: CudaBackend, inputs: Inputs): TensorInfo {
+  const xs = Object.values(inputs);
+  const widths = xs.map((x) => x.shape[1]!);
+  const from = b.entry(xs[0]!.dataId).stored;
+  const one = xs.every((x) => b.entry(x.dataId).stored === from);
+  if (!one || !beside(widths)) return concat(b, xs, 1);
+  const [count, W, D] = [xs.length, widths[0]!, xs[0]!.shape[0]!];
+  const y = b.output([D, count * W], "float32", b.precision === "bf16" ? "bf16" : "f32");
+  const to = b.entry(y.dataId).stored;
+  const name = `joinColumns${count}_${from}_${to}`;
+  const launch = b.program(name, () => joinColumns(name, from, to, count));
+  if (D) launch(blocks(D * count * W, 1024), 1, 256, ...xs.map((x) => b.address(x)), b.address(y), D * count * W, W);
+  return y;
 }
 
 function pad(b: CudaBackend, x: TensorInfo, attrs: Attributes): TensorInfo {
@@ -187,5 +221,6 @@ export const shapes: Table = {
   StridedSlice: stridedSlice,
   Tile: (b, { x }, { reps }) => tile(b, x!, reps as number[]),
   Transpose: (b, { x }, { perm }) => transpose(b, x!, perm as number[]),
+  "orthant.joinColumns": joined,
   Unpack: (b, { value }, { axis }) => unpack(b, value!, axis as number),
 };

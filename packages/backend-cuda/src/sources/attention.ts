@@ -1,6 +1,7 @@
 // Sources of causal attention that never writes the T x T scores (Dao et al. 2022), in float32: forward, and the gradients by
 // recomputation from each row's log-sum-exp. Every sum runs in a fixed order; nothing is added with atomics.
-// P batch x heads, T time, K width of a head (padded to D, a multiple of 16, with zeros), 256 threads as 16 x 16
+// B batch, T time, H heads, K width of a head (padded to D, a multiple of 16, with zeros), 256 threads as 16 x 16. Rows of q, k, v and
+// their gradients are `row` elements apart, those of y and its gradient H K; rows of lse and delta are [B, H, T].
 import type { Program } from "../driver/gpu.ts";
 import { cType, type Stored } from "./prelude.ts";
 
@@ -20,10 +21,10 @@ const common = (K: number, stored: Stored): string => `
 typedef ${cType[stored]} E;
 typedef float Tile[ROWS][D + 4];
 typedef float Square[ROWS][ROWS + 1];
-INLINE void loadTile(Tile& to, const E* from, int first, int T) {
+INLINE void loadTile(Tile& to, const E* from, int first, int T, int row) {
   for (int i = threadIdx.x; i < ROWS * D; i += 256) {
     int r = i / D, d = i % D;
-    to[r][d] = first + r < T && d < K ? get(from[(long long)(first + r) * K + d]) : 0.f;
+    to[r][d] = first + r < T && d < K ? get(from[(long long)(first + r) * row + d]) : 0.f;
   }
 }
 // s[i][j] = a[row i] . b[row j]
@@ -49,28 +50,30 @@ INLINE void mixTransposed(float (&o)[R][C], const Square& p, const Tile& x, int 
     for (int c = 0; c < C; c++) o[i][c] += w * x[j][tx + 16 * c];
   }
 }
-INLINE void storeTile(E* to, const float (&o)[R][C], float factor, int first, int T, int ty, int tx) {
+INLINE void storeTile(E* to, const float (&o)[R][C], float factor, int first, int T, int row, int ty, int tx) {
   for (int i = 0; i < R; i++) for (int c = 0; c < C; c++) {
     int t = first + ty * R + i, d = tx + 16 * c;
-    if (t < T && d < K) put(to[(long long)t * K + d], o[i][c] * factor);
+    if (t < T && d < K) put(to[(long long)t * row + d], o[i][c] * factor);
   }
-}`;
+}
+// the first element of this block's head, and that of y
+#define PLACES long long b = blockIdx.y / H, h = blockIdx.y % H, base = b * T * row + h * K, mixed = (b * T * H + h) * K;`;
 
-/** q, k, v `[P, T, K]` -> y, lse `[P, T]`. Parameters q, k, v, y, lse, T, scale. Grid x is tiles of queries, grid y is P. */
+/** q, k, v -> y, lse. Parameters q, k, v, y, lse, T, H, row, scale. Grid x is tiles of queries, grid y is B H. */
 export const attention = (name: string, K: number, stored: Stored): Omit<Program, "name"> => ({
-  takes: "pppppif",
+  takes: "pppppiiif",
   source: `${common(K, stored)}
-extern "C" __global__ void __launch_bounds__(256) ${name}(const E* q, const E* k, const E* v, E* y, float* lse, int T, float scale) {
+extern "C" __global__ void __launch_bounds__(256) ${name}(const E* q, const E* k, const E* v, E* y, float* lse, int T, int H, int row, float scale) {
   __shared__ Tile Q, KV;
   __shared__ Square S;
   int ty = threadIdx.x >> 4, tx = threadIdx.x & 15, first = (gridDim.x - 1 - blockIdx.x) * ROWS;
-  long long base = (long long)blockIdx.y * T * K;
+  PLACES
   float o[R][C] = {}, m[R], l[R] = {};
   for (int i = 0; i < R; i++) m[i] = -INFF;
-  loadTile(Q, q + base, first, T);
+  loadTile(Q, q + base, first, T, row);
   for (int at = 0; at <= first; at += ROWS) {
     __syncthreads();
-    loadTile(KV, k + base, at, T);
+    loadTile(KV, k + base, at, T, row);
     __syncthreads();
     float s[R][R];
     dots(s, Q, KV, ty, tx);
@@ -89,7 +92,7 @@ extern "C" __global__ void __launch_bounds__(256) ${name}(const E* q, const E* k
       for (int c = 0; c < C; c++) o[i][c] *= shrink;
     }
     __syncthreads();
-    loadTile(KV, v + base, at, T);
+    loadTile(KV, v + base, at, T, row);
     __syncthreads();
     mix(o, S, KV, ty, tx);
   }
@@ -98,21 +101,21 @@ extern "C" __global__ void __launch_bounds__(256) ${name}(const E* q, const E* k
     if (!tx && t < T) lse[(long long)blockIdx.y * T + t] = m[i] + __logf(l[i]);
     for (int c = 0; c < C; c++) o[i][c] /= l[i];
   }
-  storeTile(y + base, o, 1.f, first, T, ty, tx);
+  storeTile(y + mixed, o, 1.f, first, T, H * K, ty, tx);
 }`,
 });
 
-/** `delta = sum of dy y` of each row, `[P T]`: a warp a row. Parameters dy, y, delta, P T. */
+/** `delta = sum of dy y` of each row, a warp a row. Parameters dy, y, delta, B T H, T, H. */
 export const rowDots = (name: string, K: number, dy: Stored, stored: Stored): Omit<Program, "name"> => ({
-  takes: "pppi",
+  takes: "pppiii",
   source: `
-extern "C" __global__ void ${name}(const ${cType[dy]}* dy, const ${cType[stored]}* y, float* delta, int rows) {
+extern "C" __global__ void ${name}(const ${cType[dy]}* dy, const ${cType[stored]}* y, float* delta, int rows, int T, int H) {
   int row = blockIdx.x * 8 + (threadIdx.x >> 5), lane = threadIdx.x & 31;
   if (row >= rows) return;
   float s = 0;
   for (int d = lane; d < ${K}; d += 32) s += get(dy[(long long)row * ${K} + d]) * get(y[(long long)row * ${K} + d]);
   s = warpSum(s);
-  if (!lane) delta[row] = s;
+  if (!lane) delta[((long long)(row / H / T) * H + row % H) * T + row / H % T] = s;
 }`,
 });
 
@@ -123,27 +126,28 @@ const scores = `
     dots(g, DY, VALUE, ty, tx);
     for (int i = 0; i < R; i++) for (int j = 0; j < R; j++) {
       int t = from + ty * R + i, u = at + tx + 16 * j;
-      float p = u <= t && t < T ? __expf(s[i][j] * scale - lse[row + t]) : 0.f;
+      float p = u <= t && t < T ? __expf(s[i][j] * scale - lse[line + t]) : 0.f;
       s[i][j] = p;
-      g[i][j] = t < T ? p * (g[i][j] - delta[row + t]) : 0.f;
+      g[i][j] = t < T ? p * (g[i][j] - delta[line + t]) : 0.f;
     }`;
 
-/** Gradients by keys and values: a block a tile of keys. Parameters dy, q, k, v, lse, delta, dk, dv, T, scale. Grid as `attention`. */
+/** Gradients by keys and values: a block a tile of keys. Parameters dy, q, k, v, lse, delta, dk, dv, T, H, row, scale. Grid as `attention`. */
 export const attentionKeys = (name: string, K: number, stored: Stored): Omit<Program, "name"> => ({
-  takes: "ppppppppif",
+  takes: "ppppppppiiif",
   source: `${common(K, stored)}
-extern "C" __global__ void __launch_bounds__(256) ${name}(const E* dy, const E* q, const E* k, const E* v, const float* lse, const float* delta, E* dk, E* dv, int T, float scale) {
+extern "C" __global__ void __launch_bounds__(256) ${name}(const E* dy, const E* q, const E* k, const E* v, const float* lse, const float* delta, E* dk, E* dv, int T, int H, int row, float scale) {
   __shared__ Tile Q, KEY, VALUE, DY;
   __shared__ Square S;
   int ty = threadIdx.x >> 4, tx = threadIdx.x & 15, at = blockIdx.x * ROWS;
-  long long base = (long long)blockIdx.y * T * K, row = (long long)blockIdx.y * T;
+  PLACES
+  long long line = (long long)blockIdx.y * T;
   float ok[R][C] = {}, ov[R][C] = {};
-  loadTile(KEY, k + base, at, T);
-  loadTile(VALUE, v + base, at, T);
+  loadTile(KEY, k + base, at, T, row);
+  loadTile(VALUE, v + base, at, T, row);
   for (int from = at; from < T; from += ROWS) {
     __syncthreads();
-    loadTile(Q, q + base, from, T);
-    loadTile(DY, dy + base, from, T);
+    loadTile(Q, q + base, from, T, row);
+    loadTile(DY, dy + mixed, from, T, H * K);
     __syncthreads();${scores}
     for (int i = 0; i < R; i++) for (int j = 0; j < R; j++) S[ty * R + i][tx + 16 * j] = s[i][j];
     __syncthreads();
@@ -153,32 +157,33 @@ extern "C" __global__ void __launch_bounds__(256) ${name}(const E* dy, const E* 
     __syncthreads();
     mixTransposed(ok, S, Q, ty, tx);
   }
-  storeTile(dk + base, ok, scale, at, T, ty, tx);
-  storeTile(dv + base, ov, 1.f, at, T, ty, tx);
+  storeTile(dk + base, ok, scale, at, T, row, ty, tx);
+  storeTile(dv + base, ov, 1.f, at, T, row, ty, tx);
 }`,
 });
 
-/** Gradient by queries: a block a tile of queries. Parameters dy, q, k, v, lse, delta, dq, T, scale. */
+/** Gradient by queries: a block a tile of queries. Parameters dy, q, k, v, lse, delta, dq, T, H, row, scale. */
 export const attentionQueries = (name: string, K: number, stored: Stored): Omit<Program, "name"> => ({
-  takes: "pppppppif",
+  takes: "pppppppiiif",
   source: `${common(K, stored)}
-extern "C" __global__ void __launch_bounds__(256) ${name}(const E* dy, const E* q, const E* k, const E* v, const float* lse, const float* delta, E* dq, int T, float scale) {
+extern "C" __global__ void __launch_bounds__(256) ${name}(const E* dy, const E* q, const E* k, const E* v, const float* lse, const float* delta, E* dq, int T, int H, int row, float scale) {
   __shared__ Tile Q, KEY, VALUE, DY;
   __shared__ Square S;
   int ty = threadIdx.x >> 4, tx = threadIdx.x & 15, from = (gridDim.x - 1 - blockIdx.x) * ROWS;
-  long long base = (long long)blockIdx.y * T * K, row = (long long)blockIdx.y * T;
+  PLACES
+  long long line = (long long)blockIdx.y * T;
   float o[R][C] = {};
-  loadTile(Q, q + base, from, T);
-  loadTile(DY, dy + base, from, T);
+  loadTile(Q, q + base, from, T, row);
+  loadTile(DY, dy + mixed, from, T, H * K);
   for (int at = 0; at <= from; at += ROWS) {
     __syncthreads();
-    loadTile(KEY, k + base, at, T);
-    loadTile(VALUE, v + base, at, T);
+    loadTile(KEY, k + base, at, T, row);
+    loadTile(VALUE, v + base, at, T, row);
     __syncthreads();${scores}
     for (int i = 0; i < R; i++) for (int j = 0; j < R; j++) S[ty * R + i][tx + 16 * j] = g[i][j];
     __syncthreads();
     mix(o, S, KEY, ty, tx);
   }
-  storeTile(dq + base, o, scale, from, T, ty, tx);
+  storeTile(dq + base, o, scale, from, T, row, ty, tx);
 }`,
 });

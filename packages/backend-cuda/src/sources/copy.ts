@@ -1,5 +1,6 @@
 // Sources of kernels that move elements and compute nothing: strided copies, tiled transposes, rows by index.
 import type { Program } from "../driver/gpu.ts";
+import { cType, type Stored } from "./prelude.ts";
 import { walkOffsets, walkParameters } from "./walk.ts";
 
 /** The type of a word that is moved whole, by its bytes. */
@@ -14,6 +15,44 @@ extern "C" __global__ void ${name}(const ${word[bytes]}* x, ${word[bytes]}* y, i
   if (i >= n) return;
   ${walkOffsets(rank, ["x", "y"])}
   y[yat] = x[xat];
+}`,
+});
+
+const letters = (count: number): string[] => Array.from({ length: count }, (_, i) => `x${i}`);
+
+/** Most matrices that are joined or parted at once. */
+export const BESIDE = 8;
+
+/** `count` matrices `[D, W]` side by side as one `[D, count W]`, four elements a thread, W a multiple of 4. Parameters matrices, y, elements of y, W. */
+export const joinColumns = (name: string, from: Stored, to: Stored, count: number): Omit<Program, "name"> => ({
+  takes: `${"p".repeat(count)}pii`,
+  source: `
+extern "C" __global__ void ${name}(${letters(count)
+    .map((x) => `const ${cType[from]}* ${x}`)
+    .join(", ")}, ${cType[to]}* y, int n, int W) {
+  u32 i = (blockIdx.x * 256u + threadIdx.x) * 4u;
+  if (i >= n) return;
+  const ${cType[from]}* all[] = {${letters(count).join(", ")}};
+  u32 row = i / (u32)(W * ${count}), column = i % (u32)(W * ${count});
+  Four<${cType[from]}> v = *(const Four<${cType[from]}>*)(all[column / (u32)W] + (long long)row * W + column % (u32)W);
+  Four<${cType[to]}> o;
+  for (int j = 0; j < 4; j++) put(o.v[j], get(v.v[j]));
+  *(Four<${cType[to]}>*)(y + i) = o;
+}`,
+});
+
+/** The way back: x `[D, count W]` -> `count` matrices `[D, W]`. Parameters x, matrices, elements of x, W. */
+export const partColumns = (name: string, stored: Stored, count: number): Omit<Program, "name"> => ({
+  takes: `p${"p".repeat(count)}ii`,
+  source: `
+extern "C" __global__ void ${name}(const ${cType[stored]}* x, ${letters(count)
+    .map((each) => `${cType[stored]}* ${each}`)
+    .join(", ")}, int n, int W) {
+  u32 i = (blockIdx.x * 256u + threadIdx.x) * 4u;
+  if (i >= n) return;
+  ${cType[stored]}* all[] = {${letters(count).join(", ")}};
+  u32 row = i / (u32)(W * ${count}), column = i % (u32)(W * ${count});
+  *(Four<${cType[stored]}>*)(all[column / (u32)W] + (long long)row * W + column % (u32)W) = *(const Four<${cType[stored]}>*)(x + i);
 }`,
 });
 

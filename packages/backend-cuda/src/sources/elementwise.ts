@@ -3,8 +3,11 @@ import type { Program } from "../driver/gpu.ts";
 import { cType, register, type Stored } from "./prelude.ts";
 import { walkOffsets, walkParameters } from "./walk.ts";
 
-/** How an input meets an index: its own element, a number handed over, one number in memory, or by strides. */
-export type Mode = "each" | "value" | "one" | "walk";
+/**
+ * How an input meets an index: its own element, a number handed over, one number in memory, the element of a row that is the same for
+ * all rows (its width is a multiple of 4), or by strides.
+ */
+export type Mode = "each" | "value" | "one" | "row" | "walk";
 
 export interface Operand {
   readonly stored: Stored;
@@ -41,23 +44,28 @@ const letter = ({ stored, mode }: Operand): string =>
 function call({ inputs, constants }: Elementwise, each: (i: number) => string): string {
   const found = inputs.map(({ mode }, i) => {
     const name = letters[i];
-    return { each: each(i), value: `${name}_`, one: `get(${name}_[0])`, walk: `get(${name}_[${name}at])` }[mode];
+    const walk = `get(${name}_[${name}at])`;
+    return { each: each(i), value: `${name}_`, one: `get(${name}_[0])`, row: each(i), walk }[mode];
   });
   return `f(${[...found, ...names(constants, (i) => `s${i}`)].join(", ")})`;
 }
 
 /** Four elements a thread, each load and store as wide as four of them. */
 function straight(name: string, at: Elementwise): string {
+  const from: Readonly<Partial<Record<Mode, string>>> = { each: "i", row: "i % (u32)width" };
   const loads = at.inputs.map(({ mode, stored }, i) =>
-    mode === "each"
-      ? `Four<${cType[stored]}> ${letters[i]}4 = *(const Four<${cType[stored]}>*)(${letters[i]}_ + i);`
+    from[mode]
+      ? `Four<${cType[stored]}> ${letters[i]}4 = *(const Four<${cType[stored]}>*)(${letters[i]}_ + ${from[mode]});`
       : "",
   );
+  const rows = at.inputs.some(({ mode }) => mode === "row");
+  const place = (k: number): string => (at.inputs[k]!.mode === "row" ? "i % (u32)width" : "i");
   const parameters = [
     ...at.inputs.map(declared),
     `${cType[at.output]}* y`,
     "int n",
     ...names(at.constants, (i) => `float s${i}`),
+    ...(rows ? ["int width"] : []),
   ];
   return `${pure(at)}
 extern "C" __global__ void ${name}(${parameters.join(", ")}) {
@@ -67,7 +75,7 @@ extern "C" __global__ void ${name}(${parameters.join(", ")}) {
     Four<${cType[at.output]}> y4;
     for (int j = 0; j < 4; j++) put(y4.v[j], ${call(at, (k) => `get(${letters[k]}4.v[j])`)});
     *(Four<${cType[at.output]}>*)(y + i) = y4;
-  } else for (; i < n; i++) put(y[i], ${call(at, (k) => `get(${letters[k]}_[i])`)});
+  } else for (; i < n; i++) put(y[i], ${call(at, (k) => `get(${letters[k]}_[${place(k)}])`)});
 }`;
 }
 
@@ -88,11 +96,11 @@ extern "C" __global__ void ${name}(${parameters.join(", ")}, ${walkParameters(at
 }`;
 }
 
-/** The kernel; its parameters are inputs, output, number of elements, constants, then the walk's. */
+/** The kernel; its parameters are inputs, output, number of elements, constants, then the walk's or the width of rows. */
 export function elementwise(name: string, at: Elementwise): Omit<Program, "name"> {
   const walks = at.inputs.filter(({ mode }) => mode === "walk").length;
   const takes = `${at.inputs.map(letter).join("")}pi${"f".repeat(at.constants)}`;
   return walks
     ? { takes: takes + "i".repeat(at.rank * (1 + walks)), source: walking(name, at) }
-    : { takes, source: straight(name, at) };
+    : { takes: at.inputs.some(({ mode }) => mode === "row") ? `${takes}i` : takes, source: straight(name, at) };
 }

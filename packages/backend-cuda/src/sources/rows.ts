@@ -3,86 +3,154 @@
 import type { Program } from "../driver/gpu.ts";
 import { cType, type Stored } from "./prelude.ts";
 
-/** Threads for a row that they hold between them: a row is read once. */
-export const holders = (D: number): number => Math.min(1024, Math.max(32, Math.ceil(D / 4 / 32) * 32));
-
-/** Elements of a row that each of them holds in registers. */
-export const heldBy = (D: number): number => Math.ceil(D / holders(D));
+/** How a block holds rows in registers: a warp a row, four rows a block, up to 1024 elements; from then on all threads one row. */
+export interface Hold {
+  /** Threads of a row. */
+  readonly threads: number;
+  /** Rows that a block has at a time. */
+  readonly rows: number;
+  /** Elements that a thread reads in one go. */
+  readonly wide: 1 | 4;
+  /** Times that it does. */
+  readonly times: number;
+}
 
 /** Widest row that threads can hold. */
 export const WIDEST_ROW = 16 * 1024;
 
+export function holdFor(D: number): Hold {
+  const wide = D % 4 === 0 ? 4 : 1;
+  const threads = D <= 1024 ? 32 : Math.min(1024, Math.ceil(D / 16 / 32) * 32);
+  return { threads, rows: threads === 32 ? 4 : 1, wide, times: Math.ceil(D / wide / threads) };
+}
+
+/** Names a kernel's hold. */
+export const holdName = ({ threads, wide, times }: Hold): string => `${threads}x${times}x${wide}`;
+
+/** What these kernels begin with: `EACH` runs over what a thread holds of a row, with `i` its element. */
+const held = ({ threads, rows, wide, times }: Hold): string => `
+#define THREADS ${threads}
+#define ROWS ${rows}
+#define WIDE ${wide}
+#define TIMES ${times}
+#define HELD ${wide * times}
+#define EACH _Pragma("unroll") for (int c = 0; c < TIMES; c++) if (int i = (lane + c * THREADS) * WIDE; i < D)
+INLINE float rowSum(float x) { return ${threads === 32 ? "warpSum(x)" : "blockSum(x)"}; }
+template <class T> struct alignas(WIDE * sizeof(T)) Piece { T v[WIDE]; };
+template <class T> INLINE void load(float* to, const T* from) {
+  Piece<T> p = *(const Piece<T>*)from;
+#pragma unroll
+  for (int j = 0; j < WIDE; j++) to[j] = get(p.v[j]);
+}
+template <class T> INLINE void store(T* to, const float* from) {
+  Piece<T> p;
+#pragma unroll
+  for (int j = 0; j < WIDE; j++) put(p.v[j], from[j]);
+  *(Piece<T>*)to = p;
+}`;
+
 /**
- * x `[N, D]` -> y `[N, D]`, stat `[N, 2]` (mean and reciprocal deviation), a block a row of at most `WIDEST_ROW`. Parameters x, gain,
- * bias or 0, y, stat, D, center, epsilon.
+ * x `[N, D]` -> y `[N, D]`, stat `[N, 2]` (mean and reciprocal deviation). Parameters x, gain, bias or 0, y, stat, N, D, center, epsilon.
+ * Grid x is N over the rows that a block has.
  */
-export const layerNorm = (name: string, input: Stored, output: Stored, held: number): Omit<Program, "name"> => ({
-  takes: "pppppiif",
-  source: `
-extern "C" __global__ void __launch_bounds__(1024) ${name}(const ${cType[input]}* x, const float* gain, const float* bias, ${cType[output]}* y, float* stat, int D, int center, float epsilon) {
-  const ${cType[input]}* from = x + (long long)blockIdx.x * D;
-  ${cType[output]}* to = y + (long long)blockIdx.x * D;
-  float v[${held}], s = 0, q = 0;
-#pragma unroll
-  for (int j = 0; j < ${held}; j++) { int i = threadIdx.x + j * blockDim.x; v[j] = i < D ? get(from[i]) : 0.f; s += v[j]; }
-  float mean = center ? blockSum(s) / D : 0.f;
-#pragma unroll
-  for (int j = 0; j < ${held}; j++) { float d = v[j] - mean; if (threadIdx.x + j * blockDim.x < D) q += d * d; }
-  float r = rsqrtf(blockSum(q) / D + epsilon);
-  if (!threadIdx.x) { stat[2 * blockIdx.x] = mean; stat[2 * blockIdx.x + 1] = r; }
-#pragma unroll
-  for (int j = 0; j < ${held}; j++) { int i = threadIdx.x + j * blockDim.x; if (i < D) put(to[i], (v[j] - mean) * r * gain[i] + (bias ? bias[i] : 0.f)); }
+export const layerNorm = (name: string, input: Stored, output: Stored, hold: Hold): Omit<Program, "name"> => ({
+  takes: "pppppiiif",
+  source: `${held(hold)}
+extern "C" __global__ void __launch_bounds__(THREADS * ROWS) ${name}(const ${cType[input]}* x, const float* gain, const float* bias, ${cType[output]}* y, float* stat, int N, int D, int center, float epsilon) {
+  int lane = threadIdx.x % THREADS, row = blockIdx.x * ROWS + threadIdx.x / THREADS;
+  if (row >= N) return;
+  long long base = (long long)row * D;
+  float v[HELD], s = 0, q = 0;
+  EACH { load(v + c * WIDE, x + base + i); for (int j = 0; j < WIDE; j++) s += v[c * WIDE + j]; }
+  float mean = center ? rowSum(s) / D : 0.f;
+  EACH for (int j = 0; j < WIDE; j++) { float d = v[c * WIDE + j] - mean; q += d * d; }
+  float r = rsqrtf(rowSum(q) / D + epsilon);
+  if (!lane) { stat[2ll * row] = mean; stat[2ll * row + 1] = r; }
+  EACH {
+    float g[WIDE], b[WIDE] = {}, o[WIDE];
+    load(g, gain + i);
+    if (bias) load(b, bias + i);
+    for (int j = 0; j < WIDE; j++) o[j] = (v[c * WIDE + j] - mean) * r * g[j] + b[j];
+    store(y + base + i, o);
+  }
 }`,
 });
 
-/** The gradient by x, a block a row. Parameters dy, x, stat, gain, dx, D, center. */
+/**
+ * The gradient by x, and sums of those by gain and bias over the rows that a block has: -> dx `[N, D]`, parts `[blocks, 2, D]`, or
+ * `[blocks, 1, D]` without `center`. A block takes every so many rows. Parameters dy, x, stat, gain, dx, parts, N, D.
+ */
 export const layerNormGrad = (
   name: string,
   dy: Stored,
   x: Stored,
   output: Stored,
-  held: number,
+  hold: Hold,
+  center: boolean,
 ): Omit<Program, "name"> => ({
-  takes: "pppppii",
-  source: `
-extern "C" __global__ void __launch_bounds__(1024) ${name}(const ${cType[dy]}* dy, const ${cType[x]}* x, const float* stat, const float* gain, ${cType[output]}* dx, int D, int center) {
-  long long base = (long long)blockIdx.x * D;
-  float mean = stat[2 * blockIdx.x], r = stat[2 * blockIdx.x + 1], a = 0, b = 0, h[${held}], g[${held}];
-#pragma unroll
-  for (int j = 0; j < ${held}; j++) {
-    int i = threadIdx.x + j * blockDim.x;
-    h[j] = i < D ? (get(x[base + i]) - mean) * r : 0.f;
-    g[j] = i < D ? get(dy[base + i]) * gain[i] : 0.f;
-    a += g[j];
-    b += g[j] * h[j];
+  takes: "ppppppii",
+  source: `${held(hold)}
+extern "C" __global__ void __launch_bounds__(THREADS * ROWS) ${name}(const ${cType[dy]}* dy, const ${cType[x]}* x, const float* stat, const float* gain, ${cType[output]}* dx, float* parts, int N, int D) {
+  int lane = threadIdx.x % THREADS, w = threadIdx.x / THREADS;
+  float sums[HELD] = {}${center ? ", biases[HELD] = {}" : ""};
+  for (int row = blockIdx.x * ROWS + w; row < N; row += gridDim.x * ROWS) {
+    long long base = (long long)row * D;
+    float mean = stat[2ll * row], r = stat[2ll * row + 1], a = 0, b = 0, h[HELD], g[HELD];
+    EACH { load(h + c * WIDE, x + base + i); load(g + c * WIDE, dy + base + i); }
+    EACH {
+      float k[WIDE];
+      load(k, gain + i);
+      for (int j = 0; j < WIDE; j++) {
+        int e = c * WIDE + j;
+        h[e] = (h[e] - mean) * r;
+        sums[e] += g[e] * h[e];
+        ${center ? "biases[e] += g[e];" : ""}
+        g[e] *= k[j];
+        a += g[e];
+        b += g[e] * h[e];
+      }
+    }
+    a = ${center ? "rowSum(a) / D" : "0"};
+    b = rowSum(b) / D;
+    EACH { float o[WIDE]; for (int j = 0; j < WIDE; j++) o[j] = (g[c * WIDE + j] - a - h[c * WIDE + j] * b) * r; store(dx + base + i, o); }
   }
-  a = blockSum(a) / D;
-  b = blockSum(b) / D;
-  if (!center) a = 0;
-#pragma unroll
-  for (int j = 0; j < ${held}; j++) { int i = threadIdx.x + j * blockDim.x; if (i < D) put(dx[base + i], (g[j] - a - h[j] * b) * r); }
+  float* to = parts + (long long)blockIdx.x * ${center ? 2 : 1} * D;
+  ${
+    hold.rows === 1
+      ? `EACH { store(to + i, sums + c * WIDE); ${center ? "store(to + D + i, biases + c * WIDE);" : ""} }`
+      : `__shared__ float all[ROWS][HELD * THREADS];
+  EACH for (int j = 0; j < WIDE; j++) all[w][i + j] = sums[c * WIDE + j];
+  __syncthreads();
+  for (int i = threadIdx.x; i < D; i += THREADS * ROWS) { float s = 0; for (int k = 0; k < ROWS; k++) s += all[k][i]; to[i] = s; }${
+    center
+      ? `
+  __syncthreads();
+  EACH for (int j = 0; j < WIDE; j++) all[w][i + j] = biases[c * WIDE + j];
+  __syncthreads();
+  for (int i = threadIdx.x; i < D; i += THREADS * ROWS) { float s = 0; for (int k = 0; k < ROWS; k++) s += all[k][i]; to[D + i] = s; }`
+      : ""
+  }`
+  }
 }`,
 });
 
-/** Partial sums of `dy h` over rows: -> `[parts, D]`, 32 columns and 8 rows a block. Parameters dy, x, stat, out, N, D, rows a part. */
-export const gainGrad = (name: string, dy: Stored, x: Stored): Omit<Program, "name"> => ({
-  takes: "ppppiii",
+/** The parts of `layerNormGrad` added up, `[count, D or 2 D]` -> gains `[D]`, biases `[D]`. Parameters parts, gains, biases, count, D, width. */
+export const normSums = (name: string): Omit<Program, "name"> => ({
+  takes: "pppiii",
   source: `
-extern "C" __global__ void ${name}(const ${cType[dy]}* dy, const ${cType[x]}* x, const float* stat, float* out, int N, int D, int part) {
-  __shared__ float results[8][33];
+extern "C" __global__ void __launch_bounds__(1024) ${name}(const float* parts, float* gains, float* biases, int count, int D, int width) {
+  __shared__ float results[32][33];
   int lane = threadIdx.x & 31, w = threadIdx.x >> 5, column = blockIdx.x * 32 + lane;
-  int from = blockIdx.y * part, to = from + part < N ? from + part : N;
   float s = 0;
-  if (column < D)
-    for (int r = from + w; r < to; r += 8) {
-      long long at = (long long)r * D + column;
-      s += get(dy[at]) * (get(x[at]) - stat[2 * r]) * stat[2 * r + 1];
-    }
+  if (column < width) {
+#pragma unroll 4
+    for (int r = w; r < count; r += 32) s += parts[(long long)r * width + column];
+  }
   results[w][lane] = s;
   __syncthreads();
-  if (w || column >= D) return;
-  for (int j = 1; j < 8; j++) s += results[j][lane];
-  out[(long long)blockIdx.y * D + column] = s;
+  if (w || column >= width) return;
+  for (int j = 1; j < 32; j++) s += results[j][lane];
+  if (column < D) gains[column] = s; else biases[column - D] = s;
 }`,
 });
 

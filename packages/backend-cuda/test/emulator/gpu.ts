@@ -5,7 +5,7 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import koffi from "koffi";
-import type { Gpu, Launch, Product, Program } from "../../src/driver/gpu.ts";
+import type { Gpu, Launch, Operands, Product, Program } from "../../src/driver/gpu.ts";
 import { parameters } from "../../src/driver/parameters.ts";
 import { prelude } from "../../src/sources/prelude.ts";
 import { read, viewOf, write } from "./memory.ts";
@@ -33,23 +33,45 @@ function build({ name, source }: Program): string {
   return path;
 }
 
-function multiply(product: Product, addresses: readonly [number, number, number, number]): void {
-  const { m, n, k, transposeA, transposeB, typeAB, typeD, batch, strideA, strideB, epilogue } = product;
-  const a = read(typeAB, addresses[0], strideA * (batch - 1) + m * k);
-  const b = read(typeAB, addresses[1], strideB * (batch - 1) + k * n);
-  const bias = /bias/i.test(epilogue) ? read(typeD, addresses[2], n) : new Float32Array(n);
+const A = 2 * Math.sqrt(2 / Math.PI);
+const B = 0.044715 * A;
+const gate = (x: number): number => 1 / (1 + Math.exp(-x * (A + B * x * x)));
+
+/** The slope of gelu in its tanh form. */
+function slope(x: number): number {
+  const s = gate(x);
+  return s + x * s * (1 - s) * (A + 3 * B * x * x);
+}
+
+/** The sums of one row of a product, its bias with them. */
+function sums(product: Product, a: Float32Array, b: Float32Array, bias: Float32Array, t: number, i: number): number[] {
+  const { m, n, k, transposeA, transposeB, strideA, strideB } = product;
+  return Array.from({ length: n }, (_, j) => {
+    let sum = bias[j]!;
+    for (let l = 0; l < k; l++)
+      sum +=
+        a[t * strideA + (transposeA ? l * m + i : i * k + l)]! * b[t * strideB + (transposeB ? j * k + l : l * n + j)]!;
+    return sum;
+  });
+}
+
+function multiply(product: Product, at: Operands): void {
+  const { m, n, k, typeAB, typeD, batch, strideA, strideB, epilogue } = product;
+  const a = read(typeAB, at.a, strideA * (batch - 1) + m * k);
+  const b = read(typeAB, at.b, strideB * (batch - 1) + k * n);
+  const bias = /bias/i.test(epilogue) ? read(typeD, at.bias, n) : new Float32Array(n);
   const d = new Float32Array(batch * m * n);
-  for (let t = 0; t < batch; t++)
-    for (let i = 0; i < m; i++)
-      for (let j = 0; j < n; j++) {
-        let sum = bias[j]!;
-        for (let l = 0; l < k; l++)
-          sum +=
-            a[t * strideA + (transposeA ? l * m + i : i * k + l)]! *
-            b[t * strideB + (transposeB ? j * k + l : l * n + j)]!;
-        d[(t * m + i) * n + j] = /relu/i.test(epilogue) ? Math.max(0, sum) : sum;
-      }
-  write(typeD, addresses[3], d);
+  for (let row = 0; row < batch * m; row++) d.set(sums(product, a, b, bias, Math.floor(row / m), row % m), row * n);
+  if (epilogue === "geluBias") write(typeD, at.beside, d);
+  const beside = epilogue === "geluGrad" ? read(typeD, at.beside, d.length) : d;
+  const done: Readonly<Partial<Record<Product["epilogue"], (x: number, i: number) => number>>> = {
+    relu: (x) => Math.max(0, x),
+    reluBias: (x) => Math.max(0, x),
+    geluBias: (x) => x * gate(x),
+    geluGrad: (x, i) => x * slope(beside[i]!),
+  };
+  const last = done[epilogue];
+  write(typeD, at.d, last ? d.map(last) : d);
 }
 
 /** Bytes that `allocate` gives out in all. */
@@ -95,7 +117,8 @@ export function emulatedGpu(total = 2 ** 32): Gpu & { readonly compiled: readonl
         run(x, y, threads, block.address);
       };
     },
-    multiply: (product, a, b, bias, d) => multiply(product, [a, b, bias, d]),
+    multiply,
+    multiplies: () => true,
     wait: () => undefined,
     time: async (work) => {
       const start = performance.now();

@@ -24,6 +24,33 @@ function attention(q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, dy: tf.Tensor): tf.
   return [y, ...kernels.attentionGrad({ dy, q, k, v, kept }, { scale })];
 }
 
+function packedAttention(qkv: tf.Tensor, dy: tf.Tensor): tf.Tensor[] {
+  const scale = 1 / Math.sqrt(qkv.shape.at(-1)!);
+  const [y, kept] = kernels.packedAttention({ qkv }, { scale });
+  return [y, kernels.packedAttentionGrad({ dy, qkv, kept }, { scale })];
+}
+
+const side = (B: number, T: number, H: number, K: number): Operation =>
+  on(packedAttention as Operation["run"], floats(B, T, 3, H, K), floats(B, T, H, K));
+
+function perceptron(x: tf.Tensor, up: tf.Tensor, bias: tf.Tensor, down: tf.Tensor, dy: tf.Tensor): tf.Tensor[] {
+  const [y, kept] = kernels.geluProduct({ x, w: up, bias });
+  return [y, ...kernels.geluProductGrad({ dy, w: down, kept })];
+}
+
+/** Two parameters of odd sizes, the larger of several chunks, updated together. */
+function together(...xs: tf.Tensor[]): tf.Tensor[] {
+  const { keep: _, ...rest } = step;
+  return kernels.adamwAll(xs, { ...rest, keep: [0.9, 1, 0.5] });
+}
+
+const parameter = (...shape: number[]): Drawn[] => [
+  floats(...shape),
+  floats(...shape),
+  floats(...shape),
+  positive(...shape),
+];
+
 const heads = (P: number, T: number, K: number): Drawn[] => Array.from({ length: 4 }, () => floats(P, T, K));
 
 /** The loss summed, and its gradient by the logits. */
@@ -110,6 +137,50 @@ export const namedOperations: readonly (readonly [name: string, make: () => Oper
   ["attention", () => on(attention as Operation["run"], ...heads(3, 17, 8))],
   ["attention of one token", () => on(attention as Operation["run"], ...heads(2, 1, 16))],
   ["attention over several tiles", () => on(attention as Operation["run"], ...heads(2, 130, 64))],
+  ["attention of a wide head", () => on(attention as Operation["run"], ...heads(2, 5, 132))],
+  ["packedAttention", () => side(2, 17, 3, 8)],
+  ["packedAttention over several tiles", () => side(1, 70, 2, 64)],
+  ["packedAttention of a wide head", () => side(2, 5, 2, 132)],
+  [
+    "gelu beside a product",
+    () => on(perceptron as Operation["run"], floats(9, 12), floats(12, 16), floats(16), floats(16, 12), floats(9, 12)),
+  ],
+  ["addGradient", () => on((seen, dx) => kernels.addGradient({ seen: seen!, dx: dx! }), floats(3, 67), floats(3, 67))],
+  [
+    "addBranch",
+    () =>
+      on(
+        (stream, branch, row) => kernels.addBranch({ stream: stream!, branch: branch!, row: row! }),
+        floats(2, 5, 8),
+        floats(2, 5, 8),
+        floats(8),
+      ),
+  ],
+  [
+    "addBranch of odd rows",
+    () =>
+      on(
+        (stream, branch, row) => kernels.addBranch({ stream: stream!, branch: branch!, row: row! }),
+        floats(2, 7),
+        floats(2, 7),
+        floats(7),
+      ),
+  ],
+  ["joinColumns", () => on((...xs) => kernels.joinColumns(xs), floats(6, 8), floats(6, 8), floats(6, 8))],
+  ["joinColumns of odd widths", () => on((...xs) => kernels.joinColumns(xs), floats(6, 3), floats(6, 8))],
+  ["adamwAll", () => on(together, ...parameter(37), ...parameter(3, 3000), ...parameter(1))],
+  [
+    "sumsOfSquares",
+    () =>
+      on(
+        (...xs) => kernels.sumsOfSquares(xs, { from: [0, 3, 1], to: [9000, 17, 2] }),
+        floats(9003),
+        floats(5, 4),
+        floats(2),
+      ),
+  ],
+  ["split in equal parts", () => on((x) => tf.split(x!, 3, 1), floats(5, 24))],
+  ["columnSums of wide rows", () => on((x) => kernels.columnSums({ x: x! }), floats(1300, 200))],
   ["crossEntropy", () => loss(7, 77)],
   ["crossEntropy of a wide row", () => loss(3, 1200)],
 ];

@@ -24,6 +24,7 @@ export function recorder(): Gpu & { readonly programs: Map<string, Program> } {
       return () => undefined;
     },
     multiply: () => undefined,
+    multiplies: () => true,
     wait: () => undefined,
     time: async () => 0,
     close: () => undefined,

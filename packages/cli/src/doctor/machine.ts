@@ -1,6 +1,7 @@
 // What this machine runs: JavaScript runtimes, devices, a nats-server. Each is tried in a process of its own.
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { deviceNames } from "@orthant/core";
 import { NatsServer } from "@orthant/transport-nats";
 import type { Row } from "./row.ts";
 
@@ -45,7 +46,8 @@ function device(name: string, needed: boolean): Row {
   return { ...row, found: "does not start", advice: why || `no answer within ${patience / 1000} s`, broken: needed };
 }
 
-export const devices = (): Row[] => [device("wasm", true), device("cpu", true), device("webgpu", false)];
+export const devices = (): Row[] =>
+  deviceNames.filter((name) => name !== "auto").map((name) => device(name, name === "wasm" || name === "cpu"));
 
 /** `needed`: one is to be started. */
 export function serverProgram(needed: boolean): Row {

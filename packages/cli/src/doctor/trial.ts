@@ -3,7 +3,7 @@ import { type DeviceChoice, useDevice } from "@orthant/core";
 import { matMul, ones } from "@tensorflow/tfjs";
 
 /** Rows and columns: a product takes some ms on each. */
-const sides: Record<string, number> = { cpu: 192, wasm: 512, webgpu: 1024 };
+const sides: Record<string, number> = { cpu: 192, wasm: 512, webgpu: 1024, tensorflow: 1024, cuda: 4096 };
 
 async function gflops(device: DeviceChoice & string): Promise<number> {
   await useDevice(device);

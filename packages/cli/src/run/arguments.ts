@@ -1,5 +1,6 @@
 // What `orthant run` is asked to do. Pure: words in, a description out, or one line that says what to write instead.
 import { type ParseArgsOptionsConfig, parseArgs } from "node:util";
+import { type DeviceName, deviceNames } from "@orthant/core";
 import { UsageError } from "../result.ts";
 
 export type Runtime = "node" | "deno" | "bun";
@@ -10,7 +11,7 @@ export interface RunArguments {
   readonly args: readonly string[];
   /** Ranks of the whole run. */
   readonly size: number;
-  /** Ranks that start here. */
+  /** Ranks that start here; those of the first machine where machines are numbered as they come. */
   readonly ranks: readonly number[];
   /** "threads" of one process, an "embedded" nats-server, or the addresses of one's own. */
   readonly transport: "threads" | "embedded" | readonly string[];
@@ -21,12 +22,20 @@ export interface RunArguments {
   readonly encrypt: boolean;
   /** Launchers of the run. */
   readonly nodes: number;
+  /** Launchers have no numbers of their own: those that come first start ranks, others take the place of lost ones. */
+  readonly asTheyCome: boolean;
+  /** The run goes on with fewer launchers, and with more again once they come. */
+  readonly elastic: boolean;
+  /** Other launchers to wait for before a rank starts. */
+  readonly others: number;
   /** Ranks with this name meet. */
   readonly run: string;
   /** How often the run is started again once a rank is lost. */
   readonly restarts: number;
   /** The runtime that runs the launcher where undefined. */
   readonly runtime: Runtime | undefined;
+  /** Where the script leaves the device open. */
+  readonly device: DeviceName | undefined;
 }
 
 const options = {
@@ -40,6 +49,8 @@ const options = {
   "node-rank": { type: "string" },
   runtime: { type: "string" },
   restarts: { type: "string" },
+  device: { type: "string" },
+  elastic: { type: "boolean" },
 } as const satisfies ParseArgsOptionsConfig;
 
 type Name = keyof typeof options;
@@ -54,6 +65,7 @@ const example: Given = {
   "node-rank": "0",
   runtime: "bun",
   restarts: "3",
+  device: "cuda",
 };
 
 /** Options end at the script: what follows is its own. Throws a UsageError. */
@@ -70,6 +82,9 @@ export function runArguments(words: readonly string[]): RunArguments {
   const size = count(given, "ranks", 1);
   const transport = transportOf(given);
   const ranks = ranksOf(given, transport, size);
+  const key = keyOf(given, transport);
+  const asTheyCome = key.nodes > 1 && given["node-rank"] === undefined;
+  checkElastic(given, size);
   return {
     script,
     args,
@@ -78,8 +93,12 @@ export function runArguments(words: readonly string[]): RunArguments {
     transport,
     run: runOf(given),
     runtime: runtimeOf(given),
+    device: deviceOf(given),
     restarts: given.restarts === undefined ? 0 : count(given, "restarts", 0),
-    ...keyOf(given, transport),
+    ...key,
+    asTheyCome,
+    elastic: given.elastic !== undefined,
+    others: asTheyCome ? 0 : key.nodes - 1,
   };
 }
 
@@ -146,12 +165,27 @@ export function serversOf(text: string): string[] {
 function ranksOf(given: Given, transport: RunArguments["transport"], size: number): number[] {
   const nodes = given.nodes === undefined ? 1 : count(given, "nodes", 1);
   if (nodes > 1) checkNodes(given, transport, size, nodes);
-  const node = nodes > 1 ? count(given, "node-rank", 0) : 0;
+  const node = nodes > 1 && given["node-rank"] !== undefined ? count(given, "node-rank", 0) : 0;
   if (nodes === 1 && Number(given["node-rank"] ?? 0) !== 0)
     throw new UsageError(`--node-rank ${given["node-rank"]} needs --nodes, the number of machines`);
   if (node >= nodes) throw new UsageError(`--node-rank ${node} of --nodes ${nodes}: give 0 to ${nodes - 1}`);
-  const [from, to] = [Math.floor((node * size) / nodes), Math.floor(((node + 1) * size) / nodes)];
+  return blockOf(size, nodes, node);
+}
+
+/** The block of ranks of machine `place` of `machines`. */
+export function blockOf(size: number, machines: number, place: number): number[] {
+  const [from, to] = [Math.floor((place * size) / machines), Math.floor(((place + 1) * size) / machines)];
   return Array.from({ length: to - from }, (_, i) => from + i);
+}
+
+function checkElastic({ elastic, restarts, nodes = "1", ...given }: Given, size: number): void {
+  if (elastic === undefined) return;
+  if (Number(nodes) < 2) throw new UsageError("--elastic needs --nodes, the most machines that the run may have");
+  if (given["node-rank"] !== undefined)
+    throw new UsageError("--elastic numbers machines as they come: leave out --node-rank");
+  if (Number(restarts ?? 0) < 1) throw new UsageError("--elastic starts the run again: give --restarts N");
+  if (size % Number(nodes))
+    throw new UsageError(`--elastic: --ranks ${size} on --nodes ${nodes} are not as many on each: give a multiple`);
 }
 
 function checkNodes(given: Given, transport: RunArguments["transport"], size: number, nodes: number): void {
@@ -163,4 +197,9 @@ function checkNodes(given: Given, transport: RunArguments["transport"], size: nu
 function runtimeOf({ runtime }: Given): Runtime | undefined {
   if (runtime === undefined || runtime === "node" || runtime === "deno" || runtime === "bun") return runtime;
   throw new UsageError(`--runtime ${runtime} is none of node, deno and bun`);
+}
+
+function deviceOf({ device }: Given): DeviceName | undefined {
+  if (device === undefined || deviceNames.includes(device as DeviceName)) return device as DeviceName | undefined;
+  throw new UsageError(`--device ${device} is none of ${deviceNames.join(", ")}`);
 }

@@ -1,7 +1,8 @@
 // The processes that the launcher starts: how each is called, in words and by signals, and how it ended.
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { constants } from "node:os";
+import { constants, tmpdir } from "node:os";
+import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import type { Runtime } from "./arguments.ts";
@@ -37,6 +38,9 @@ const linger = 500;
 
 const flags: Record<Runtime, readonly string[]> = { node: [], deno: ["run", "-A"], bun: [] };
 
+/** Where Node keeps what it compiled, its own default: ranks that start again do so in a third of the time. Others do not look. */
+const compiled = { NODE_COMPILE_CACHE: join(tmpdir(), "node-compile-cache") };
+
 const ownRuntime = (): Runtime => (process.versions.deno ? "deno" : process.versions.bun ? "bun" : "node");
 
 const noun = (ranks: readonly number[]): string =>
@@ -59,7 +63,8 @@ export class Child {
     const args = [...flags[runtime ?? ownRuntime()], rank];
     const command = runtime ?? process.execPath;
     this.ranks = ranks;
-    this.#process = spawn(command, args, { detached: true, stdio: ["ignore", "pipe", "pipe"], env });
+    const stdio = ["ignore", "pipe", "pipe"] as const;
+    this.#process = spawn(command, args, { detached: true, stdio: [...stdio], env: { ...compiled, ...env } });
     this.ending = endingOf(this.#process, ranks, command, this.#sent);
     const { stdout, stderr } = this.#process;
     const read = [stdout?.on("data", out), stderr?.on("data", error)].map((stream) => stream && once(stream, "close"));

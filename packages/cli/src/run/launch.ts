@@ -1,16 +1,12 @@
-// `orthant run`: starts this machine's ranks, shows what they write, passes signals on, and tells every rank of the run
-// when one ends. What the ranks do and how they meet is theirs.
-import { statSync } from "node:fs";
+// One start of a run: this machine's ranks, what they write, signals for them, and word to every rank of the run when one ends.
+// What the ranks do and how they meet is theirs; when to start them again is `attempts.ts`.
 import { resolve } from "node:path";
 import { RankError } from "@orthant/core";
-import { NatsServer } from "@orthant/transport-nats";
-import { type Result, UsageError } from "../result.ts";
-import { type RunArguments, runArguments } from "./arguments.ts";
+import type { Result } from "../result.ts";
+import type { RunArguments } from "./arguments.ts";
 import { Child, type Ending } from "./children.ts";
-import { checkMemory, fitted } from "./fit.ts";
 import { type MeetingPlace, meetingPlace } from "./place.ts";
 import { Screen } from "./screen.ts";
-import { hearSignals } from "./signals.ts";
 import { withTicket } from "./ticket.ts";
 import { codeOf, hasFailed, type News, verdict } from "./verdict.ts";
 
@@ -23,25 +19,7 @@ const last = 1000;
 /** ms between two looks at lines that wait. */
 const refresh = 50;
 
-/** Runs until every process it started has ended. The code is that of the first that failed, or tells what stopped the run. */
-export async function run(words: readonly string[]): Promise<Result> {
-  const { args, note } = fitted(runArguments(words), () => NatsServer.version() !== undefined);
-  if (!statSync(args.script, { throwIfNoEntry: false })?.isFile())
-    throw new UsageError(`there is no file ${args.script}; paths count from the working directory`);
-  checkMemory(args);
-  let launch = new Launch(args, 0, note);
-  hearSignals({ onFirst: (name, why) => launch.stop(name, why), onAgain: (name) => launch.insist(name) });
-  for (let attempt = 0; ; launch = new Launch(args, ++attempt)) {
-    const result = await launch.run().finally(() => launch.close());
-    if (!launch.lost || attempt === args.restarts) return result;
-    process.stderr.write(`${result.text}\n${again(attempt + 1, args)}\n`);
-  }
-}
-
-const again = (attempt: number, { restarts, run }: RunArguments): string =>
-  `orthant run: starts ${run} again from its latest checkpoint, ${attempt} of ${restarts} times`;
-
-class Launch {
+export class Launch {
   readonly #args: RunArguments;
   /** How often the run was started before. */
   readonly #attempt: number;
@@ -56,6 +34,8 @@ class Launch {
   /** The signal that all ranks here were told. */
   #told: NodeJS.Signals | undefined;
   #insisted = false;
+  /** Why another start counts. */
+  #replaced: string | undefined;
   #last: NodeJS.Timeout | undefined;
 
   /** `note` is said before all else. */
@@ -78,6 +58,7 @@ class Launch {
       this.#hear(rank, { why: failure.message, whole: failure instanceof RankError }),
     );
     const { ranks, transport } = this.#args;
+    if (this.#replaced) return this.#result([]);
     this.#children = (transport === "threads" ? [ranks] : ranks.map((rank) => [rank])).map((own) => this.#start(own));
     const timer = setInterval(() => this.#screen.flush(performance.now()), refresh);
     const endings: Ending[] = [];
@@ -85,19 +66,35 @@ class Launch {
       void ending.then(async (end) => {
         endings.push(end);
         await said;
-        if (hasFailed(end, this.#told)) this.#fail(end);
+        if (hasFailed(end, this.#told) && !this.#replaced) this.#fail(end);
       });
     await Promise.all(this.#children.map(({ closed }) => closed));
     clearInterval(timer);
     clearTimeout(this.#last);
     this.#screen.close();
+    return this.#result(endings);
+  }
+
+  #result(endings: readonly Ending[]): Result {
+    if (this.#replaced) return { code: 1, text: `orthant run: ${this.#replaced}` };
     const [told, insisted, news] = [this.#told, this.#insisted, [...this.#news.values()]];
     return verdict({ endings, told, insisted, news, grace });
   }
 
-  /** Whether it ended because a rank did, and not because somebody asked. */
+  /** Whether it ended because a rank or a machine did, and not because somebody asked. */
   get lost(): boolean {
-    return this.#news.size > 0 && !this.#told;
+    return (this.#news.size > 0 || this.replaced) && !this.#told;
+  }
+
+  /** Whether it ended because another start counts. */
+  get replaced(): boolean {
+    return this.#replaced !== undefined;
+  }
+
+  /** Ends all ranks here at once: another start counts. */
+  replace(why: string): void {
+    this.#replaced = why;
+    this.#signal("SIGKILL");
   }
 
   /** The name under which ranks meet: of each attempt its own, as what is left of one before may still send. */
@@ -112,7 +109,7 @@ class Launch {
   }
 
   #start(ranks: readonly number[]): Child {
-    const { script, args, size, runtime, encrypt, restarts } = this.#args;
+    const { script, args, size, runtime, encrypt, restarts, elastic } = this.#args;
     const { servers, env } = this.#place as MeetingPlace;
     const columns = process.stdout.isTTY && ranks.includes(0) ? process.stdout.columns : undefined;
     const place = { parent: process.pid, columns };
@@ -126,6 +123,7 @@ class Launch {
       servers,
       encrypt,
       attempt: restarts ? this.#attempt : undefined,
+      elastic,
       ...place,
     });
     const stream = (error: boolean) => {
@@ -138,7 +136,13 @@ class Launch {
         for (const rank of ranks) this.#words.set(rank, new TextDecoder().decode(bytes).split("\n", 1)[0] ?? "");
       show(bytes);
     };
-    return new Child({ ranks, runtime, env: { ...env, ...ticket }, out: stream(false), error });
+    return new Child({ ranks, runtime, env: { ...env, ...this.#device(ranks), ...ticket }, out: stream(false), error });
+  }
+
+  /** What the process of these ranks reads of devices: which, and of several of a machine the first that is its own. */
+  #device([first]: readonly number[]): NodeJS.ProcessEnv {
+    const { device, ranks } = this.#args;
+    return { ORTHANT_LOCAL_RANK: `${ranks.indexOf(first as number)}`, ...(device && { ORTHANT_DEVICE: device }) };
   }
 
   #fail({ ranks, why: how = "", byItself }: Ending): void {

@@ -36,12 +36,12 @@ export async function meetingPlace(
   launch: string,
   say: (text: string) => void,
 ): Promise<MeetingPlace> {
-  const { transport, run, nodes } = args;
+  const { transport, run, nodes, others } = args;
   if (transport === "threads") return { servers: [], env: process.env };
   const env = withSecret(args, process.env);
   if (transport !== "embedded") {
     const place = await joined(withoutSecrets(transport, env), { run, launch });
-    return together(place, nodes - 1, () => say(`waits for the other launchers of "${run}": ${nodes} with this one`));
+    return together(place, others, () => say(`waits for the other launchers of "${run}": ${nodes} with this one`));
   }
   const token = crypto.randomUUID();
   const own = await NatsServer.start({ config: `authorization { token: "${token}" }` });

@@ -18,6 +18,8 @@ export interface LaunchTicket {
   readonly parent: number;
   /** How often the run was started before; undefined where it is started once. */
   readonly attempt: number | undefined;
+  /** The mesh that the script gives is made to fit `size`. */
+  readonly elastic: boolean;
   /** Width of the terminal that shows this process's progress. */
   readonly columns: number | undefined;
 }

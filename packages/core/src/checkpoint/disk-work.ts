@@ -1,10 +1,11 @@
 // What a save asks of the disk: a shard's files, and naming the step. Done in this thread, or in one of its own: steps compute without
 // a pause, and what waits for the disk among them would come forward once a step.
 import { Worker } from "node:worker_threads";
+import { type Vectors, writeExtra } from "./extra.ts";
 import { commit, prune } from "./folder.ts";
 import { type Checksums, sourceIn, writeParts } from "./parts.ts";
 import type { Part, ShardKind } from "./shards.ts";
-import type { State } from "./state.ts";
+import type { State, StoredExtra } from "./state.ts";
 
 export interface ShardJob {
   readonly kind: "shard";
@@ -14,6 +15,12 @@ export interface ShardJob {
   readonly memory: ArrayBuffer;
 }
 
+export interface ExtraJob {
+  readonly kind: "extra";
+  readonly path: string;
+  readonly vectors: Vectors;
+}
+
 export interface CommitJob {
   readonly kind: "commit";
   readonly folder: string;
@@ -21,12 +28,13 @@ export interface CommitJob {
   readonly keep: number;
 }
 
-export type DiskJob = ShardJob | CommitJob;
+export type DiskJob = ShardJob | ExtraJob | CommitJob;
 
 /** What a thread answers; a shard's memory comes back to be used again. */
 export interface DiskAnswer {
   readonly checksums?: readonly Checksums[];
   readonly memory?: ArrayBuffer;
+  readonly extra?: readonly Omit<StoredExtra, "rank">[];
   readonly error?: string;
 }
 
@@ -34,8 +42,9 @@ export interface DiskAnswer {
 export async function doJob(job: DiskJob): Promise<DiskAnswer> {
   if (job.kind === "shard") {
     const { paths, parts, memory } = job;
-    return { checksums: await writeParts(paths, parts, sourceIn(parts, memory)), memory };
+    return { checksums: await writeParts(paths, parts, sourceIn(parts, memory, new Map())), memory };
   }
+  if (job.kind === "extra") return { extra: await writeExtra(job.path, job.vectors) };
   await commit(job.folder, job.state);
   await prune(job.folder, job.state.step, job.keep);
   return {};

@@ -3,6 +3,7 @@
 import { existsSync } from "node:fs";
 import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import type { Shape } from "../model/segment.ts";
 import { version } from "../version.ts";
 import { flushFolder, readAt, reasonOf } from "./disk.ts";
 import { wholeExtent } from "./extent.ts";
@@ -20,22 +21,42 @@ async function checkpointAt(path: string): Promise<Found> {
   return found;
 }
 
+/** A whole tensor, under a name; its values, row-major, are asked for when their turn comes. */
+export interface NamedTensor {
+  readonly name: string;
+  readonly shape: Shape;
+  values(): Float32Array | Promise<Float32Array>;
+}
+
+/** Opens the parameters of a checkpoint, or of a run's latest, whole, one at a time; close it after. Throws where there is none. */
+export async function openParameters(path: string): Promise<{ tensors: NamedTensor[]; close(): Promise<void> }> {
+  const found = await checkpointAt(path);
+  const loader = new Loader(found);
+  const tensors = found.state.tensors.map(({ name, shape }) => ({
+    name,
+    shape,
+    values: () => loader.piece(name, wholeExtent(shape)),
+  }));
+  return { tensors, close: () => loader.close() };
+}
+
+const toWritten = ({ name, shape, values }: NamedTensor): Written => ({
+  name,
+  extent: wholeExtent(shape),
+  values: async () => values(),
+});
+
 /**
  * Writes the parameters of a checkpoint, or of a run's latest, whole, into one safetensors file: float32, under the model's own names.
  * Resolves to their number. Throws where `file` is there already, and where the checkpoint is not whole.
  */
 export async function exportCheckpoint(path: string, file: string): Promise<number> {
-  const found = await checkpointAt(path);
-  if (existsSync(file)) throw new Error(`${file} is there already: name another file`);
-  const loader = new Loader(found);
-  const tensors = found.state.tensors.map(({ name, shape }): Written => {
-    const extent = wholeExtent(shape);
-    return { name, extent, values: () => loader.piece(name, extent) };
-  });
+  const { tensors, close } = await openParameters(path);
   const partial = `${file}.partial`;
   try {
+    if (existsSync(file)) throw new Error(`${file} is there already: name another file`);
     await rm(partial, { force: true });
-    await writeShard(partial, tensors);
+    await writeShard(partial, tensors.map(toWritten));
     await rename(partial, file);
     await flushFolder(dirname(file));
     return tensors.length;
@@ -43,7 +64,7 @@ export async function exportCheckpoint(path: string, file: string): Promise<numb
     await rm(partial, { force: true }).catch(() => {});
     throw cause;
   } finally {
-    await loader.close();
+    await close();
   }
 }
 
@@ -52,7 +73,6 @@ export async function exportCheckpoint(path: string, file: string): Promise<numb
  * `train({ resume: folder })`. F32, F16, BF16 and F64 are read. Resolves to their number. Throws where the folder has a checkpoint.
  */
 export async function importWeights(file: string, folder: string): Promise<number> {
-  if (await findCheckpoint(folder)) throw new Error(`${folder} has checkpoints already: name another folder`);
   const handle = await open(file, "r").catch((cause) => {
     throw new Error(`cannot read ${file}: ${reasonOf(cause)}`, { cause });
   });
@@ -61,7 +81,8 @@ export async function importWeights(file: string, folder: string): Promise<numbe
     for (const { name, dtype } of entries)
       if (!floatTypes.includes(dtype))
         throw new Error(`${file}: tensor ${name} is ${dtype}; parameters are ${floatTypes.join(", ")}`);
-    return await writeImported(folder, entries, (entry) => readFloats(file, handle, entry));
+    const tensors = entries.map((entry) => ({ ...entry, values: () => readFloats(file, handle, entry) }));
+    return await importTensors(tensors, folder);
   } finally {
     await handle.close();
   }
@@ -79,20 +100,15 @@ async function readFloats(
   return toFloats(dtype, bytes)!;
 }
 
-async function writeImported(
-  folder: string,
-  entries: readonly StoredEntry[],
-  read: (entry: StoredEntry) => Promise<Float32Array>,
-): Promise<number> {
+/** Makes a checkpoint of no steps in `folder`, as `importWeights` does, of tensors from anywhere. Resolves to their number. */
+export async function importTensors(tensors: readonly NamedTensor[], folder: string): Promise<number> {
+  if (await findCheckpoint(folder)) throw new Error(`${folder} has checkpoints already: name another folder`);
   await openFolder(folder);
   const partial = partialFolder(folder, 0);
   await mkdir(partial);
-  const tensors = entries.map((entry) => ({ entry, extent: wholeExtent(entry.shape) }));
-  const written = tensors.map(
-    ({ entry, extent }): Written => ({ name: entry.name, extent, values: () => read(entry) }),
-  );
-  const checksums = await writeShard(join(partial, shardFile("model", 0, 1)), written);
-  const stored = tensors.map(({ entry: { name, shape }, extent }, i): StoredTensor => {
+  const checksums = await writeShard(join(partial, shardFile("model", 0, 1)), tensors.map(toWritten));
+  const stored = tensors.map(({ name, shape }, i): StoredTensor => {
+    const extent = wholeExtent(shape);
     const parts = extent.to ? [{ shard: 0, ...extent, checksums: [checksums[i]!] }] : [];
     return { name, shape, slots: 0, parts };
   });

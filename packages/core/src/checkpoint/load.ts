@@ -1,10 +1,10 @@
 // Loads any part of any tensor of a checkpoint, whatever mesh wrote it: of each file only the blocks that are wanted.
 import { join } from "node:path";
-import { type Extent, stretchesBetween } from "./extent.ts";
+import { type Extent, type Stretch, stretchesBetween } from "./extent.ts";
 import type { Found } from "./folder.ts";
 import { ShardReader } from "./shard-file.ts";
 import { shardFile, slotName } from "./shards.ts";
-import type { StoredTensor } from "./state.ts";
+import type { StoredPart, StoredTensor } from "./state.ts";
 
 /** Where values of a checkpoint come from: the disk, or the rank that has it. */
 export interface Values {
@@ -31,23 +31,27 @@ export class Loader implements Values {
   slot = (name: string, slot: number, wanted: Extent): Promise<Float32Array> => this.#read(name, wanted, slot);
 
   async #read(name: string, wanted: Extent, slot?: number): Promise<Float32Array> {
-    const values = new Float32Array(wanted.to - wanted.from);
-    const { path, state } = this.found;
-    let copied = 0;
+    const { path } = this.found;
+    const found: { part: StoredPart; runs: readonly Stretch[]; reader: ShardReader }[] = [];
     for (const part of this.#tensors.get(name)?.parts ?? []) {
       const runs = [...stretchesBetween(part, wanted)];
-      if (!runs.length) continue;
-      copied += runs.reduce((sum, { count }) => sum + count, 0);
-      const file = shardFile(slot === undefined ? "model" : "optimizer", part.shard, state.shards);
-      const reader = await this.#open(join(path, file));
-      const stored = slot === undefined ? name : slotName(name, slot);
-      await reader.copy(stored, part, part.checksums[slot === undefined ? 0 : slot + 1]!, runs, values);
+      if (runs.length) found.push({ part, runs, reader: await this.#readerOf(part, slot) });
     }
-    if (copied !== values.length)
-      throw new Error(
-        `${path}: of tensor ${name} ${values.length} elements are wanted, and its parts have ${copied} of them`,
-      );
+    const stored = slot === undefined ? name : slotName(name, slot);
+    for (const { part, reader } of found) reader.check(stored, part); // before memory is taken for what a state only says
+    const size = wanted.to - wanted.from;
+    const copied = found.flatMap(({ runs }) => runs).reduce((sum, { count }) => sum + count, 0);
+    if (copied !== size)
+      throw new Error(`${path}: of tensor ${name} ${size} elements are wanted, and its parts have ${copied} of them`);
+    const values = new Float32Array(size);
+    for (const { part, runs, reader } of found)
+      await reader.copy(stored, part, part.checksums[slot === undefined ? 0 : slot + 1]!, runs, values);
     return values;
+  }
+
+  #readerOf({ shard }: StoredPart, slot: number | undefined): Promise<ShardReader> {
+    const { path, state } = this.found;
+    return this.#open(join(path, shardFile(slot === undefined ? "model" : "optimizer", shard, state.shards)));
   }
 
   #open(path: string): Promise<ShardReader> {

@@ -1,5 +1,6 @@
 // The parts of one shard: read from the rank that has them, written to its files, listed in the state.
 import type { Plan } from "../plan/plan.ts";
+import type { Vectors } from "./extra.ts";
 import { writeShard } from "./shard-file.ts";
 import { type Part, type Shard, type ShardKind, slotName } from "./shards.ts";
 import type { StoredTensor } from "./state.ts";
@@ -9,6 +10,8 @@ export interface Source {
   /** Resolves to a copy, in `into` where the device can: it has the size of the piece. */
   piece(name: string, into?: Float32Array): Promise<Float32Array>;
   slots(name: string, into?: readonly Float32Array[]): Promise<readonly Float32Array[]>;
+  /** Resolves to the extra state of its strategies, by name. */
+  extra(): Promise<Vectors>;
 }
 
 /** Checksums of a part: of its value, then of each slot; each a list by block. */
@@ -43,10 +46,14 @@ export async function copyParts(parts: readonly Part[], source: Source, memory: 
 
 const place = (found: Float32Array, into: Float32Array): void => void (found === into || into.set(found));
 
-/** Reads what `copyParts` wrote. */
-export function sourceIn(parts: readonly Part[], memory: ArrayBuffer): Source {
+/** Reads what `copyParts` wrote, and extra state beside it. */
+export function sourceIn(parts: readonly Part[], memory: ArrayBuffer, extra: Vectors): Source {
   const views = new Map(viewsIn(parts, memory));
-  return { piece: async (name) => views.get(name)![0]!, slots: async (name) => views.get(name)!.slice(1) };
+  return {
+    piece: async (name) => views.get(name)![0]!,
+    slots: async (name) => views.get(name)!.slice(1),
+    extra: async () => extra,
+  };
 }
 
 /** Writes the files of a shard, a tensor at a time. */

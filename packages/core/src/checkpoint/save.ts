@@ -8,10 +8,11 @@ import { toFrameOfJson, toJson } from "../transports/frames.ts";
 import { messageKey, world } from "../transports/key.ts";
 import { reasonOf } from "./disk.ts";
 import { DiskThread, doJob } from "./disk-work.ts";
+import { copyVectors, extraFile, writeExtra } from "./extra.ts";
 import { partialFolder } from "./folder.ts";
 import { bytesOfParts, type Checksums, copyParts, type Source, sourceIn, tensorsOf, writeParts } from "./parts.ts";
 import { type Shard, type ShardKind, shardFile, shardsOf } from "./shards.ts";
-import type { State } from "./state.ts";
+import type { State, StoredExtra } from "./state.ts";
 import { patiently, received, sendParts } from "./travel.ts";
 
 export interface SaverOptions {
@@ -31,6 +32,7 @@ export interface SaverOptions {
 /** What a rank says of its shard. */
 interface Report {
   readonly parts?: readonly Checksums[];
+  readonly extra?: readonly Omit<StoredExtra, "rank">[];
   /** Why it could not be written. */
   readonly error?: string;
 }
@@ -71,7 +73,7 @@ export class Saver {
     const parts = this.#mine?.parts ?? [];
     this.#memory ??= new ArrayBuffer(bytesOfParts(parts));
     await copyParts(parts, source, this.#memory);
-    return sourceIn(parts, this.#memory);
+    return sourceIn(parts, this.#memory, copyVectors(await source.extra()));
   }
 
   /** Ends what goes on in the background. */
@@ -96,29 +98,42 @@ export class Saver {
     const { endpoint } = this.#options;
     const key = messageKey(world, "checkpoint", `step ${step}`);
     if (endpoint.rank === 0) return this.#writeFirst(step, source, key);
-    if (this.#mine) await this.#writeOther(this.#mine, step, source, key);
+    await this.#writeOther(step, source, key);
     const { error } = toJson<Report>(await patiently(() => endpoint.recv(0, key)));
     if (error) throw new Error(error);
   }
 
-  async #writeOther(mine: Shard, step: number, source: Source, key: string): Promise<void> {
+  async #writeOther(step: number, source: Source, key: string): Promise<void> {
     const { endpoint, apart } = this.#options;
-    if (apart.includes(endpoint.rank)) return sendParts(endpoint, step, mine.parts, source);
-    await endpoint.send([0], key, toFrameOfJson(await this.#writeShard(mine, step, source)));
+    if (apart.includes(endpoint.rank)) return sendParts(endpoint, step, this.#mine?.parts ?? [], source);
+    await endpoint.send([0], key, toFrameOfJson(await this.#writeRank(endpoint.rank, step, source)));
   }
 
-  async #writeShard(shard: Shard, step: number, source: Source): Promise<Report> {
-    const at = this.#shards.indexOf(shard);
+  /** Writes what a rank has: its shard, where it writes one, and its extra state. */
+  async #writeRank(rank: number, step: number, source: Source): Promise<Report> {
+    const folder = partialFolder(this.#options.folder, step);
     try {
-      const folder = partialFolder(this.#options.folder, step);
       await mkdir(folder, { recursive: true });
-      const pathOf = (kind: ShardKind) => join(folder, shardFile(kind, at, this.#shards.length));
-      const paths = { model: pathOf("model"), optimizer: pathOf("optimizer") };
-      if (shard === this.#mine && this.#memory) return { parts: await this.#writeMemory(paths, this.#memory) };
-      return { parts: await writeParts(paths, shard.parts, source) };
+      const shard = this.#shards.find((one) => one.rank === rank);
+      const parts = shard && (await this.#writeShard(shard, folder, source));
+      const path = join(folder, extraFile(rank, this.#options.plan.ranks.length));
+      const vectors = await source.extra();
+      const inThread = vectors.size > 0 && this.#options.background;
+      const extra = inThread
+        ? (await this.#thread.ask({ kind: "extra", path, vectors })).extra
+        : await writeExtra(path, vectors);
+      return { ...(parts && { parts }), ...(extra?.length && { extra }) };
     } catch (cause) {
       return { error: reasonOf(cause) };
     }
+  }
+
+  #writeShard(shard: Shard, folder: string, source: Source): Promise<readonly Checksums[]> {
+    const at = this.#shards.indexOf(shard);
+    const pathOf = (kind: ShardKind) => join(folder, shardFile(kind, at, this.#shards.length));
+    const paths = { model: pathOf("model"), optimizer: pathOf("optimizer") };
+    if (shard === this.#mine && this.#memory) return this.#writeMemory(paths, this.#memory);
+    return writeParts(paths, shard.parts, source);
   }
 
   async #writeMemory(paths: Record<ShardKind, string>, memory: ArrayBuffer): Promise<readonly Checksums[]> {
@@ -128,22 +143,21 @@ export class Saver {
     return done.checksums!;
   }
 
-  /** Makes a shard's report on the first rank, writing the shard where its own rank cannot. */
-  async #report(shard: Shard, step: number, source: Source, key: string): Promise<Report> {
+  /** Makes a rank's report on the first one, writing its files where it cannot. */
+  async #report(rank: number, step: number, source: Source, key: string): Promise<Report> {
     const { endpoint, apart, run } = this.#options;
-    const { rank } = shard;
-    if (rank === 0) return this.#writeShard(shard, step, source);
+    if (rank === 0) return this.#writeRank(rank, step, source);
     if (!apart.includes(rank)) return toJson<Report>(await patiently(() => endpoint.recv(rank, key)));
-    return this.#writeShard(shard, step, received(endpoint, rank, step, run.optimizer.slots));
+    return this.#writeRank(rank, step, received(endpoint, rank, step, run.optimizer.slots));
   }
 
   /** Hears from all ranks, names the step, and tells them. */
   async #writeFirst(step: number, source: Source, key: string): Promise<void> {
-    const { endpoint, folder } = this.#options;
-    const reports = await Promise.all(this.#shards.map((shard) => this.#report(shard, step, source, key)));
+    const { endpoint, folder, plan } = this.#options;
+    const reports = await Promise.all(plan.ranks.map(({ rank }) => this.#report(rank, step, source, key)));
     const error = reports.find((report) => report.error)?.error ?? (await this.#commit(step, reports));
     if (error) await rm(partialFolder(folder, step), { recursive: true, force: true }).catch(() => {});
-    const others = this.#options.plan.ranks.map(({ rank }) => rank).filter((rank) => rank !== 0);
+    const others = plan.ranks.map(({ rank }) => rank).filter((rank) => rank !== 0);
     if (others.length) await endpoint.send(others, key, toFrameOfJson({ error }));
     if (error) throw new Error(error);
   }
@@ -151,13 +165,15 @@ export class Saver {
   /** Names the step; returns what went wrong. */
   async #commit(step: number, reports: readonly Report[]): Promise<string | undefined> {
     const { folder, run, keep, background } = this.#options;
-    const checksums = reports.map(({ parts }) => parts!);
+    const checksums = this.#shards.map(({ rank }) => reports[rank]!.parts!);
+    const extra = reports.flatMap((report, rank) => (report.extra ?? []).map((one) => ({ rank, ...one })));
     const state: State = {
       ...run,
       step,
       samples: step * run.batch,
       shards: this.#shards.length,
       tensors: tensorsOf(this.#options.plan, this.#shards, checksums),
+      ...(extra.length && { extra }),
     };
     const job = { kind: "commit", folder, state, keep } as const;
     return (background ? this.#thread.ask(job) : doJob(job)).then(() => undefined, reasonOf);

@@ -120,6 +120,11 @@ export class ShardReader {
       }
   }
 
+  /** Throws where the file does not have a part as the state says. */
+  check(name: string, part: StoredPart): void {
+    this.#entryOf(name, part);
+  }
+
   #entryOf(name: string, part: StoredPart): StoredEntry {
     const entry = this.#entries.get(name);
     if (!entry) throw new Error(`${this.#path} has no tensor ${name}, which state.json says it has`);

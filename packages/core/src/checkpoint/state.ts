@@ -1,6 +1,7 @@
 // `state.json`: what a checkpoint is of, and where each tensor's elements are. Plain data; what is read may come from anywhere, so
 // all of it is checked. File names are not in it: they follow from numbers.
 import { crc32 } from "node:zlib";
+import { meshSize } from "../mesh.ts";
 import { elements } from "../model/segment.ts";
 import type { Extent } from "./extent.ts";
 
@@ -21,6 +22,16 @@ export interface StoredTensor {
   readonly parts: readonly StoredPart[];
 }
 
+/** A vector of the extra state of a rank. */
+export interface StoredExtra {
+  readonly rank: number;
+  readonly name: string;
+  /** Elements. */
+  readonly size: number;
+  /** CRC-32 of each block. */
+  readonly checksums: readonly number[];
+}
+
 export interface State {
   /** The library's version. */
   readonly library: string;
@@ -36,6 +47,8 @@ export interface State {
   readonly samples: number;
   readonly shards: number;
   readonly tensors: readonly StoredTensor[];
+  /** What strategies carry from step to step on each rank, where that is anything. */
+  readonly extra?: readonly StoredExtra[];
 }
 
 /** What a state opens with; a later library may write a higher version. */
@@ -99,6 +112,19 @@ function checkState(file: string, state: State): void {
     const why = faultOf(tensor, state);
     if (why) throw new Error(`${file}: tensor ${JSON.stringify(tensor?.name)} ${why}`);
   }
+  checkExtra(file, state);
+}
+
+function checkExtra(file: string, { extra = [], mesh }: State): void {
+  const sizes = Object.values(mesh ?? {});
+  if (!sizes.every((size) => isCount(size, 2 ** 20))) throw new Error(`${file}: mesh is ${JSON.stringify(mesh)}`);
+  const isRight = (one: StoredExtra | undefined): boolean =>
+    isCount(one?.rank, meshSize(mesh)) &&
+    typeof one.name === "string" &&
+    isCount(one.size) &&
+    isCounts(one.checksums, blocksOf(one.size));
+  const bad = Array.isArray(extra) ? extra.findIndex((one) => !isRight(one)) : 0;
+  if (bad >= 0) throw new Error(`${file}: extra ${bad} cannot be: ${JSON.stringify(extra[bad])?.slice(0, 200)}`);
 }
 
 /** What is wrong with a tensor, in words; undefined where nothing is. */

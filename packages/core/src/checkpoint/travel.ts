@@ -3,8 +3,10 @@
 import { StallError } from "../errors.ts";
 import { toFrame, toVector } from "../group/vectors.ts";
 import type { Endpoint, Frame } from "../transports/endpoint.ts";
+import { toFrameOfJson, toJson } from "../transports/frames.ts";
 import { messageKey, world } from "../transports/key.ts";
 import type { Extent } from "./extent.ts";
+import type { Vectors } from "./extra.ts";
 import type { Values } from "./load.ts";
 import type { Source } from "./parts.ts";
 import type { Part } from "./shards.ts";
@@ -38,6 +40,24 @@ export async function sendParts(
     const values = slots ? await source.slots(spec.name) : [];
     for (const [slot, one] of values.entries()) await endpoint.send([0], partKey(step, spec.name, slot), toFrame(one));
   }
+  await sendVectors(endpoint, 0, `step ${step}`, await source.extra());
+}
+
+const extraKey = (about: string, name?: string): string =>
+  messageKey(world, "extra", name === undefined ? about : `${about} ${name}`);
+
+/** Sends vectors, their names first. */
+async function sendVectors(endpoint: Endpoint, to: number, about: string, vectors: Vectors): Promise<void> {
+  await endpoint.send([to], extraKey(about), toFrameOfJson([...vectors.keys()]));
+  for (const [name, vector] of vectors) await endpoint.send([to], extraKey(about, name), toFrame(vector));
+}
+
+async function receiveVectors(endpoint: Endpoint, from: number, about: string): Promise<Vectors> {
+  const names = toJson<string[]>(await patiently(() => endpoint.recv(from, extraKey(about))));
+  const vectors = new Map<string, Float32Array>();
+  for (const name of names)
+    vectors.set(name, toVector(await patiently(() => endpoint.recv(from, extraKey(about, name)))) as Float32Array);
+  return vectors;
 }
 
 /** Reads, on the first rank, what `sendParts` sends from another. */
@@ -47,8 +67,16 @@ export function received(endpoint: Endpoint, from: number, step: number, slots: 
   return {
     piece: (name) => take(partKey(step, name)),
     slots: (name) => Promise.all(Array.from({ length: slots }, (_, slot) => take(partKey(step, name, slot)))),
+    extra: () => receiveVectors(endpoint, from, `step ${step}`),
   };
 }
+
+/** Sends a rank its extra state of a checkpoint. */
+export const serveExtra = (endpoint: Endpoint, to: number, vectors: Vectors): Promise<void> =>
+  sendVectors(endpoint, to, "restored", vectors);
+
+/** Reads what `serveExtra` sends. */
+export const servedExtra = (endpoint: Endpoint): Promise<Vectors> => receiveVectors(endpoint, 0, "restored");
 
 /** What a rank keeps of a parameter, to be loaded. */
 export interface Wanted {

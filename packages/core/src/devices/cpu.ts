@@ -3,5 +3,6 @@ import type { Device } from "./device.ts";
 
 export const cpu: Device = {
   name: "cpu",
-  start: async () => ({ backend: "cpu" }),
+  precisions: ["fp32"],
+  start: async () => ({ backend: "cpu", views: true }),
 };

@@ -1,24 +1,48 @@
 // Starts a device on this thread, and knows which one runs. Everything else reaches a device through tfjs alone.
 import * as tf from "@tensorflow/tfjs";
+import { activeDevice, markActive } from "./active.ts";
+import { type Candidate, chosen, firstOf, localRank, noGpu, noNvidia, noneOf } from "./choose.ts";
 import { cpu } from "./cpu.ts";
-import type { Active, Device, DeviceChoice, Where } from "./device.ts";
+import { cuda } from "./cuda.ts";
+import {
+  type Active,
+  checkDevice,
+  checkPrecision,
+  type Device,
+  type DeviceChoice,
+  type DeviceName,
+  type Where,
+} from "./device.ts";
 import { wasm } from "./wasm/device.ts";
 
 /** The webgpu device's package is optional: loaded when it is asked for. */
 const webgpu: Device = {
   name: "webgpu",
+  precisions: ["fp32"],
   start: async () => ({ backend: await (await import("./webgpu.ts")).webgpuBackend() }),
 };
 
-const builtIn: Readonly<Record<Extract<DeviceChoice, string>, Device>> = { auto: wasm, wasm, cpu, webgpu };
+const tensorflow: Device = {
+  name: "tensorflow",
+  threads: 1,
+  precisions: ["fp32"],
+  start: async (where) => (await import("./tensorflow/device.ts")).tensorflow.start(where),
+};
 
-/** Where a backend carries what its device can do: tfjs has one backend a thread, and this is its state, not ours. */
-const mark = Symbol.for("orthant.device");
+const builtIn: Readonly<Record<Exclude<DeviceName, "auto">, Device>> = { wasm, cpu, webgpu, tensorflow, cuda };
 
-type Marked = tf.KernelBackend & { [mark]?: Active };
+const [tfjsNode, tfjsNodeGpu] = ["@tensorflow/tfjs-node", "@tensorflow/tfjs-node-gpu"];
 
-/** Tells what the device that `useDevice` started on this thread can do; undefined where tfjs runs on none of those. */
-export const activeDevice = (): Active | undefined => (tf.getBackend() ? (tf.backend() as Marked)[mark] : undefined); // `tf.backend()` would start tfjs's own choice
+/** What "auto" tries, the last of which works everywhere. */
+const candidates: readonly Candidate[] = [
+  { device: cuda, absent: () => noNvidia() ?? noneOf("@orthant/backend-cuda") },
+  { device: tensorflow, absent: () => noneOf(tfjsNodeGpu), onGpu: true },
+  { device: webgpu, absent: noGpu, onGpu: true },
+  { device: tensorflow, absent: () => noneOf(tfjsNode, tfjsNodeGpu) },
+  { device: wasm },
+];
+
+export { activeDevice };
 
 const fatal = ["uncaughtException", "unhandledRejection"] as const;
 
@@ -41,14 +65,47 @@ function register(kernels: readonly tf.KernelConfig[]): void {
   }
 }
 
-/** Starts a device and makes it the backend of this thread; "auto", which is wasm, by default. Throws where it does not start. */
-export async function useDevice(choice: DeviceChoice = "auto", where: Where = { localRank: 0 }): Promise<Active> {
-  const device = typeof choice === "string" ? builtIn[choice] : choice;
-  const active = await device.start(where);
+/** Starts what was chosen, or the first that works; `tell` hears which, in one line, where it was left open. */
+async function started(choice: DeviceChoice, where: Where, tell?: (line: string) => void) {
+  if (choice !== "auto") {
+    const device = typeof choice === "string" ? builtIn[choice] : choice;
+    checkPrecision(device, where.precision);
+    return { device, active: await device.start(where) };
+  }
+  const found = await firstOf(candidates, where);
+  checkPrecision(found.device, where.precision);
+  tell?.(found.why);
+  return found;
+}
+
+/**
+ * Starts a device and makes it the backend of this thread. "auto", the default, is the device that ORTHANT_DEVICE names, else the
+ * first that works of cuda, tensorflow on a GPU, webgpu on a GPU, tensorflow, wasm; `tell` hears which, and why, in one line. Throws
+ * where the device does not start.
+ */
+export async function useDevice(
+  choice: DeviceChoice = "auto",
+  where: Where = { localRank: localRank() },
+  tell?: (line: string) => void,
+): Promise<Active> {
+  const wanted = chosen(choice);
+  checkDevice(wanted, choice === wanted ? "" : "ORTHANT_DEVICE: ");
+  const { device, active } = await started(wanted, where, tell);
   register(active.kernels ?? []);
   if (!(await withoutHandlers(() => tf.setBackend(active.backend))))
     throw new Error(`device ${device.name} did not start; "cpu" runs everywhere, slowly`);
   await tf.ready();
-  (tf.backend() as Marked)[mark] = active;
+  markActive(active);
   return active;
 }
+
+/** Whether a device computes in one thread of a process only; its name where it does. */
+export function onOneThread(choice: DeviceChoice | undefined): string | undefined {
+  const wanted = chosen(choice);
+  const device = typeof wanted === "object" ? wanted : wanted === "auto" ? undefined : builtIn[wanted];
+  return device?.threads === 1 ? device.name : undefined;
+}
+
+/** Where a run says which device it took; nowhere where it is to be quiet. */
+export const told = ({ quiet }: { readonly quiet?: boolean }): ((line: string) => void) | undefined =>
+  quiet ? undefined : (line) => void process.stdout.write(`${line}\n`);

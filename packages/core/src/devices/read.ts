@@ -1,7 +1,7 @@
 // Tensors to numbers: how the elements leave a device. Callers need not know which device that is.
 import type { Tensor } from "@tensorflow/tfjs";
 import { activeDevice } from "./index.ts";
-import { sumOfSquares } from "./kernels/squares.ts";
+import { sumOfSquares, sumsOfSquares } from "./kernels/squares.ts";
 
 /**
  * True where the device keeps tensors in memory of its own, so that a vector which became a tensor may be written again.
@@ -30,4 +30,20 @@ export async function readSquares(x: Tensor, from: number, to: number): Promise<
   const parts = (await sums.data()) as Float32Array;
   sums.dispose();
   return parts.reduce((sum, part) => sum + part, 0);
+}
+
+/** A tensor and a range of its elements, read as a vector. */
+export type Part = readonly [x: Tensor, from: number, to: number];
+
+/** Sums the squares of many parts: in one read where the device has a kernel for that. */
+export async function readAllSquares(parts: readonly Part[]): Promise<readonly number[]> {
+  if (!parts.length || !sumsOfSquares.own()) return Promise.all(parts.map((part) => readSquares(...part)));
+  const [from, to] = [parts.map((part) => part[1]), parts.map((part) => part[2])];
+  const sums = sumsOfSquares(
+    parts.map(([x]) => x),
+    { from, to },
+  );
+  const read = [...((await sums.data()) as Float32Array)];
+  sums.dispose();
+  return read;
 }

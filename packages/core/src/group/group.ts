@@ -2,6 +2,7 @@
 // wrapped (`{ ...group, exchange }`) and a device may bring its own. Not the default, which is `direct.ts`.
 import type { Tensor } from "@tensorflow/tfjs";
 import type { Shape } from "../model/segment.ts";
+import type { ExtraState } from "../params/extra.ts";
 
 /**
  * Carries tensors along one mesh axis. It takes ownership of every tensor that it is handed, and hands out tensors that the
@@ -35,4 +36,6 @@ export interface Group {
    * Absent where a device brings groups that cannot be divided.
    */
   subgroup?(members: readonly number[]): Group;
+  /** What a wire carries from step to step, such as what rounding has lost: checkpoints have it too. */
+  readonly extra?: ExtraState;
 }

@@ -11,3 +11,6 @@ export const launched = () => (globalThis as Shelf)[Symbol.for("orthant.transpor
 
 /** Set by `orthant run --restarts`: how often it started this run before. */
 export const attempted = () => (globalThis as Shelf)[Symbol.for("orthant.attempt")] as number | undefined;
+
+/** Set by `orthant run --elastic`: how many ranks there are now. */
+export const ranksNow = () => (globalThis as Shelf)[Symbol.for("orthant.ranks")] as number | undefined;

@@ -1,6 +1,8 @@
 // Runs the ranks of this process over whatever transport connects them: in this thread, or spread over worker threads
 // where the transport reaches several.
-import { useDevice } from "../devices/index.ts";
+import { localRank } from "../devices/choose.ts";
+import { onOneThread, told, useDevice } from "../devices/index.ts";
+import { oneThread } from "../devices/one-thread.ts";
 import type { Outcome } from "../rank/events.ts";
 import { signalOf } from "../rank/stop.ts";
 import { patienceOf, ranksHere, type Transport } from "../transports/transport.ts";
@@ -22,6 +24,8 @@ export async function runRanks(transport: Transport, job: RanksJob): Promise<Out
   const here = ranksHere(transport, plan.mesh);
   const script = workers > 1 && here.length > 1 ? scriptOf(transport) : undefined;
   const threads = dealThreads(plan, here, script ? workers : 1);
+  const alone = threads.length > 1 ? onOneThread(options.device) : undefined;
+  if (alone) throw new Error(oneThread(alone, here.length));
   const agreed = await fingerprint(options, plan);
   const ticket = await transport.open({ mesh: plan.mesh, threads, agreed, ...(call && { call: call.number }) });
   const outcomes = await (script
@@ -31,15 +35,12 @@ export async function runRanks(transport: Transport, job: RanksJob): Promise<Out
 }
 
 async function runHere({ stop, onBegin, ...job }: RanksJob, transport: Transport, ticket: unknown): Promise<Outcome[]> {
-  await useDevice(job.options.device);
+  const here = ranksHere(transport, job.plan.mesh);
+  const { device, precision } = job.options;
+  const where = { localRank: localRank(), ...(precision !== undefined && { precision }) };
+  await useDevice(device, where, here.includes(0) ? told(job.options) : undefined);
   const endpoints = [...transport.join(ticket, 0).values()];
   onBegin?.();
   const stopped = () => signalOf(stop);
-  return runShare({
-    ...job,
-    endpoints,
-    here: ranksHere(transport, job.plan.mesh),
-    stopped,
-    patience: patienceOf(transport),
-  });
+  return runShare({ ...job, endpoints, here, stopped, patience: patienceOf(transport) });
 }

@@ -3,7 +3,8 @@
 import { once } from "node:events";
 import { parentPort } from "node:worker_threads";
 import type { Folders } from "../checkpoint/places.ts";
-import { useDevice } from "../devices/index.ts";
+import { localRank } from "../devices/choose.ts";
+import { told, useDevice } from "../devices/index.ts";
 import { type PlainError, toPlain } from "../errors.ts";
 import type { JobOptions } from "../plan/options.ts";
 import type { Plan } from "../plan/plan.ts";
@@ -73,7 +74,10 @@ export async function serveThread(
           "thread, and must come to the same calls in each: nothing drawn by Math.random(), no time of day",
       );
     await letIn(post);
-    await useDevice(options.device, { localRank: given.thread });
+    const tell = given.thread === 0 ? told(options) : undefined;
+    const { device, precision } = options;
+    const where = { localRank: localRank(given.thread), ...(precision !== undefined && { precision }) };
+    await useDevice(device, where, tell);
     const stopped = () => Atomics.load(new Int32Array(given.stop), 0);
     const endpoints = [...transport.join(given.ticket, given.thread).values()];
     const here = ranksHere(transport, plan.mesh);

@@ -1,7 +1,7 @@
 // Optimizers and learning-rate schedules: plain data and pure updates of one piece of one parameter, so that they work
 // on whole parameters and on shards alike.
 import type { Tensor } from "@tensorflow/tfjs";
-import { type AdamwStep, adamw as adamwKernel } from "../devices/kernels/adamw.ts";
+import { type AdamwStep, adamwAll, adamw as adamwKernel } from "../devices/kernels/adamw.ts";
 import type { ParamSpec } from "./params.ts";
 
 /** One evaluation, after step `step`, counted from 0; -1 before the first. */
@@ -34,6 +34,14 @@ export interface UpdateContext {
   readonly lr: number;
 }
 
+/** What one update starts from. */
+export interface Piece {
+  readonly value: Tensor;
+  readonly grad: Tensor;
+  readonly slots: readonly Tensor[];
+  readonly context: UpdateContext;
+}
+
 export interface Optimizer {
   readonly name: string;
   /** Tensors of state per parameter, each as large as the parameter; they start at zero. */
@@ -42,6 +50,11 @@ export interface Optimizer {
   lr(step: number, seen?: Seen): number;
   /** The new value, then the new slots. Runs inside `tf.tidy`; disposes nothing. */
   update(value: Tensor, grad: Tensor, slots: readonly Tensor[], context: UpdateContext): Tensor[];
+  /**
+   * Gives what updates many pieces of one step in one go, as `update` does each: where the current device can, undefined
+   * elsewhere. Runs inside `tf.tidy`; disposes nothing.
+   */
+  many?(): ((pieces: readonly Piece[]) => Tensor[][]) | undefined;
 }
 
 const toFunction = (lr: LearningRate) =>
@@ -64,22 +77,30 @@ export interface AdamWOptions {
 export function adamw({ lr, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weightDecay = 0.01 }: AdamWOptions): Optimizer {
   refuse("adamw({ beta1 })", beta1, beta1 >= 0 && beta1 < 1, "at least 0 and below 1");
   refuse("adamw({ beta2 })", beta2, beta2 >= 0 && beta2 < 1, "at least 0 and below 1");
+  const constants = ({ spec, step, scale, lr }: UpdateContext): AdamwStep => ({
+    beta1,
+    beta2,
+    eps,
+    scale,
+    rate: lr / (1 - beta1 ** (step + 1)),
+    unbias2: 1 / (1 - beta2 ** (step + 1)),
+    keep: spec.shape.length >= 2 ? 1 - lr * weightDecay : 1,
+  });
+  const together = (pieces: readonly Piece[]): Tensor[][] => {
+    if (!pieces.length) return [];
+    const each = pieces.map(({ context }) => constants(context));
+    const next = adamwAll(
+      pieces.flatMap(({ value, grad, slots }) => [value, grad, ...slots]),
+      { ...each[0]!, keep: each.map(({ keep }) => keep) },
+    );
+    return pieces.map((_, i) => next.slice(3 * i, 3 * i + 3));
+  };
   return {
     name: "adamw",
     slots: 2,
     lr: toFunction(lr),
-    update(value, grad, [m, v], { spec, step, scale, lr }) {
-      const constants: AdamwStep = {
-        beta1,
-        beta2,
-        eps,
-        scale,
-        rate: lr / (1 - beta1 ** (step + 1)),
-        unbias2: 1 / (1 - beta2 ** (step + 1)),
-        keep: spec.shape.length >= 2 ? 1 - lr * weightDecay : 1,
-      };
-      return adamwKernel({ value, grad, m: m!, v: v! }, constants);
-    },
+    update: (value, grad, [m, v], context) => adamwKernel({ value, grad, m: m!, v: v! }, constants(context)),
+    many: () => (adamwAll.own() ? together : undefined),
   };
 }
 

@@ -117,7 +117,8 @@ export function eachKept(spec: ParamSpec, mesh: Mesh, coords: Coords, visit: (i:
   const [from, to] = keptRange(spec, mesh, coords);
   const local = localShape(spec, mesh);
   const first = localOrigin(spec, mesh, coords);
-  for (let i = from; i < to; i++) visit(i - from, globalIndex(i, local, spec.shape, first));
+  if (local.every((size, dim) => size === spec.shape[dim])) for (let i = from; i < to; i++) visit(i - from, i);
+  else for (let i = from; i < to; i++) visit(i - from, globalIndex(i, local, spec.shape, first));
 }
 
 interface Kept {

@@ -1,15 +1,15 @@
 // Counter-based random numbers: value = f(key, counter), no state, so element i of a parameter is the same number on
 // every mesh. Philox 4x32-10 (Salmon, Moraes, Dror, Shaw: Parallel random numbers: as easy as 1, 2, 3; SC 2011).
 
-/** High and low 32 bits of a 32 x 32 bit product, through 16-bit halves: exact in doubles. */
-function multiply(a: number, b: number): [high: number, low: number] {
+/** High 32 bits of a 32 x 32 bit product, through 16-bit halves: exact in doubles. */
+function high(a: number, b: number): number {
   const a0 = a & 0xffff;
   const a1 = a >>> 16;
   const b0 = b & 0xffff;
   const b1 = b >>> 16;
   const cross = a1 * b0 + ((a0 * b0) >>> 16);
   const middle = a0 * b1 + (cross & 0xffff);
-  return [(a1 * b1 + Math.floor(cross / 65536) + (middle >>> 16)) >>> 0, Math.imul(a, b) >>> 0];
+  return (a1 * b1 + ((cross / 65536) >>> 0) + (middle >>> 16)) | 0;
 }
 
 /** Four uniform 32-bit words for one counter. */
@@ -21,16 +21,18 @@ export function philox(key: readonly [number, number], counter: number): [number
   let k0 = key[0];
   let k1 = key[1];
   for (let round = 0; round < 10; round++) {
-    const [h0, l0] = multiply(0xd2511f53, c0);
-    const [h1, l1] = multiply(0xcd9e8d57, c2);
-    c0 = (h1 ^ c1 ^ k0) >>> 0;
+    const h0 = high(0xd2511f53, c0);
+    const h1 = high(0xcd9e8d57, c2);
+    const l0 = Math.imul(0xd2511f53, c0);
+    const l1 = Math.imul(0xcd9e8d57, c2);
+    c0 = h1 ^ c1 ^ k0;
     c1 = l1;
-    c2 = (h0 ^ c3 ^ k1) >>> 0;
+    c2 = h0 ^ c3 ^ k1;
     c3 = l0;
-    k0 = (k0 + 0x9e3779b9) >>> 0;
-    k1 = (k1 + 0xbb67ae85) >>> 0;
+    k0 = (k0 + 0x9e3779b9) | 0;
+    k1 = (k1 + 0xbb67ae85) | 0;
   }
-  return [c0, c1, c2, c3];
+  return [c0 >>> 0, c1 >>> 0, c2 >>> 0, c3 >>> 0];
 }
 
 /** A key from a seed and a name: FNV-1a over the name, twice with different offsets. */

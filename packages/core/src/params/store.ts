@@ -2,8 +2,10 @@
 // strategies put layers around it: ZeRO-3 gathers its shards, others keep optimizer state elsewhere.
 import type { Tensor } from "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs";
+import { view } from "../devices/view.ts";
 import { type Meter, tensorBytes } from "../meter.ts";
 import type { Shape } from "../model/segment.ts";
+import type { ExtraState } from "./extra.ts";
 import type { Moment } from "./moment.ts";
 import type { ParamSpec } from "./params.ts";
 
@@ -37,6 +39,8 @@ export interface StoreLayer extends Partial<ParamStore> {
   reduce?(names: readonly string[], grads: readonly Tensor[], at: Moment): Promise<Tensor[]>;
   /** Called after all updates of a step. */
   endStep?(at: Moment): Promise<void>;
+  /** What the layer carries from step to step beside the pieces and their optimizer state: checkpoints have it too. */
+  readonly extra?: ExtraState;
   dispose?(): void;
 }
 
@@ -82,7 +86,7 @@ class LocalStore implements ParamStore {
   acquire = async (names: readonly string[]): Promise<Tensor[]> => names.map((name) => this.#cell(name).value);
   release(): void {}
   owned = (): ParamSpec[] => [...this.#cells.values()].map(({ spec }) => spec);
-  piece = async (name: string): Promise<Tensor> => this.#cell(name).value.clone();
+  piece = async (name: string): Promise<Tensor> => view(this.#cell(name).value);
 
   async update(name: string, value: Tensor): Promise<void> {
     const cell = this.#cell(name);

@@ -68,8 +68,8 @@ function checkNumbers({ seed = 0, clip = 1, capBytes = 1 }: Options): void {
 
 /** Refuses, by name, an option of `train` that is no such thing. */
 export function checkKinds(options: object): void {
-  const { mesh = {}, strategies = [], recompute = false, quiet = false, run = false, report = [] } = options as Options;
-  const { model, data, optimizer, weights } = options as Options;
+  const { mesh = {}, strategies = [], recompute = false, quiet = false, run = false } = options as Options;
+  const { model, data, optimizer, precision, weights, collect = true, report = [] } = options as Options;
   checkModel(model);
   checkData(data);
   checkOptimizer(optimizer);
@@ -78,7 +78,9 @@ export function checkKinds(options: object): void {
   if (weights !== undefined && !(weights instanceof Map))
     refuse("weights", weights, "give a map of names to values, such as train() and importWeights() resolve to");
   if (!isObject(mesh)) refuse("mesh", mesh, "give the size of each axis, such as { dp: 2 }");
-  for (const [name, value] of Object.entries({ recompute, quiet }))
+  if (precision !== undefined && typeof precision !== "string")
+    refuse("precision", precision, 'name one, such as "fp32", "tf32" or "bf16"');
+  for (const [name, value] of Object.entries({ recompute, quiet, collect }))
     if (typeof value !== "boolean") refuse(name, value, "it is true or false");
   if (!Array.isArray(report) || report.some((kind) => kind !== "tensorboard"))
     refuse("report", report, 'give a list of what to write: ["tensorboard"]');

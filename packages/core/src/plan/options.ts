@@ -1,5 +1,6 @@
 // What a user decides about a training job, but for what carries it, and the checks that need no model: refused before
 // anything starts. `train.ts` adds the transport.
+import { chosen } from "../devices/choose.ts";
 import { checkDevice, type DeviceChoice } from "../devices/device.ts";
 import { axisSize, type Mesh } from "../mesh.ts";
 import type { AnyModel, Data } from "../model/model.ts";
@@ -58,8 +59,15 @@ export interface JobOptions {
    * the model says.
    */
   readonly weights?: ReadonlyMap<string, Float32Array>;
-  /** Where tensors are computed. "auto" by default. */
+  /**
+   * `false` leaves the parameters on their ranks at the end: whole, in the memory of one, they may not fit. They are in the last
+   * checkpoint. By default `train` brings them together in the result.
+   */
+  readonly collect?: boolean;
+  /** Where tensors are computed. "auto" by default: the device that ORTHANT_DEVICE names, else the first that works. */
   readonly device?: DeviceChoice;
+  /** Number format of matrix products, in the device's words: cuda has "fp32", "tf32" and "bf16". The device's own choice by default. */
+  readonly precision?: string;
   /** Folder of the run under `runs/`; a time stamp by default. `false` writes nothing. */
   readonly run?: string | false;
   /** Files beside `metrics.jsonl`, `trace.json` and `loss.svg` in the run's folder: "tensorboard" is an event file of scalars. */
@@ -84,7 +92,9 @@ const known = [
   "checkpoint",
   "resume",
   "weights",
+  "collect",
   "device",
+  "precision",
   "transport",
   "run",
   "report",
@@ -101,6 +111,7 @@ export function checkOptions(options: JobOptions): void {
   checkKinds(options);
   for (const name of ["batch", "steps", "micros"] as const) checkCount(name, options[name] ?? 1);
   checkDevice(options.device ?? "auto");
+  checkDevice(chosen(options.device), "ORTHANT_DEVICE: ");
   checkCheckpoints(options);
   checkMesh(options.mesh ?? {}, options.strategies ?? []);
 }

@@ -3,12 +3,14 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import * as tf from "@tensorflow/tfjs";
 import { extentOf } from "../checkpoint/extent.ts";
+import { fitsExtra, readExtra } from "../checkpoint/extra.ts";
 import type { Found } from "../checkpoint/folder.ts";
 import { Loader, type Values } from "../checkpoint/load.ts";
 import type { Source } from "../checkpoint/parts.ts";
 import { type Folders, type Known, tellFolders } from "../checkpoint/places.ts";
 import { Saver } from "../checkpoint/save.ts";
-import { servedValues, serveValues, type Wanted } from "../checkpoint/travel.ts";
+import { servedExtra, servedValues, serveExtra, serveValues, type Wanted } from "../checkpoint/travel.ts";
+import { type Extras, readExtras, writeExtras } from "../params/extra.ts";
 import { momentOf } from "../params/moment.ts";
 import { pieceOf } from "../params/params.ts";
 import type { ParamStore } from "../params/store.ts";
@@ -60,7 +62,7 @@ export class Checkpoints {
    * Gives a rank the values and the optimizer state of the checkpoint; what strategies make of updates, they make of these. The
    * first rank also sends them to those that do not see its disk.
    */
-  async restore({ store, endStep }: Holdings): Promise<void> {
+  async restore({ store, extras, endStep }: Holdings): Promise<void> {
     const { found, apart } = this.#known;
     if (!found) return;
     const { endpoint, plan, self } = this.#given;
@@ -75,6 +77,17 @@ export class Checkpoints {
       await values.close();
     }
     await endStep(momentOf(this.first - 1, "restored"));
+    await this.#restoreExtra(found, extras);
+  }
+
+  /** Gives strategies what they carried, where mesh and strategies are those that saved. */
+  async #restoreExtra(found: Found, extras: Extras): Promise<void> {
+    const { endpoint, plan, options, self } = this.#given;
+    if (!found.state.extra || !fitsExtra(found.state, plan, strategyNames(options))) return;
+    const apart = this.#known.apart.from;
+    if (self.rank === 0) for (const rank of apart) await serveExtra(endpoint, rank, await readExtra(found, rank));
+    const mine = apart.includes(self.rank) ? await servedExtra(endpoint) : await readExtra(found, self.rank);
+    await writeExtras(extras, mine);
   }
 
   /** Lists what a rank loads of each parameter. */
@@ -102,16 +115,16 @@ export class Checkpoints {
   }
 
   /** Saves after `step` steps, where that is due. */
-  async after(step: number, store: ParamStore): Promise<void> {
+  async after(step: number, holdings: Holdings): Promise<void> {
     this.#done = step;
     await this.#removeToken(); // all ranks have done a step: they saw it
     this.#saver?.check();
-    if (step % (this.#given.options.checkpoint?.every ?? 1) === 0) await this.#save(step, store);
+    if (step % (this.#given.options.checkpoint?.every ?? 1) === 0) await this.#save(step, holdings);
   }
 
   /** Saves what was done since the last save, and waits until all of it is on the disk. */
-  async finish(store: ParamStore): Promise<void> {
-    if (this.#done > this.first) await this.#save(this.#done, store);
+  async finish(holdings: Holdings): Promise<void> {
+    if (this.#done > this.first) await this.#save(this.#done, holdings);
     await this.#saver?.finish();
     await this.#removeToken();
   }
@@ -125,22 +138,26 @@ export class Checkpoints {
     if (token !== undefined) await rm(token, { force: true });
   }
 
-  async #save(step: number, store: ParamStore): Promise<void> {
+  async #save(step: number, { store, extras }: Holdings): Promise<void> {
     const source: Source = {
       piece: (name, into) => readPiece(store, name, into),
       slots: (name, into) => readSlots(store, name, into),
+      extra: () => readExtras(extras),
     };
     await this.#saver?.save(step, source);
   }
 }
 
+const strategyNames = ({ strategies = [] }: JobOptions): string[] =>
+  strategies.map(({ name, axis = "" }) => `${name}(${axis})`);
+
 function saverOf({ options, plan, endpoint }: CheckpointsOptions, folder: string, apart: readonly number[]): Saver {
-  const { model, strategies = [], optimizer, seed = 0, batch, checkpoint } = options;
+  const { model, optimizer, seed = 0, batch, checkpoint } = options;
   const run = {
     library: version(),
     model: model.name,
     mesh: plan.mesh,
-    strategies: strategies.map(({ name, axis = "" }) => `${name}(${axis})`),
+    strategies: strategyNames(options),
     optimizer: { name: optimizer.name, slots: optimizer.slots },
     seed,
     batch,

@@ -1,6 +1,7 @@
 // What one rank holds: its parameters in a store, the strategies' layers around it, and its gradients.
 import type { Group } from "../group/group.ts";
 import type { Meter } from "../meter.ts";
+import type { ExtraState, Extras } from "../params/extra.ts";
 import { Gradients, type Trained } from "../params/gradients.ts";
 import type { Moment } from "../params/moment.ts";
 import { initialValues, keptSize, localShape, pieceOf } from "../params/params.ts";
@@ -29,6 +30,8 @@ export interface HoldingsOptions {
 export interface Holdings {
   readonly store: ParamStore;
   readonly gradients: Gradients;
+  /** What strategies carry from step to step. */
+  readonly extras: Extras;
   /** Ends a step in every layer, in the order of the strategies. */
   endStep(at: Moment): Promise<void>;
   dispose(): void;
@@ -71,8 +74,11 @@ export async function hold(given: HoldingsOptions): Promise<Holdings> {
   const at = strategies.findIndex(({ base }) => base);
   const base: BaseStore = (await strategies[at]?.base?.(dealt, viewOf(at))) ?? localStore(dealt, meter);
   const layers: StoreLayer[] = [];
+  const extras = new Map<string, ExtraState>();
   const store = strategies.reduceRight<ParamStore>((inner, strategy, i) => {
     const layer = strategy.store?.(inner, viewOf(i));
+    for (const extra of [layer?.extra, strategy.wire && given.group(strategy.axis!).extra])
+      if (extra) extras.set(`${i} ${strategy.name} ${extra === layer?.extra ? "store" : "wire"}`, extra);
     if (!layer) return inner;
     layers.unshift(layer);
     return layered(inner, layer);
@@ -88,6 +94,7 @@ export async function hold(given: HoldingsOptions): Promise<Holdings> {
   return {
     store,
     gradients,
+    extras,
     async endStep(at) {
       for (const layer of [...layers, base]) await layer.endStep?.(at);
     },

@@ -58,8 +58,9 @@ export async function runRank(job: RankJob): Promise<Outcome> {
   try {
     await checkpoints?.restore(holdings);
     const done = await rank.run();
-    await checkpoints?.finish(holdings.store);
-    return { rank: self.rank, ...done, pieces: await readPieces(holdings.store), peak: meter.peak, sent };
+    await checkpoints?.finish(holdings);
+    const pieces = options.collect === false ? new Map() : await readPieces(holdings.store);
+    return { rank: self.rank, ...done, pieces, peak: meter.peak, sent };
   } finally {
     holdings.dispose();
     await checkpoints?.close();
@@ -139,7 +140,7 @@ class Rank {
     await holdings.endStep({ ...momentOf(step, "end"), last: last || verdict.stop !== 0 });
     events.onActions?.(self.rank, step, actions);
     if (self.rank === 0) events.onStep?.({ ...told, step, lr, ms: performance.now() - began });
-    await this.#checkpoints?.after(step + 1, store);
+    await this.#checkpoints?.after(step + 1, holdings);
     return told;
   }
 

@@ -2,6 +2,7 @@
 // later one will read is kept in between. No part computes what another has.
 import type { Tensor } from "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs";
+import { view } from "../devices/view.ts";
 
 /** One operation on tfjs's tape. */
 export interface TapeNode {
@@ -23,6 +24,14 @@ function onPath(nodes: readonly TapeNode[], from: readonly number[], to: number)
       for (const t of Object.values(inputs)) if (reached.has(t.id)) path.add(t.id);
   return path;
 }
+
+interface Engine {
+  readonly state: { readonly nextTensorId: number };
+}
+
+/** A tensor of its own where the gradient is held by others, too: kept for later, made before, or given already. */
+const sharedIf = (g: Tensor | undefined, held: (g: Tensor) => boolean): Tensor | undefined =>
+  g && held(g) ? view(g) : g;
 
 /** Gradients of a tape's output by tensors of the tape, all known by id. */
 export class Reverse {
@@ -47,13 +56,14 @@ export class Reverse {
   part(dy: Tensor, wanted: readonly number[], later: readonly number[]): (Tensor | undefined)[] {
     const path = onPath(this.#nodes, wanted, this.#y);
     return tf.tidy(() => {
+      const { nextTensorId: first } = (tf.engine() as unknown as Engine).state;
       const grads = new Map(this.#kept);
-      if (!this.#done.has(this.#y)) grads.set(this.#y, dy.clone());
+      if (!this.#done.has(this.#y)) grads.set(this.#y, view(dy));
       for (const node of this.#nodes.toReversed()) this.#through(node, path, grads);
-      const found = wanted.map((id) => grads.get(id)?.clone());
+      const found = wanted.map((id) => sharedIf(grads.get(id), (g) => g.kept || g.id < first));
       for (const id of path) this.#done.add(id);
       this.#keep(grads, later);
-      return found;
+      return found.map((each, i) => sharedIf(each, (g) => g.kept || found.indexOf(g) < i));
     });
   }
 
@@ -65,7 +75,7 @@ export class Reverse {
     if (!node.gradient) throw new Error(`operation ${node.kernelName} of this segment has no gradient in tfjs`);
     const thunks = node.gradient(dys);
     for (const [name, t] of wanted) {
-      const dx = tf.tidy(() => thunks[name]!().clone()); // it may be one that the operation saved, or `dy` itself
+      const dx = tf.tidy(() => thunks[name]!()); // it may be one that the operation saved, or `dy` itself
       const seen = grads.get(t.id);
       grads.set(t.id, seen ? tf.add(seen, dx) : dx);
     }

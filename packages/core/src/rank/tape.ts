@@ -2,6 +2,7 @@
 // communication, which any transport can carry. Backward is the same list read from the end. The tape owns what it produced.
 import type { Tensor } from "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs";
+import { addGradient } from "../devices/kernels/gradients.ts";
 import type { Group } from "../group/group.ts";
 import { type Meter, tensorBytes } from "../meter.ts";
 import { type Crossing, enter, leave } from "../model/crossing.ts";
@@ -204,6 +205,6 @@ export class GradTape implements Tape {
 
 function accumulate(grads: Map<Tensor, Tensor>, input: Tensor, dx: Tensor): void {
   const seen = grads.get(input);
-  grads.set(input, seen ? tf.add(seen, dx) : dx);
+  grads.set(input, seen ? addGradient({ seen, dx }) : dx);
   if (seen) tf.dispose([seen, dx]);
 }

@@ -1,25 +1,26 @@
 // The end of a step on one rank: its part of the gradient norm, then the optimizer on the pieces it owns.
 import type { Tensor } from "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs";
-import { readSquares, readTensors } from "../devices/read.ts";
+import { type Part, readAllSquares, readTensors } from "../devices/read.ts";
 import type { Gradients } from "../params/gradients.ts";
-import type { Optimizer } from "../params/optimizer.ts";
+import type { Optimizer, Piece } from "../params/optimizer.ts";
 import type { ParamSpec } from "../params/params.ts";
 import type { ParamStore } from "../params/store.ts";
 
 /** Sum of squares of the gradient elements that this rank counts, by parameter; `counted` gives the flat range of each. */
-export const gradientSquares = (
+export async function gradientSquares(
   params: readonly ParamSpec[],
   gradients: Gradients,
   counted: (spec: ParamSpec) => readonly [from: number, to: number],
-): Promise<number[]> =>
-  Promise.all(
-    params.map((spec) => {
-      const grad = gradients.get(spec.name);
-      const [from, to] = counted(spec);
-      return grad && from < to ? readSquares(grad, from, to) : 0;
-    }),
-  );
+): Promise<number[]> {
+  const parts = params.map((spec): Part | undefined => {
+    const grad = gradients.get(spec.name);
+    const [from, to] = counted(spec);
+    return grad && from < to ? [grad, from, to] : undefined;
+  });
+  const sums = (await readAllSquares(parts.filter((part) => part !== undefined))).values();
+  return parts.map((part) => (part ? sums.next().value! : 0));
+}
 
 /** Copies the piece that this rank updates of a parameter; into `into`, of its size, where the device can. */
 export async function readPiece(store: ParamStore, name: string, into?: Float32Array): Promise<Float32Array> {
@@ -63,27 +64,72 @@ export interface Update {
   readonly parts: number;
 }
 
+/** Bytes of values that are updated together, a parameter at least: old and new values and moments exist side by side. */
+const TOGETHER = 64 * 2 ** 20;
+
+/** Neighbours whose values are at most so many bytes together. */
+function groups(specs: readonly ParamSpec[], bytes: (spec: ParamSpec) => number): ParamSpec[][] {
+  const all: ParamSpec[][] = [];
+  let room = 0;
+  for (const spec of specs) {
+    if (bytes(spec) > room) {
+      all.push([]);
+      room = TOGETHER;
+    }
+    all.at(-1)!.push(spec);
+    room -= bytes(spec);
+  }
+  return all;
+}
+
 /** Updates every piece that has a gradient, and drops the gradient. */
 export async function update(store: ParamStore, gradients: Gradients, how: Update): Promise<void> {
-  for (const spec of store.owned()) {
-    const grad = gradients.get(spec.name);
-    if (grad) await updateOne(store, spec, grad, how);
-    gradients.drop(spec.name);
+  const specs = store.owned().filter(({ name }) => gradients.get(name));
+  const many = how.optimizer.many?.();
+  const grad = ({ name }: ParamSpec): Tensor => gradients.get(name)!;
+  const [means, others] = [specs.filter(isMean), specs.filter((spec) => !isMean(spec))];
+  const alone = (many ? means : specs).map((spec) => [spec]);
+  for (const group of many ? [...groups(others, (spec) => 4 * grad(spec).size), ...alone] : alone) {
+    const pieces = await Promise.all(group.map((spec) => pieceOf(store, spec, grad(spec), how)));
+    const some = pieces.filter(({ value }) => value.size); // of an empty chunk others have the elements
+    const one = (piece: Piece): Tensor[] => (isMean(piece.context.spec) ? averaged(piece, how) : moved(piece, how));
+    const next = tf.tidy(() => (many && !group.some(isMean) ? many(some) : some.map(one)));
+    await keep(store, pieces, next);
+    for (const { name } of group) gradients.drop(name);
   }
 }
 
-async function updateOne(store: ParamStore, spec: ParamSpec, grad: Tensor, how: Update): Promise<void> {
-  const { optimizer, parts, ...context } = how;
+/** A moving average: no optimizer moves it. */
+const isMean = ({ average }: ParamSpec): boolean => average !== undefined;
+
+const moved = ({ value, grad, slots, context }: Piece, { optimizer }: Update): Tensor[] =>
+  optimizer.update(value, grad, slots, context);
+
+function averaged({ value, grad, slots, context }: Piece, { parts }: Update): Tensor[] {
+  const { average = 0 } = context.spec;
+  return [value.mul(average).add(grad.mul((1 - average) / parts)), ...slots.map((slot) => slot.clone())];
+}
+
+async function pieceOf(store: ParamStore, spec: ParamSpec, grad: Tensor, how: Update): Promise<Piece> {
+  const { optimizer, step, scale, lr } = how;
   const value = await store.piece(spec.name);
-  if (!value.size) return store.update(spec.name, value); // an empty chunk: others have the elements
-  const slots = (await store.slots(spec.name)) ?? Array.from({ length: optimizer.slots }, () => tf.zerosLike(value));
-  const { average } = spec;
-  const [next, ...rest] = tf.tidy(() =>
-    average === undefined
-      ? optimizer.update(value, grad, slots, { spec, ...context })
-      : [value.mul(average).add(grad.mul((1 - average) / parts)), ...slots.map((slot) => slot.clone())],
-  );
-  tf.dispose([value, ...slots]);
-  await store.update(spec.name, next!);
-  await store.keepSlots(spec.name, rest);
+  const kept = value.size ? await store.slots(spec.name) : [];
+  const slots = kept ?? Array.from({ length: optimizer.slots }, () => tf.zerosLike(value));
+  return { value, grad, slots, context: { spec, step, scale, lr } };
+}
+
+/** Hands what was computed to the store, and frees what it was computed from. */
+async function keep(store: ParamStore, pieces: readonly Piece[], next: readonly (readonly Tensor[])[]): Promise<void> {
+  const found = next.values();
+  for (const { value, slots, context } of pieces) {
+    const { name } = context.spec;
+    if (!value.size) {
+      await store.update(name, value);
+      continue;
+    }
+    const [updated, ...rest] = found.next().value!;
+    tf.dispose([value, ...slots]);
+    await store.update(name, updated!);
+    await store.keepSlots(name, rest);
+  }
 }

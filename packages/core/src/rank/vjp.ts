@@ -3,6 +3,7 @@
 
 import type { Tensor } from "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs";
+import { view } from "../devices/view.ts";
 import { tensorBytes } from "../meter.ts";
 import { withoutDraws } from "../params/without-draws.ts";
 import { Reverse, type TapeNode } from "./reverse.ts";
@@ -82,7 +83,7 @@ function unpin(nodes: readonly TapeNode[], xs: readonly Tensor[]): Hole[] {
 /** Runs `use` with the inputs back in place. */
 function filled<T extends tf.TensorContainer>(holes: readonly Hole[], xs: readonly Tensor[], use: () => T): T {
   return tf.tidy(() => {
-    for (const { saved, i, x, shape } of holes) saved[i] = xs[x]!.reshape(shape);
+    for (const { saved, i, x, shape } of holes) saved[i] = view(xs[x]!, shape);
     try {
       return use();
     } finally {

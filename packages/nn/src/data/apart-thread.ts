@@ -1,34 +1,21 @@
-// The thread of a stream that is drawn apart: epoch after epoch of a module's generator, as far ahead as it may.
+// The thread of a stream that is drawn apart: it draws a module's generator, and sends each sample as soon as it is there.
 import { parentPort, workerData } from "node:worker_threads";
-import type { Order, Sent } from "./apart.ts";
+import type { Order, Request, Sent } from "./apart.ts";
+import { Drawing, type Elements, type Opening } from "./drawing.ts";
 
-const { module, seed, ahead } = workerData as Order;
+const { module, seed, ahead, seek } = workerData as Order;
 const send = (sent: Sent) => parentPort!.postMessage(sent);
 
-let free = ahead;
-let go = () => {};
-parentPort!.on("message", () => {
-  free++;
-  go();
+async function open(opening: Opening): Promise<Elements> {
+  const source = ((await import(module)) as { default?: unknown }).default;
+  if (typeof source !== "function") throw new Error("its default export is no function that opens a generator");
+  return (source({ seed, ...opening }) as AsyncIterable<unknown>)[Symbol.asyncIterator]();
+}
+
+const drawing = new Drawing({ open, ahead, seek, onSample: (index, sample) => send({ index, sample }) });
+parentPort!.on("message", ({ index, oldest }: Request) => {
+  if (drawing.gone(index)) return; // sent before, or asked for by a rank that is behind
+  drawing
+    .sample(index, oldest)
+    .catch((error) => send({ index, error: error instanceof Error ? error.message : String(error) }));
 });
-
-/** Sends one result once there is room. */
-async function sendNext(sent: Sent): Promise<void> {
-  while (free === 0)
-    await new Promise<void>((resume) => {
-      go = resume;
-    });
-  free--;
-  send(sent);
-}
-
-try {
-  const open = ((await import(module)) as { default?: unknown }).default;
-  if (typeof open !== "function") throw new Error("its default export is no function that opens a generator");
-  for (let epoch = 0; ; epoch++) {
-    for await (const value of open({ seed, epoch }) as AsyncIterable<unknown>) await sendNext({ done: false, value });
-    await sendNext({ done: true, value: undefined });
-  }
-} catch (error) {
-  send({ error: error instanceof Error ? error.message : String(error) });
-}

@@ -1,27 +1,33 @@
 // A stream drawn in a thread of its own, which goes on while the ranks of this one compute. `apart-thread.ts` is that thread.
 import { Worker } from "node:worker_threads";
+import type { Sample } from "@orthant/core";
 
-/** What the other thread sends: an element, the end of an epoch, or why it can go on no more. */
-export type Sent = IteratorResult<unknown, undefined> | { readonly error: string };
-
-/** What the other thread is told: which stream it is, and how many results it may send before any is taken. */
+/** Which stream the other thread draws. */
 export interface Order {
   readonly module: string;
   readonly seed: number;
   readonly ahead: number;
+  readonly seek: boolean;
 }
 
-interface Waiting {
-  resolve(result: IteratorResult<unknown>): void;
-  reject(error: Error): void;
+/** What the other thread is asked for; samples that it sees coming it sends unasked. */
+export interface Request {
+  readonly index: number;
+  readonly oldest: number;
 }
 
-/** Results in order. The process may end while none is waited for. */
+/** What the other thread sends: a sample, or why there is none. */
+export type Sent =
+  | { readonly index: number; readonly sample: Sample }
+  | { readonly index: number; readonly error: string };
+
+/** Samples by number, which another thread makes. The process may end while none is waited for. */
 export class Apart {
   readonly #worker: Worker;
-  readonly #arrived: IteratorResult<unknown>[] = [];
-  readonly #waiting: Waiting[] = [];
   readonly #module: string;
+  readonly #places = new Map<number, PromiseWithResolvers<Sample>>();
+  #waiting = 0;
+  #oldest = 0;
   #failure: Error | undefined;
 
   constructor(order: Order) {
@@ -33,33 +39,48 @@ export class Apart {
     this.#worker.unref();
   }
 
-  #take(sent: Sent): void {
-    const waiting = "error" in sent ? undefined : this.#waiting.shift();
-    if ("error" in sent) this.#fail(sent.error);
-    else if (waiting) this.#hand(sent, waiting);
-    else this.#arrived.push(sent);
+  gone(index: number): boolean {
+    return index < this.#oldest;
   }
 
-  #hand(result: IteratorResult<unknown>, { resolve }: Waiting): void {
-    this.#worker.postMessage("taken");
-    if (!this.#waiting.length) this.#worker.unref();
-    resolve(result);
+  async sample(index: number, oldest: number): Promise<Sample> {
+    this.#oldest = Math.max(this.#oldest, oldest);
+    for (const old of this.#places.keys()) if (old < this.#oldest) this.#places.delete(old);
+    this.#worker.postMessage({ index, oldest } satisfies Request);
+    if (this.#waiting++ === 0) this.#worker.ref();
+    try {
+      return await this.#place(index).promise;
+    } finally {
+      if (--this.#waiting === 0) this.#worker.unref();
+    }
+  }
+
+  close(): void {
+    void this.#worker.terminate();
+  }
+
+  #place(index: number): PromiseWithResolvers<Sample> {
+    const place = this.#places.get(index) ?? Promise.withResolvers<Sample>();
+    this.#places.set(index, place);
+    if (this.#failure) place.reject(this.#failure);
+    return place;
+  }
+
+  #take(sent: Sent): void {
+    if (sent.index < this.#oldest) return;
+    if ("sample" in sent) this.#place(sent.index).resolve(sent.sample);
+    else this.#place(sent.index).reject(this.#told(sent.error));
+  }
+
+  #told(why: string): Error {
+    return new Error(`stream("${this.#module}"): ${why}`);
   }
 
   #fail(why: string): void {
-    this.#failure ??= new Error(`stream("${this.#module}"): ${why}`);
-    for (const { reject } of this.#waiting.splice(0)) reject(this.#failure);
-  }
-
-  next(): Promise<IteratorResult<unknown>> {
-    return new Promise((resolve, reject) => {
-      const result = this.#arrived.shift();
-      if (result) this.#hand(result, { resolve, reject });
-      else if (this.#failure) reject(this.#failure);
-      else {
-        this.#worker.ref();
-        this.#waiting.push({ resolve, reject });
-      }
-    });
+    this.#failure ??= this.#told(why);
+    for (const { promise, reject } of this.#places.values()) {
+      promise.catch(() => {});
+      reject(this.#failure);
+    }
   }
 }

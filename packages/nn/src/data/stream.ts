@@ -1,19 +1,25 @@
 // Samples that come one after the other, from an asynchronous generator or a tf.data dataset, drawn ahead of their use. Each worker
-// draws the stream for itself, and of each sample only the ranks whose it is make a tensor.
-import type { Data, Field, Sample, Values } from "@orthant/core";
+// draws the stream for itself; what is slow about a sample may be left to the worker that uses it.
+import type { Data, Field } from "@orthant/core";
 import { Apart } from "./apart.ts";
+import { Drawing, type Elements, type Opening } from "./drawing.ts";
+import type { Side } from "./sides.ts";
 
 /** Which pass over the stream is asked for. */
 export interface Pass {
+  /** The run's seed. */
   readonly seed: number;
-  /** Counts from 0: a stream that ends is drawn once more. */
+  /** Counts from 0: a stream that ends is opened once more. */
   readonly epoch: number;
+  /** Number of the sample that comes first, counted over all epochs. Only with `seek` may it lie within an epoch. */
+  readonly from: number;
 }
 
-/** Numbers of one side: typed arrays, or a tensor, which is read and freed. */
-export type Side = Values | { data(): Promise<unknown>; dispose(): void };
-/** One element of a stream; `xs` and `ys` are tf.data's words. */
-export type Element = { readonly input: Side; readonly target: Side } | { readonly xs: Side; readonly ys: Side };
+/** The two sides of a sample; `xs` and `ys` are tf.data's words. */
+export type Sides = { readonly input: Side; readonly target: Side } | { readonly xs: Side; readonly ys: Side };
+
+/** An element of a stream: a sample, or a function that makes it, called in the workers that use the sample. */
+export type Element = Sides | (() => Sides | Promise<Sides>);
 
 /** A `tf.data.Dataset`, as far as it is used here. */
 export interface Dataset {
@@ -27,106 +33,53 @@ export interface StreamOptions {
   readonly tokens?: number;
   /** Samples drawn beyond the last one asked for; 256 by default. */
   readonly ahead?: number;
-}
-
-type Drawn = AsyncIterator<unknown> | Awaited<ReturnType<Dataset["iterator"]>>;
-
-async function toValues(side: Side | undefined): Promise<Values> {
-  if (!side || !("dataId" in side)) return side as Values; // what is no numbers is refused when it is read
-  const values = (await (side as Exclude<Side, Values>).data()) as Values;
-  (side as Exclude<Side, Values>).dispose();
-  return values;
-}
-
-async function toSample(element: unknown): Promise<Sample> {
-  const { input, target, xs, ys } = element as { readonly [side: string]: Side | undefined };
-  return { input: await toValues(input ?? xs), target: await toValues(target ?? ys) };
-}
-
-/** Draws one stream in order, and keeps what may be asked for. */
-class Drawing {
-  readonly #open: (epoch: number) => Promise<Drawn>;
-  readonly #ahead: number;
-  readonly #samples = new Map<number, Promise<Sample>>();
-  #drawn: Drawn | undefined;
-  #epoch = 0;
-  /** Number of the sample that is drawn next, and of the first of this epoch. */
-  #next = 0;
-  #began = 0;
-  #oldest = 0;
-  #last: Promise<unknown> = Promise.resolve();
-
-  constructor(open: (epoch: number) => Promise<Drawn>, ahead: number) {
-    this.#open = open;
-    this.#ahead = ahead;
-  }
-
-  sample(index: number, oldest: number): Promise<Sample> {
-    for (; this.#oldest < oldest; this.#oldest++) this.#samples.delete(this.#oldest);
-    while (this.#next <= index + this.#ahead) this.#draw(this.#next++);
-    const sample = this.#samples.get(index);
-    return (
-      sample ?? Promise.reject(new Error(`stream(): sample ${index} is gone: samples are asked for in order of steps`))
-    );
-  }
-
-  #draw(index: number): void {
-    const sample = this.#last.then(() => this.#one(index));
-    sample.catch(() => {}); // told to whoever asks for it
-    this.#last = sample;
-    if (index >= this.#oldest) this.#samples.set(index, sample);
-  }
-
-  async #one(index: number): Promise<Sample> {
-    this.#drawn ??= await this.#open(this.#epoch);
-    const { done, value } = await this.#drawn.next();
-    if (!done) return toSample(value);
-    if (index === this.#began) throw new Error(`stream(): epoch ${this.#epoch} has no samples`);
-    this.#epoch++;
-    this.#began = index;
-    this.#drawn = undefined;
-    return this.#one(index);
-  }
+  /** Says that the source begins at sample `from` by itself, so that a run that goes on draws none of those before. */
+  readonly seek?: boolean;
 }
 
 /** What a stream is drawn from: a function that opens a generator, a dataset, or a module whose default export is such a function. */
 export type StreamSource = ((pass: Pass) => AsyncIterable<Element>) | Dataset | URL;
 
-function checkSource(source: StreamSource, ahead: number): void {
-  if (typeof source !== "function" && !(source instanceof URL) && typeof source?.iterator !== "function")
+function checkSource(source: StreamSource, { ahead = 0, seek }: StreamOptions): void {
+  const opens = typeof source === "function" || source instanceof URL;
+  if (!opens && typeof source?.iterator !== "function")
     throw new Error(
       "stream(): give a function that opens an asynchronous generator, a URL of a module, or a tf.data dataset",
     );
   if (!Number.isInteger(ahead) || ahead < 0) throw new Error(`stream({ ahead: ${ahead} }): give a whole number from 0`);
+  if (seek && !opens)
+    throw new Error("stream({ seek }): a tf.data dataset always begins with its first element; give a generator");
 }
 
-/** Starts to draw. What is drawn in a thread of its own is ahead there. */
-function drawingOf(source: StreamSource, seed: number, ahead: number): Drawing {
-  if (source instanceof URL) {
-    const apart = new Apart({ module: source.href, seed, ahead: Math.max(1, ahead) });
-    return new Drawing(async () => apart, 0);
-  }
-  const open = async (epoch: number) =>
-    typeof source === "function" ? source({ seed, epoch })[Symbol.asyncIterator]() : source.iterator();
-  return new Drawing(open, ahead);
+/** Starts to draw, in this thread or in one of its own. */
+function drawingOf(source: StreamSource, seed: number, ahead: number, seek: boolean): Drawing | Apart {
+  if (source instanceof URL) return new Apart({ module: source.href, seed, ahead, seek });
+  const open = async (opening: Opening): Promise<Elements> =>
+    typeof source === "function" ? source({ seed, ...opening })[Symbol.asyncIterator]() : source.iterator();
+  return new Drawing({ open, ahead, seek });
 }
 
 /**
  * Samples from `source`: a function that opens an asynchronous generator for each epoch, a `tf.data.Dataset`, or the URL of a module
  * whose default export is such a function: that one is drawn in a thread of its own, while this one computes. Sample 0 is the first
  * element, and so on, on every mesh, so the stream must give every worker the same. Draws `ahead` samples beyond those asked for;
- * without a URL, whenever the thread waits. An error in the generator ends the run when its sample is reached.
+ * without a URL, whenever the thread waits. An element that is a function is called only where its sample is used. A run that goes on
+ * from a checkpoint draws the samples before it and drops them, or with `seek` begins there. An error in the generator ends the run
+ * when its sample is reached.
  */
 export function stream(source: StreamSource, options: StreamOptions): Data {
-  const { input, target, tokens = 1, ahead = 256 } = options;
-  checkSource(source, ahead);
-  const drawings = new Map<number, Drawing>();
+  const { input, target, tokens = 1, ahead = 256, seek = false } = options;
+  checkSource(source, options);
+  const drawings = new Map<number, Drawing | Apart>();
   return {
     input,
     target,
     tokens,
     sample(index, seed, oldest = 0) {
-      const drawing = drawings.get(seed) ?? drawingOf(source, seed, ahead);
+      const known = drawings.get(seed);
+      const again = known?.gone(index); // another run of the same script
+      if (again) known!.close();
+      const drawing = known && !again ? known : drawingOf(source, seed, ahead, seek);
       drawings.set(seed, drawing);
       return drawing.sample(index, oldest);
     },

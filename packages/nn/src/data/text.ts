@@ -1,10 +1,14 @@
-// A text as bytes: a sample is a window at a random place, its target the same window one byte on.
+// A text as tokens: bytes, or those of a tokenizer. A sample is a window at a random place, its target the same window one token on.
 import { readFileSync, statSync } from "node:fs";
 import { type Data, randomKey, uniformInt } from "@orthant/core";
+import { encoded } from "./encoded.ts";
+import type { Tokenizer } from "./tokenizer.ts";
 
 export interface TextOptions {
-  /** Bytes in a sample. */
+  /** Tokens in a sample. */
   readonly context: number;
+  /** What cuts the text into tokens, such as `bytePair("tokenizer.json")`; a token is a byte by default. */
+  readonly tokenizer?: Tokenizer;
 }
 
 /** Bytes of `source`, with an error that says which file. */
@@ -16,14 +20,18 @@ function read(source: string | URL): Uint8Array {
   return readFileSync(source);
 }
 
-/** The file at `source` as byte tokens: input and target `[context]`, int32. Throws on a file too short for one sample. */
-export function text(source: string | URL, { context }: TextOptions): Data {
+/**
+ * The file at `source` as tokens: input and target `[context]`, int32. With a tokenizer the text is encoded as a whole, once; for one that is
+ * larger than memory, write a token file and read that by `tokens()`. Throws on a file too short for one sample.
+ */
+export function text(source: string | URL, { context, tokenizer }: TextOptions): Data {
   const bytes = read(source);
-  const places = bytes.length - context;
   if (bytes.length === 0) throw new Error(`text("${source}"): the file is empty`);
+  const all = tokenizer ? encoded(bytes, tokenizer) : bytes;
+  const places = all.length - context;
   if (places < 1)
     throw new Error(
-      `text("${source}"): ${bytes.length} bytes are too few for context ${context}, which needs ` +
+      `text("${source}"): ${all.length} ${tokenizer ? "tokens" : "bytes"} are too few for context ${context}, which needs ` +
         `${context} + 1 = ${context + 1}; give a longer text or a shorter context`,
     );
   const field = { shape: [context], dtype: "int32" } as const;
@@ -34,8 +42,8 @@ export function text(source: string | URL, { context }: TextOptions): Data {
     sample(index, seed) {
       const at = uniformInt(randomKey(seed, "text"), index, places);
       return {
-        input: Int32Array.from(bytes.subarray(at, at + context)),
-        target: Int32Array.from(bytes.subarray(at + 1, at + 1 + context)),
+        input: Int32Array.from(all.subarray(at, at + context)),
+        target: Int32Array.from(all.subarray(at + 1, at + 1 + context)),
       };
     },
   };

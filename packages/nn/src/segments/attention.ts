@@ -1,12 +1,12 @@
 // Causal self-attention over the heads held here, without the output bias and the residual: the output is this
 // rank's partial sum (Vaswani et al. 2017; heads cut as in Megatron-LM, Shoeybi et al. 2019).
-// B batch, T time, N = B T, D model width, H heads held here, K width of one head, P = B H
+// B batch, T time, N = B T, D model width, H heads held here, K width of one head, C = 3 H K: queries, keys, values of all heads
 
-import { differentiable, kernels, type Segment, type Shape, segment } from "@orthant/core";
+import { differentiable, kernels, type Segment, type Shape, segment, view } from "@orthant/core";
 import * as tf from "@tensorflow/tfjs";
 import { affine, rows } from "./matrices.ts";
 
-const { attention: attend, attentionGrad, columnSums } = kernels;
+const { columnSums, joinColumns, packedAttention, packedAttentionGrad } = kernels;
 
 interface Sizes {
   readonly B: number;
@@ -22,39 +22,41 @@ function sizesOf(query: Shape, x: Shape): Sizes {
   return { B, T, D, H, K };
 }
 
-const toHeads = (x_NHK: tf.Tensor, { B, T, H, K }: Sizes): tf.Tensor =>
-  tf.transpose(x_NHK.reshape([B, T, H, K]), [0, 2, 1, 3]).reshape([B * H, T, K]);
+/** The weights of q, k and v side by side, `[D, 3 H K]`. */
+const joined = (weights_DHK: readonly tf.Tensor[], { D, H, K }: Sizes): tf.Tensor =>
+  joinColumns(weights_DHK.map((w) => view(w, [D, H * K])));
 
-const fromHeads = (x_PTK: tf.Tensor, { B, T, H, K }: Sizes): tf.Tensor =>
-  tf.transpose(x_PTK.reshape([B, H, T, K]), [0, 2, 1, 3]).reshape([B * T, H * K]);
-
-const matrix = (w_DHK: tf.Tensor, { D, H, K }: Sizes): tf.Tensor => w_DHK.reshape([D, H * K]);
+/** Their biases in a row, `[3 H K]`. */
+const rowOf = (biases_HK: readonly tf.Tensor[]): tf.Tensor | undefined =>
+  biases_HK.length ? tf.concat(biases_HK.map((bias) => bias.flatten())) : undefined;
 
 const scale = ({ K }: Sizes) => ({ scale: 1 / Math.sqrt(K) });
 
-/** Gradients by what the weights of q, k and v give, as rows `[N, H K]`: what all other gradients but that of `out` start from. */
-function headGradients(dy_BTD: tf.Tensor, saved: readonly tf.Tensor[], at: Sizes): tf.Tensor[] {
-  const [, , , , out, q, k, v, kept] = saved;
-  const dmixed_NHK = tf.matMul(rows(dy_BTD), out!.reshape([at.H * at.K, at.D]), false, true);
-  const inputs = { dy: toHeads(dmixed_NHK, at), q: q!, k: k!, v: v!, kept: kept! };
-  return attentionGrad(inputs, scale(at)).map((dhead) => fromHeads(dhead, at));
+/** Gradient by what the weights of q, k and v give, as rows `[N, 3 H K]`: what all other gradients but that of `out` start from. */
+function headGradients(dy_BTD: tf.Tensor, [, , , , out, qkv, kept]: readonly tf.Tensor[], at: Sizes): tf.Tensor[] {
+  const { B, T, D, H, K } = at;
+  const dmixed_NC = tf.matMul(rows(dy_BTD), view(out!, [H * K, D]), false, true);
+  const inputs = { dy: view(dmixed_NC, [B, T, H, K]), qkv: qkv!, kept: kept! };
+  return [view(packedAttentionGrad(inputs, scale(at)), [B * T, 3 * H * K])];
 }
 
 /** One gradient a parameter, then that of x. */
 function backward(
   dy_BTD: tf.Tensor,
-  [x, query, key, value, out, , , , , mixed_NHK]: readonly tf.Tensor[],
-  dheads_NHK: readonly tf.Tensor[],
+  [x, query, key, value, out, , , mixed]: readonly tf.Tensor[],
+  dheads_NC: tf.Tensor,
   at: Sizes,
-  biased: boolean,
+  { biased, once }: { biased: boolean; once: (make: () => tf.Tensor[]) => () => tf.Tensor[] },
 ): (() => tf.Tensor)[] {
-  const weights = [query!, key!, value!];
+  const { B, T, D, H, K } = at;
+  const weights = once(() => tf.split(tf.matMul(rows(x!), dheads_NC, true), 3, 1));
+  const biases = once(() => tf.split(columnSums({ x: dheads_NC }), 3));
+  const parts = [0, 1, 2];
   return [
-    ...dheads_NHK.map((dhead) => () => tf.matMul(rows(x!), dhead, true).reshape([at.D, at.H, at.K])),
-    () => tf.matMul(mixed_NHK!, rows(dy_BTD), true).reshape(out!.shape),
-    ...(biased ? dheads_NHK : []).map((dhead) => () => columnSums({ x: dhead }).reshape([at.H, at.K])),
-    () =>
-      tf.addN(dheads_NHK.map((dhead, i) => tf.matMul(dhead, matrix(weights[i]!, at), false, true))).reshape(x!.shape),
+    ...parts.map((i) => () => view(weights()[i]!, [D, H, K])),
+    () => view(tf.matMul(view(mixed!, [B * T, H * K]), rows(dy_BTD), true), out!.shape),
+    ...(biased ? parts : []).map((i) => () => view(biases()[i]!, [H, K])),
+    () => view(tf.matMul(dheads_NC, joined([query!, key!, value!], at), false, true), x!.shape),
   ];
 }
 
@@ -62,20 +64,19 @@ function backward(
 function run(params: readonly tf.Tensor[], x_BTD: tf.Tensor): tf.Tensor {
   const [query, key, value, out, ...biases] = params;
   const at = sizesOf(query!.shape, x_BTD.shape);
-  const wide = at.H * at.K;
+  const { B, T, D, H, K } = at;
   return differentiable({
     inputs: [...params, x_BTD],
     forward: (save) => {
-      const project = (w: tf.Tensor, i: number): tf.Tensor =>
-        toHeads(affine(rows(x_BTD), matrix(w, at), biases[i]?.reshape([wide])), at);
-      const [q, k, v] = [query!, key!, value!].map(project) as [tf.Tensor, tf.Tensor, tf.Tensor];
-      const [mixed_PTK, kept] = attend({ q, k, v }, scale(at));
-      const mixed_NHK = fromHeads(mixed_PTK, at);
-      save([x_BTD, query!, key!, value!, out!, q, k, v, kept, mixed_NHK]);
-      return tf.matMul(mixed_NHK, out!.reshape([wide, at.D])).reshape(x_BTD.shape);
+      const qkv_NC = affine(rows(x_BTD), joined([query!, key!, value!], at), rowOf(biases));
+      const qkv = view(qkv_NC, [B, T, 3, H, K]);
+      const [mixed_BTHK, kept] = packedAttention({ qkv }, scale(at));
+      save([x_BTD, query!, key!, value!, out!, qkv, kept, mixed_BTHK]);
+      return view(tf.matMul(view(mixed_BTHK, [B * T, H * K]), view(out!, [H * K, D])), x_BTD.shape);
     },
     shared: (dy_BTD, saved) => headGradients(dy_BTD, saved, at),
-    backward: (dy_BTD, saved, dheads_NHK) => backward(dy_BTD, saved, dheads_NHK, at, biases.length > 0),
+    backward: (dy_BTD, saved, [dheads_NC], once) =>
+      backward(dy_BTD, saved, dheads_NC!, at, { biased: biases.length > 0, once }),
   });
 }
 

@@ -2,7 +2,7 @@
 // count. No mean is taken here, for a mean of means depends on how the batch is cut.
 // B batch, T time, N = B T, V vocabulary
 
-import { differentiable, type Everywhere, elements, kernels, type Segment, segment } from "@orthant/core";
+import { differentiable, type Everywhere, elements, kernels, type Segment, segment, view } from "@orthant/core";
 import type * as tf from "@tensorflow/tfjs";
 import { rows } from "./matrices.ts";
 
@@ -18,7 +18,7 @@ function run(logits: tf.Tensor, target: tf.Tensor): tf.Tensor {
       return loss;
     },
     backward: (dy, [x, at, lse]) => [
-      () => crossEntropyGrad({ logits: rows(x!), target: at!.flatten(), lse: lse!, dy }).reshape(logits.shape),
+      () => view(crossEntropyGrad({ logits: rows(x!), target: at!.flatten(), lse: lse!, dy }), logits.shape),
     ],
   });
 }

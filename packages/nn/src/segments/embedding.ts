@@ -1,7 +1,7 @@
 // Token and position embedding (GPT-2). Indices carry no gradient.
 // B batch, T time, N = B T, V vocabulary, C longest sequence (context), D model width
 
-import { differentiable, type Everywhere, elements, kernels, type Segment, segment } from "@orthant/core";
+import { differentiable, type Everywhere, elements, kernels, type Segment, segment, view } from "@orthant/core";
 import * as tf from "@tensorflow/tfjs";
 import { rows } from "./matrices.ts";
 
@@ -21,7 +21,7 @@ function run(tokens_VD: tf.Tensor, positions_CD: tf.Tensor, index_BT: tf.Tensor)
     forward: (save) => {
       save([index_BT]);
       const token_ND = pickRows({ table: tokens_VD, index: index_BT.flatten() });
-      return token_ND.add(pickRows({ table: positions_CD, index: places(B, T) })).reshape([B, T, D]);
+      return view(token_ND.add(pickRows({ table: positions_CD, index: places(B, T) })), [B, T, D]);
     },
     backward: (dy_BTD, [index]) => [
       () => sumIntoRows({ x: rows(dy_BTD), index: index!.flatten() }, { rows: V }),

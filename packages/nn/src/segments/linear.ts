@@ -1,7 +1,16 @@
 // A matrix product along the last dim, with or without a bias: the language model's head among others.
 // N rows (every dim of x but the last), D input width, V output width
 
-import { differentiable, type Everywhere, elements, kernels, type Segment, type Shape, segment } from "@orthant/core";
+import {
+  differentiable,
+  type Everywhere,
+  elements,
+  kernels,
+  type Segment,
+  type Shape,
+  segment,
+  view,
+} from "@orthant/core";
 import * as tf from "@tensorflow/tfjs";
 import { affine, rows } from "./matrices.ts";
 
@@ -11,12 +20,12 @@ function run(params: readonly tf.Tensor[], x: tf.Tensor): tf.Tensor {
     inputs: [...params, x],
     forward: (save) => {
       save([w_DV, x]);
-      return affine(rows(x), w_DV, bias_V).reshape([...x.shape.slice(0, -1), w_DV.shape[1]!]);
+      return view(affine(rows(x), w_DV, bias_V), [...x.shape.slice(0, -1), w_DV.shape[1]!]);
     },
     backward: (dy, [w, again]) => [
       () => tf.matMul(rows(again!), rows(dy), true),
       ...(bias_V ? [() => kernels.columnSums({ x: rows(dy) })] : []),
-      () => tf.matMul(rows(dy), w!, false, true).reshape(x.shape),
+      () => view(tf.matMul(rows(dy), w!, false, true), x.shape),
     ],
   });
 }

@@ -2,28 +2,28 @@
 // ranks the output is this rank's partial sum (Megatron-LM, Shoeybi et al. 2019).
 // B batch, T time, N = B T, D model width, F hidden width held here
 
-import { differentiable, elements, kernels, type Segment, segment } from "@orthant/core";
+import { differentiable, elements, kernels, type Segment, segment, view } from "@orthant/core";
 import * as tf from "@tensorflow/tfjs";
-import { affine, rows } from "./matrices.ts";
+import { rows } from "./matrices.ts";
 
-const { columnSums, gelu, geluGrad } = kernels;
+const { columnSums, geluProduct, geluProductGrad } = kernels;
 
-/** Keeps what goes into gelu; gelu itself is cheaper to run again than to hold. Gradients share the hidden layer and its gradient. */
+/** Keeps what goes into gelu, or what the device keeps instead. Gradients share the hidden layer and its gradient. */
 function run([up_DF, bias_F, down_FD]: readonly tf.Tensor[], x_BTD: tf.Tensor): tf.Tensor {
   const inputs = [up_DF, bias_F, down_FD, x_BTD] as tf.Tensor[];
   return differentiable({
     inputs,
     forward: (save) => {
-      const hidden_NF = affine(rows(x_BTD), up_DF!, bias_F);
-      save([up_DF!, down_FD!, x_BTD, hidden_NF]);
-      return tf.matMul(gelu({ x: hidden_NF }), down_FD!).reshape(x_BTD.shape);
+      const [active_NF, kept_NF] = geluProduct({ x: rows(x_BTD), w: up_DF!, bias: bias_F! });
+      save([up_DF!, down_FD!, x_BTD, kept_NF]);
+      return view(tf.matMul(active_NF, down_FD!), x_BTD.shape);
     },
-    shared: (dy_BTD, [, down, , hidden]) => geluGrad({ x: hidden!, dy: tf.matMul(rows(dy_BTD), down!, false, true) }),
+    shared: (dy_BTD, [, down, , kept]) => geluProductGrad({ dy: rows(dy_BTD), w: down!, kept: kept! }),
     backward: (dy_BTD, [up, , x], [active_NF, dhidden_NF]) => [
       () => tf.matMul(rows(x!), dhidden_NF!, true),
       () => columnSums({ x: dhidden_NF! }),
       () => tf.matMul(active_NF!, rows(dy_BTD), true),
-      () => tf.matMul(dhidden_NF!, up!, false, true).reshape(x_BTD.shape),
+      () => view(tf.matMul(dhidden_NF!, up!, false, true), x_BTD.shape),
     ],
   });
 }

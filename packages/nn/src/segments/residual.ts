@@ -2,17 +2,17 @@
 // which is added here once instead of by every rank.
 // B batch, T time, N = B T, D model width
 
-import { differentiable, type Everywhere, elements, kernels, type Segment, segment } from "@orthant/core";
+import { differentiable, type Everywhere, elements, kernels, type Segment, segment, view } from "@orthant/core";
 import type * as tf from "@tensorflow/tfjs";
 import { rows } from "./matrices.ts";
 
-const { addRow, columnSums } = kernels;
+const { addBranch, columnSums } = kernels;
 
 function run(bias_D: tf.Tensor, stream_BTD: tf.Tensor, branch_BTD: tf.Tensor): tf.Tensor {
   return differentiable({
     inputs: [bias_D, stream_BTD, branch_BTD],
-    forward: () => addRow({ x: stream_BTD.add(branch_BTD), row: bias_D }),
-    backward: (dy_BTD) => [() => columnSums({ x: rows(dy_BTD) }), () => dy_BTD.clone(), () => dy_BTD.clone()],
+    forward: () => addBranch({ stream: stream_BTD, branch: branch_BTD, row: bias_D }),
+    backward: (dy_BTD) => [() => columnSums({ x: rows(dy_BTD) }), () => view(dy_BTD), () => view(dy_BTD)],
   });
 }
 

@@ -23,6 +23,8 @@ import { Traffic } from "./traffic.ts";
 const retryAfter = 1000;
 /** ms between two looks at what changed without a bell. */
 export const tickEvery = 10;
+/** Ticks between acknowledgements that nobody waits for: each costs a message, and few bytes are kept for it meanwhile. */
+const acknowledgeEvery = 20;
 
 export class Bridge {
   readonly peers: ReadonlyMap<number, Peer>;
@@ -45,6 +47,7 @@ export class Bridge {
   readonly #controls: ControlCodec;
   /** Codecs by client: what one is told is sealed for it alone. */
   readonly #toPeers: ReadonlyMap<number, ControlCodec>;
+  #ticks = 0;
 
   constructor(job: ClientJob, link: Link, subjects: Subjects, meeting: Meeting, refusals: Refusals) {
     const { nodeOf, ids } = meeting;
@@ -113,11 +116,15 @@ export class Bridge {
   tick(now: number): void {
     if (this.#link.up) this.outflow.retry(now, retryAfter);
     this.turn();
+    const acknowledges = ++this.#ticks % acknowledgeEvery === 0;
+    const leaving = this.#job.ranks.some((rank) => this.counters.closed(rank) && this.outflow.busy(rank));
     for (const peer of this.peers.values()) {
       const asked = peer.asking;
       if (this.#traffic.inflow.hasRoom(peer.ranks)) peer.due = "now";
-      peer.stuck = this.#ledger.sends([...peer.ranks].filter((rank) => !peer.left.has(rank))) ? peer.stuck + 1 : 0;
-      if (peer.due || peer.asking || asked) this.tell(peer);
+      const sends = leaving || this.#ledger.sends([...peer.ranks].filter((rank) => !peer.left.has(rank)));
+      peer.stuck = sends ? peer.stuck + 1 : 0;
+      const due = peer.due === "now" || (peer.due && (acknowledges || peer.asks));
+      if (due || peer.asking || asked) this.tell(peer);
     }
   }
 

@@ -20,7 +20,7 @@ export class Peer {
   links = 0;
   /** Parts that it says it published more than once. */
   resent = 0;
-  /** Sends there wait for credit with my ranks. */
+  /** Sends there wait for credit with my ranks, or for acknowledgements to end. */
   asks = false;
   /** Ticks in a row that found a send here not resolved. */
   stuck = 0;
@@ -51,7 +51,7 @@ export class Peer {
     return this.gone || this.#seen.has(rank);
   }
 
-  /** Whether sends here seem to wait for credit with its ranks. */
+  /** Whether sends here seem to wait for credit with its ranks, or ranks here for its acknowledgements. */
   get asking(): boolean {
     return this.stuck > 1;
   }

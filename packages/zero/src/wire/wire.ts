@@ -1,6 +1,6 @@
 // The wire of `zero`: precision by direction, levels by machine. Float32 tensors only: others, and what is exchanged or sent from
 // member to member, travel as they are. Gradients are what is summed, parameters what is gathered.
-import { bytesOf, type Call, chunk, elements, type Group, type Shape, type Wire } from "@orthant/core";
+import { bytesOf, type Call, chunk, type ExtraState, elements, type Group, type Shape, type Wire } from "@orthant/core";
 import type { Tensor } from "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs";
 import { codecOf, type Precision } from "./codec.ts";
@@ -50,10 +50,12 @@ function wrapped(group: Group, { wire, machine }: Settings): Group {
     isPlain(precision, machine, group.size)
       ? undefined
       : levelsOf(group, codecOf(precision, wire.block), machine, lost);
-  const sums = levels(wire.reduce, new Map());
+  const lost = new Map<string, Float32Array>();
+  const sums = levels(wire.reduce, lost);
   const gathers = levels(wire.gather);
   return {
     ...group,
+    ...(sums?.inside.codec.feedback && { extra: feedbackIn(lost) }),
     ...(sums && {
       reduceScatter: async (xs: readonly Tensor[], at: string) =>
         areCarried(xs) ? toTensors(await sumMine(sums, group, await read(xs), at)) : group.reduceScatter(xs, at),
@@ -72,6 +74,14 @@ function wrapped(group: Group, { wire, machine }: Settings): Group {
     }),
   };
 }
+
+/** What sums have lost so far, for checkpoints: to be added in the next step. */
+const feedbackIn = (lost: Map<string, Float32Array>): ExtraState => ({
+  read: () => lost,
+  write(vectors) {
+    for (const [name, vector] of vectors) lost.set(name, vector);
+  },
+});
 
 const areCarried = (xs: readonly Tensor[]): boolean => xs.length > 0 && xs.every(({ dtype }) => dtype === "float32");
 

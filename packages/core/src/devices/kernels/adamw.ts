@@ -36,3 +36,18 @@ export const adamw: Kernel<AdamwInputs, [value: Tensor, m: Tensor, v: Tensor], A
     return [value.mul(keep).sub(move), first, second];
   },
 );
+
+/** Constants of one step for many parameters: what decay leaves of each, and the rest for all. */
+export interface AdamwAllStep extends Omit<AdamwStep, "keep"> {
+  readonly keep: readonly number[];
+}
+
+/** Updates many parameters as `adamw` does one: value, grad, m, v of each in turn -> the new value, m, v of each in turn. */
+export const adamwAll: Kernel<readonly Tensor[], Tensor[], AdamwAllStep> = kernel(
+  "orthant.adamwAll",
+  (tensors, { keep, ...step }) =>
+    keep.flatMap((left, i) => {
+      const [value, grad, m, v] = tensors.slice(4 * i, 4 * i + 4) as [Tensor, Tensor, Tensor, Tensor];
+      return adamw({ value, grad, m, v }, { ...step, keep: left });
+    }),
+);

@@ -22,3 +22,36 @@ export const geluGrad: Kernel<{ x: tf.Tensor; dy: tf.Tensor }, [y: tf.Tensor, dx
     return [y, slope.add(s).mul(dy)];
   },
 );
+
+export interface GeluProductInputs {
+  readonly x: tf.Tensor;
+  readonly w: tf.Tensor;
+  readonly bias: tf.Tensor;
+}
+
+/**
+ * `gelu(x w + bias)`: x `[N, D]`, w `[D, F]`, bias `[F]` -> `[N, F]`, and what `geluProductGrad` needs beside: here what
+ * goes into gelu, `[N, F]`; a device may keep something else.
+ */
+export const geluProduct: Kernel<GeluProductInputs, [y: tf.Tensor, kept: tf.Tensor]> = kernel(
+  "orthant.geluProduct",
+  ({ x, w, bias }) => {
+    const hidden = tf.fused.matMul({ a: x as tf.Tensor2D, b: w as tf.Tensor2D, bias });
+    return [gelu({ x: hidden }), hidden];
+  },
+);
+
+export interface GeluProductGradInputs {
+  readonly dy: tf.Tensor;
+  readonly w: tf.Tensor;
+  readonly kept: tf.Tensor;
+}
+
+/**
+ * The way back through a product `gelu(..) w`: dy `[N, D]`, w `[F, D]` and what `geluProduct` kept -> gelu's result once
+ * more and the gradient by what went into gelu, `(dy w^T) gelu'`, both `[N, F]`.
+ */
+export const geluProductGrad: Kernel<GeluProductGradInputs, [y: tf.Tensor, dx: tf.Tensor]> = kernel(
+  "orthant.geluProductGrad",
+  ({ dy, w, kept }) => geluGrad({ x: kept, dy: tf.matMul(dy, w, false, true) }),
+);

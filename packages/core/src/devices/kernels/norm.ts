@@ -3,6 +3,7 @@
 // N rows, D width; stat_N2 holds each row's mean and reciprocal deviation
 import * as tf from "@tensorflow/tfjs";
 import { type Kernel, kernel } from "./kernel.ts";
+import { columnSums } from "./rows.ts";
 
 /** Which norm it is. */
 export interface Norm {
@@ -47,11 +48,11 @@ export interface NormGradInputs {
 }
 
 /**
- * Gradients of `layerNorm` by x `[N, D]`, through its statistics too, and by the gain `[D]`. That of the bias is
+ * Gradients of `layerNorm` by x `[N, D]`, through its statistics too, by the gain `[D]` and, with `center`, by the bias `[D]`:
  * `columnSums(dy)`. With h = (x - mean) / deviation and g = dy gain: `dx = (g - mean(g) - h mean(g h)) / deviation`,
  * `dgain = sum dy h`.
  */
-export const layerNormGrad: Kernel<NormGradInputs, [dx: tf.Tensor, dgain: tf.Tensor], Norm> = kernel(
+export const layerNormGrad: Kernel<NormGradInputs, tf.Tensor[], Norm> = kernel(
   "orthant.layerNormGrad",
   ({ dy, x, stat, gain }, { center }) => {
     const scale_N1 = column(stat, 1);
@@ -59,6 +60,7 @@ export const layerNormGrad: Kernel<NormGradInputs, [dx: tf.Tensor, dgain: tf.Ten
     const g_ND = dy.mul(gain);
     const along = g_ND.sub(h_ND.mul(g_ND.mul(h_ND).mean(-1, true)));
     const dx = (center ? along.sub(g_ND.mean(-1, true)) : along).mul(scale_N1);
-    return [dx, dy.mul(h_ND).sum(0)];
+    const dgain = dy.mul(h_ND).sum(0);
+    return center ? [dx, dgain, columnSums({ x: dy })] : [dx, dgain];
   },
 );

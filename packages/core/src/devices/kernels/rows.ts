@@ -8,6 +8,17 @@ export const addRow: Kernel<{ x: tf.Tensor; row: tf.Tensor }, tf.Tensor> = kerne
   x.add(row),
 );
 
+export interface BranchInputs {
+  readonly stream: tf.Tensor;
+  readonly branch: tf.Tensor;
+  readonly row: tf.Tensor;
+}
+
+/** The end of a residual branch, `stream + branch + row`: `[.., D]` twice, `[D]` -> `[.., D]`. */
+export const addBranch: Kernel<BranchInputs, tf.Tensor> = kernel("orthant.addBranch", ({ stream, branch, row }) =>
+  addRow({ x: stream.add(branch), row }),
+);
+
 /** Sums over rows: x `[N, D]` -> `[D]`. The gradient of a bias. */
 export const columnSums: Kernel<{ x: tf.Tensor }, tf.Tensor> = kernel("orthant.columnSums", ({ x }) => x.sum(0));
 
@@ -25,4 +36,9 @@ export const pickRows: Kernel<{ table: tf.Tensor; index: tf.Tensor }, tf.Tensor>
 export const sumIntoRows: Kernel<{ x: tf.Tensor; index: tf.Tensor }, tf.Tensor, { readonly rows: number }> = kernel(
   "orthant.sumIntoRows",
   ({ x, index }, { rows }) => tf.matMul(oneHot(index, rows), x as tf.Tensor2D, true),
+);
+
+/** Matrices of one height side by side, as the operand of a product: `[D, W]` each -> `[D, sum of W]`. */
+export const joinColumns: Kernel<readonly tf.Tensor[], tf.Tensor> = kernel("orthant.joinColumns", (xs) =>
+  tf.concat([...xs], 1),
 );

@@ -1,5 +1,6 @@
-// Sum of squares of part of a tensor: what a global norm is made of.
+// Sums of squares of parts of tensors: what a global norm is made of.
 import type { Tensor } from "@tensorflow/tfjs";
+import * as tf from "@tensorflow/tfjs";
 import { type Kernel, kernel } from "./kernel.ts";
 
 /** Elements `from .. to - 1` of a tensor read as a vector. */
@@ -28,4 +29,16 @@ export const sumOfSquares: Kernel<{ x: Tensor }, Tensor, Range> = kernel(
       .sum()
       .reshape([1]);
   },
+);
+
+/** A range of each of many tensors. */
+export interface Ranges {
+  readonly from: readonly number[];
+  readonly to: readonly number[];
+}
+
+/** `sumOfSquares` of a range of each of many tensors at once, one sum each: `[number of tensors]`. */
+export const sumsOfSquares: Kernel<readonly Tensor[], Tensor, Ranges> = kernel(
+  "orthant.sumsOfSquares",
+  (xs, { from, to }) => tf.stack(xs.map((x, i) => sumOfSquares({ x }, { from: from[i]!, to: to[i]! }).sum())),
 );

@@ -26,6 +26,13 @@ export function conv2dFilterGrad({ x, dy }: Inputs, attrs: Attrs): tf.Tensor {
   });
 }
 
+/** Whether dy has the shape of the convolution's output, as tfjs does not ask. */
+export function fitsOutput({ dy, filter }: Inputs, attrs: Attrs): boolean {
+  if (attrs.dataFormat === "NCHW") return false;
+  const at = convolution(attrs.inputShape as number[], filter!.shape, attrs as unknown as ConvolutionAttrs, false);
+  return tf.util.arraysEqual(dy!.shape, at.outShape);
+}
+
 /** dy `[B, .., F]`, filter `[.., C, F]` -> the gradient by the input, in `inputShape` `[B, H, W, C]`. */
 export function conv2dInputGrad({ dy, filter }: Inputs, attrs: Attrs): tf.Tensor {
   const at = convolution(attrs.inputShape as number[], filter!.shape, attrs as unknown as ConvolutionAttrs, false);

@@ -5,9 +5,16 @@ import { floats, heapBytes } from "./heap.ts";
 
 export const wasm: Device = {
   name: "wasm",
+  precisions: ["fp32"],
   async start() {
     await import("@tensorflow/tfjs-backend-wasm");
     useFastGradients();
-    return { backend: "wasm", copiesVectors: true, bytesHeld: heapBytes, read: (x, into) => into.set(floats(x)) };
+    return {
+      backend: "wasm",
+      views: true,
+      copiesVectors: true,
+      bytesHeld: heapBytes,
+      read: (x, into) => into.set(floats(x)),
+    };
   },
 };

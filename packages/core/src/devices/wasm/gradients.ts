@@ -10,80 +10,26 @@ import {
   depthwiseFilterGrad,
   depthwiseInputGrad,
   explicitPad,
+  fitsOutput,
 } from "./convolution.ts";
-import { columnSums, products, transposed } from "./matmul.ts";
+import { einsum } from "./einsum.ts";
+import { columnSums, transposed } from "./matmul.ts";
 import { layerNorm, layerNormGrad } from "./norm.ts";
-import { maxPoolGrad } from "./pool.ts";
-import { addRow, pickRows, sumIntoRows } from "./rows.ts";
+import { maxPool3d, maxPool3dGrad, maxPoolGrad } from "./pool.ts";
+import { batchMatMul, fusedMatMul, rowBias } from "./products.ts";
+import type { Inputs, Replacement } from "./replacement.ts";
+import { addRow, addToRows, pickRows, sumIntoRows } from "./rows.ts";
 import { causalSoftmax, causalSoftmaxGrad } from "./softmax.ts";
 import { sumOfSquares } from "./squares.ts";
 import { conv3dInputGrad } from "./volume.ts";
 
 const backendName = "wasm";
 
-type Result = ReturnType<tf.KernelFunc>;
-type Inputs = Record<string, tf.Tensor>;
-type Attrs = Record<string, unknown>;
-/** Computes what the stock kernel would, or calls `stock` where that is as fast; with other inputs or constants if they are given. */
-type Replacement = (inputs: Inputs, attrs: Attrs, stock: (inputs?: Inputs, attrs?: Attrs) => Result) => Result;
-
 /** Runs for every tensor that a gradient saves: the same memory, counted, where the stock kernel copies it. */
 const identity: Replacement = ({ x }) => {
   const { dataId, shape, dtype } = x!;
   tf.backend().incRef(dataId);
   return { dataId, shape, dtype };
-};
-
-const matrices = (x: tf.Tensor, flip: unknown): tf.Tensor => {
-  const each = x.reshape([-1, ...x.shape.slice(-2)]);
-  return flip ? transposed(each) : each;
-};
-
-/** Whether the stock kernel is to be asked, which checks what does not fit; P products of matrices follow where it is not. */
-function unlike(a: tf.Tensor, b: tf.Tensor, { transposeA, transposeB }: Attrs): boolean {
-  const outer = a.shape.slice(0, -2);
-  const shared = [a.shape.at(transposeA ? -2 : -1), b.shape.at(transposeB ? -1 : -2)];
-  const floats = a.dtype === "float32" && b.dtype === "float32";
-  return (
-    !floats || shared[0] !== shared[1] || !tf.util.arraysEqual(outer, b.shape.slice(0, -2)) || a.size * b.size === 0
-  );
-}
-
-/** `[1, K] [K, N]` as `[2, K] [K, N]`: the stock kernel has crashed with one row. */
-const oneRow = (a: tf.Tensor, b: tf.Tensor): tf.Tensor =>
-  tf
-    .matMul(tf.concat([a, a], -2), b)
-    .reshape([2, -1])
-    .slice([0, 0], [1, -1]);
-
-/** Transposes first, and takes the products of a batch one by one: the stock kernel is 6 to 40 times slower at both. */
-const batchMatMul: Replacement = ({ a, b }, attrs, stock) => {
-  const [left, right, { transposeA, transposeB }] = [a!, b!, attrs];
-  if (unlike(left, right, attrs)) return stock();
-  const outer = left.shape.slice(0, -2);
-  const alone = tf.util.sizeFromShape(outer) === 1;
-  const rows = left.shape.at(transposeA ? -1 : -2)!;
-  if (alone && rows > 1 && !transposeA && !transposeB) return stock();
-  return tf.tidy(() => {
-    const [x, y] = [matrices(left, transposeA), matrices(right, transposeB)];
-    const product = rows === 1 ? oneRow : tf.matMul;
-    return (alone ? product(x, y) : products(x, y)).reshape([...outer, rows, y.shape[2]!]);
-  });
-};
-
-/**
- * A bias of its own, since the stock kernel looks at the shape under which it was made and not at the present one; and one row as
- * two, as above.
- */
-const fusedMatMul: Replacement = ({ a, bias, ...inputs }, { transposeA }, stock) => {
-  const single = a!.size > 0 && !transposeA && a!.shape.at(-2) === 1 && a!.rank === 3 && a!.shape[0] === 1;
-  const given = { ...inputs, a: single ? tf.concat([a!, a!], 1) : a!, ...(bias && { bias: bias.add(0) }) };
-  const y = tf.engine().makeTensorFromTensorInfo(stock(given) as tf.TensorInfo);
-  tf.dispose([...(single ? [given.a] : []), ...(given.bias ? [given.bias] : [])]);
-  if (!single) return y;
-  const row = y.slice([0, 0, 0], [1, 1, -1]);
-  y.dispose();
-  return row;
 };
 
 /** Sums over the leading dims, as the gradient of a broadcast bias takes, by a product with ones. */
@@ -102,25 +48,32 @@ const transpose: Replacement = ({ x }, { perm }, stock) => {
   return rank === 2 && dtype === "float32" && (perm as number[])[0] === 1 ? transposed(x!) : stock();
 };
 
-/** The gradient of `tf.gather`; tfjs 4.22 has no such kernel on wasm. */
+/** The gradient of `tf.gather`; tfjs 4.22 has no such kernel on wasm. Rows with a negative id are left out. */
 const unsortedSegmentSum: Replacement = ({ x, segmentIds }, { numSegments }) => {
   const [values, ids] = [x!, segmentIds!];
   const rows = numSegments as number;
   const shape = [rows, ...values.shape.slice(1)];
-  return tf.tidy(() =>
-    sumIntoRows({ x: values.reshape([ids.size, values.size / ids.size]), index: ids }, { rows }).reshape(shape),
-  );
+  const wanted = (row: number) => row >= 0;
+  return tf.tidy(() => {
+    const x = values.reshape([ids.size, values.size / ids.size]);
+    return addToRows({ x, index: ids }, rows, wanted).reshape(shape);
+  });
 };
 
-/** Padding in numbers, and a bias of its own as above. */
+/** Padding in numbers, and a bias as the stock kernel takes it. */
 const convolved =
   (depthwise: boolean): Replacement =>
   ({ bias, ...inputs }, attrs, stock) => {
-    const own = bias && { bias: bias.add(0) };
-    const y = stock({ ...inputs, ...own }, explicitPad(inputs.x!.shape, inputs.filter!.shape, attrs, depthwise));
+    const [filter, at] = [inputs.filter!.shape, { ...attrs, dilations: attrs.dilations ?? 1 }];
+    const own = bias && { bias: rowBias(bias, depthwise ? filter[2]! * filter[3]! : filter[3]!) };
+    const y = stock({ ...inputs, ...own }, explicitPad(inputs.x!.shape, filter, at, depthwise));
     own?.bias.dispose();
     return y;
   };
+
+/** Ours where the output's gradient has the shape that the convolution gives; tfjs lets others pass, and so does the stock kernel. */
+const convolvedBack: Replacement = (inputs, attrs, stock) =>
+  fitsOutput(inputs, attrs) ? conv2dInputGrad(inputs, attrs) : stock();
 
 /** A kernel of this folder under the name by which segments call it. */
 const own = <I extends object, O extends tf.Tensor | tf.Tensor[], A>(
@@ -136,11 +89,14 @@ const kernels: Readonly<Record<string, Replacement>> = {
   [tf.DepthwiseConv2dNative]: convolved(true),
   [tf.FusedDepthwiseConv2D]: convolved(true),
   [tf.MaxPoolGrad]: maxPoolGrad,
+  [tf.MaxPool3D]: maxPool3d,
+  [tf.MaxPool3DGrad]: maxPool3dGrad,
   [tf.Conv2DBackpropFilter]: conv2dFilterGrad,
-  [tf.Conv2DBackpropInput]: conv2dInputGrad,
+  [tf.Conv2DBackpropInput]: convolvedBack,
   [tf.Conv3DBackpropInputV2]: conv3dInputGrad,
   [tf.DepthwiseConv2dNativeBackpropFilter]: depthwiseFilterGrad,
   [tf.DepthwiseConv2dNativeBackpropInput]: depthwiseInputGrad,
+  [tf.Einsum]: einsum,
   [tf._FusedMatMul]: fusedMatMul,
   [tf.Sum]: sum,
   [tf.Transpose]: transpose,

@@ -13,7 +13,7 @@ interface WasmBackend {
   };
   /** The next free id: kernels know tensors by number. */
   dataIdNextNumber: number;
-  makeOutput(shape: readonly number[], dtype: "float32"): tf.TensorInfo;
+  makeOutput(shape: readonly number[], dtype: "float32" | "int32"): tf.TensorInfo;
 }
 
 const backend = (): WasmBackend => tf.backend() as unknown as WasmBackend;
@@ -24,6 +24,11 @@ export const heapBytes = (): number => backend().wasm.HEAPF32.byteLength;
 /** A float32 tensor whose elements are not yet written. */
 export function allocate(shape: readonly number[]): tf.Tensor {
   return tf.engine().makeTensorFromTensorInfo(backend().makeOutput([...shape], "float32"));
+}
+
+/** An int32 tensor whose elements are not yet written. */
+export function allocateInts(shape: readonly number[]): tf.Tensor {
+  return tf.engine().makeTensorFromTensorInfo(backend().makeOutput([...shape], "int32"));
 }
 
 const indexOf = (x: tf.Tensor): number => backend().dataIdMap.get(x.dataId).memoryOffset / 4;

@@ -3,6 +3,7 @@
 import type * as tf from "@tensorflow/tfjs";
 import type { Norm, NormGradInputs, NormInputs } from "../kernels/norm.ts";
 import { allocate, floats } from "./heap.ts";
+import { columnSums } from "./matmul.ts";
 
 function rowStatistics(x: Float32Array, at: number, D: number, { center, epsilon }: Norm): [number, number] {
   let mean = 0;
@@ -28,11 +29,11 @@ export function layerNorm({ x: x_ND, gain: gain_D, bias: bias_D }: NormInputs, n
   return [y_ND, stat_N2];
 }
 
-/** Gradients by x and by the gain: see the reference. */
+/** Gradients by x, by the gain and by the bias: see the reference. */
 export function layerNormGrad(
   { dy: dy_ND, x: x_ND, stat: stat_N2, gain: gain_D }: NormGradInputs,
   { center }: Norm,
-): [tf.Tensor, tf.Tensor] {
+): tf.Tensor[] {
   const [dx_ND, dgain_D] = [allocate(x_ND.shape), allocate(gain_D.shape)];
   const [dx, dy, x, stat, gain] = [floats(dx_ND), floats(dy_ND), floats(x_ND), floats(stat_N2), floats(gain_D)];
   const D = gain.length;
@@ -56,5 +57,5 @@ export function layerNormGrad(
     }
   }
   floats(dgain_D).set(sums);
-  return [dx_ND, dgain_D];
+  return center ? [dx_ND, dgain_D, columnSums({ x: dy_ND })] : [dx_ND, dgain_D];
 }

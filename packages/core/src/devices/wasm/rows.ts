@@ -38,17 +38,25 @@ export function pickRows({
   return y_ND;
 }
 
-/** `y[index[n]] += x[n]`, in the order of n, onto zeros: `[N, D]`, `[N]` (int32) -> `[V, D]`. */
-export function sumIntoRows(
+/** `y[index[n]] += x[n]`, in the order of n, onto zeros, for the indices that are `wanted`: `[N, D]`, `[N]` (int32) -> `[V, D]`. */
+export function addToRows(
   { x: x_ND, index }: { readonly x: tf.Tensor; readonly index: tf.Tensor },
-  { rows: V }: { readonly rows: number },
+  V: number,
+  wanted: (row: number) => boolean = () => true,
 ): tf.Tensor {
   const D = x_ND.shape[1]!;
   const y_VD = allocate([V, D]);
   const [y, x] = [floats(y_VD).fill(0), floats(x_ND)];
   ints(index).forEach((row, n) => {
+    if (!wanted(row)) return;
     const [to, from] = [checked(row, V) * D, n * D];
     for (let d = 0; d < D; d++) y[to + d] = y[to + d]! + x[from + d]!;
   });
   return y_VD;
 }
+
+/** `addToRows` of all indices, `[N, D]`, `[N]` (int32) -> `[rows, D]`. Throws RangeError for an index outside the table. */
+export const sumIntoRows = (
+  inputs: { readonly x: tf.Tensor; readonly index: tf.Tensor },
+  { rows }: { readonly rows: number },
+): tf.Tensor => addToRows(inputs, rows);

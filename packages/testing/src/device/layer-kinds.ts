@@ -31,7 +31,7 @@ const more = ["softsign", "tanh", "swish", "mish"] as const;
 const image = [8, 7, 2];
 const volume = [4, 5, 4, 2];
 
-export const kinds: Readonly<Record<string, LayerKind>> = {
+export const layerKinds: Readonly<Record<string, LayerKind>> = {
   ...Object.fromEntries(
     [...activations, ...more].map((activation) => [
       `dense ${activation}`,
@@ -55,7 +55,7 @@ export const kinds: Readonly<Record<string, LayerKind>> = {
   maxPooling2d: of(() => layers.maxPooling2d({ poolSize: 3, strides: 2, padding: "same" }), ...image),
   maxPooling3d: of(() => layers.maxPooling3d({ poolSize: 2, strides: 1 }), ...volume),
   averagePooling1d: of(() => layers.averagePooling1d({ poolSize: 2 }), 8, 2),
-  averagePooling2d: of(() => layers.averagePooling2d({ poolSize: 3, strides: 2, padding: "same" }), ...image),
+  averagePooling2d: of(() => layers.averagePooling2d({ poolSize: 3, strides: 2 }), ...image),
   averagePooling3d: of(() => layers.averagePooling3d({ poolSize: 2, strides: 1 }), ...volume),
   globalAveragePooling1d: of(() => layers.globalAveragePooling1d({}), 8, 2),
   globalAveragePooling2d: of(() => layers.globalAveragePooling2d({}), ...image),

@@ -1,0 +1,112 @@
+// The kernels that segments and optimizers call by name: the device's own where it has one, against the references on cpu. A pair
+// whose second takes what the first keeps is one check.
+import { kernels } from "@orthant/core";
+import * as tf from "@tensorflow/tfjs";
+import { type Check, type Named, on } from "./check.ts";
+import type { Draw } from "./draw.ts";
+
+type T = tf.Tensor;
+
+const adamw = (draw: Draw): Check => {
+  const shape = [draw.size(1, 40), draw.size(1, 40)];
+  const step = { beta1: 0.9, beta2: 0.99, eps: 1e-8, rate: 0.1, unbias2: 2, keep: 0.9, scale: 0.5 };
+  const [value, grad, m, v] = [
+    draw.floats(...shape),
+    draw.floats(...shape),
+    draw.floats(...shape),
+    draw.positive(...shape),
+  ];
+  return on(
+    (value, grad, m, v) => kernels.adamw({ value: value!, grad: grad!, m: m!, v: v! }, step),
+    value,
+    grad,
+    m,
+    v,
+  );
+};
+
+const norm =
+  (center: boolean, bias: boolean) =>
+  (draw: Draw): Check => {
+    const [N, D] = [draw.size(1, 70), draw.size(2, 90)];
+    const of = { center, epsilon: 1e-5 };
+    const run = (x: T, gain: T, dy: T, row: T): T[] => {
+      const [y, stat] = kernels.layerNorm({ x, gain, ...(bias && { bias: row }) }, of);
+      return [y, ...kernels.layerNormGrad({ dy, x, stat, gain }, of)];
+    };
+    return on(run as Check["run"], draw.floats(N, D), draw.floats(D), draw.floats(N, D), draw.floats(D));
+  };
+
+const attention =
+  (most: number) =>
+  (draw: Draw): Check => {
+    const shape = [draw.size(1, 4), draw.size(1, most), draw.size(1, 20)];
+    const scale = 1 / Math.sqrt(shape[2]!);
+    const run = (q: T, k: T, v: T, dy: T): T[] => {
+      const [y, kept] = kernels.attention({ q, k, v }, { scale });
+      return [y, ...kernels.attentionGrad({ dy, q, k, v, kept }, { scale })];
+    };
+    return on(run as Check["run"], ...Array.from({ length: 4 }, () => draw.floats(...shape)));
+  };
+
+/** The gradient counts below the diagonal, where the probabilities are. */
+const causal = (draw: Draw): Check => {
+  const T = draw.size(1, 40);
+  const [scale, P] = [0.3, draw.size(1, 4)];
+  const run = (score: T, dp: T): T[] => {
+    const p = kernels.causalSoftmax({ score }, { scale });
+    return [p, tf.linalg.bandPart(kernels.causalSoftmaxGrad({ p, dp }, { scale }), -1, 0)];
+  };
+  return on(run as Check["run"], draw.floats(P, T, T), draw.floats(P, T, T));
+};
+
+const loss = (draw: Draw): Check => {
+  const [N, V] = [draw.size(1, 40), draw.size(2, 300)];
+  const run = (logits: T, target: T, dy: T): T[] => {
+    const [sum, lse] = kernels.crossEntropy({ logits, target });
+    return [sum, lse, kernels.crossEntropyGrad({ logits, target, lse, dy })];
+  };
+  return on(run as Check["run"], draw.floats(N, V), draw.indices(V, N), draw.floats());
+};
+
+const squares = (draw: Draw): Check => {
+  const size = draw.size(20, 5000);
+  const range = { from: draw.size(0, 9), to: size - draw.size(0, 9) };
+  return on((x) => kernels.sumOfSquares({ x: x! }, range).sum(), draw.floats(size));
+};
+
+const rows = (draw: Draw): Check => {
+  const [V, D, N] = [draw.size(2, 30), draw.size(1, 30), draw.size(1, 50)];
+  const run = (table: T, index: T, x: T): T[] => [
+    kernels.pickRows({ table, index }),
+    kernels.sumIntoRows({ x, index }, { rows: V }),
+  ];
+  return on(run as Check["run"], draw.floats(V, D), draw.indices(V, N), draw.floats(N, D));
+};
+
+const gelu = (draw: Draw): Check => {
+  const shape = [draw.size(1, 9), draw.size(1, 99)];
+  const run = (x: T, dy: T): T[] => [kernels.gelu({ x }), ...kernels.geluGrad({ x, dy })];
+  return on(run as Check["run"], draw.floats(...shape), draw.floats(...shape));
+};
+
+const sums = (draw: Draw): Check => {
+  const D = draw.size(1, 60);
+  const run = (x: T, row: T): T[] => [kernels.columnSums({ x }), kernels.addRow({ x, row })];
+  return on(run as Check["run"], draw.floats(draw.size(1, 200), D), draw.floats(D));
+};
+
+export const namedChecks: readonly Named[] = [
+  ["addRow, columnSums", sums],
+  ["adamw", adamw],
+  ["attention, attentionGrad", attention(20)],
+  ["attention of a long sequence", attention(140)],
+  ["causalSoftmax, causalSoftmaxGrad", causal],
+  ["crossEntropy, crossEntropyGrad", loss],
+  ["gelu, geluGrad", gelu],
+  ["layerNorm, layerNormGrad", norm(true, true)],
+  ["layerNorm without a bias", norm(true, false)],
+  ["layerNorm without a mean: RMS norm", norm(false, false)],
+  ["pickRows, sumIntoRows", rows],
+  ["sumOfSquares", squares],
+];
