@@ -102,7 +102,7 @@ async function killRanks(job: Job, kills: number, expected: Result): Promise<num
 async function killLauncher(job: Job, expected: Result): Promise<number> {
   const first = launch(job, 1);
   try {
-    await nextStep(first, 0);
+    await until("a checkpoint", patience, () => existsSync(join(job.dir, "latest")) || endOf(first));
     await setTimeout(draw(7, spread) + 1000);
     first.signal("SIGKILL");
     await until("all ranks to end", patience, () => first.left.length === 0);
