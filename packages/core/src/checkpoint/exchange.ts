@@ -73,6 +73,7 @@ export async function exportCheckpoint(path: string, file: string): Promise<numb
  * `train({ resume: folder })`. F32, F16, BF16 and F64 are read. Resolves to their number. Throws where the folder has a checkpoint.
  */
 export async function importWeights(file: string, folder: string): Promise<number> {
+  await refuseCheckpoints(folder);
   const handle = await open(file, "r").catch((cause) => {
     throw new Error(`cannot read ${file}: ${reasonOf(cause)}`, { cause });
   });
@@ -102,7 +103,7 @@ async function readFloats(
 
 /** Makes a checkpoint of no steps in `folder`, as `importWeights` does, of tensors from anywhere. Resolves to their number. */
 export async function importTensors(tensors: readonly NamedTensor[], folder: string): Promise<number> {
-  if (await findCheckpoint(folder)) throw new Error(`${folder} has checkpoints already: name another folder`);
+  await refuseCheckpoints(folder);
   await openFolder(folder);
   const partial = partialFolder(folder, 0);
   await mkdir(partial);
@@ -116,4 +117,8 @@ export async function importTensors(tensors: readonly NamedTensor[], folder: str
   const optimizer = { name: "none", slots: 0 };
   await commit(folder, { ...run, optimizer, step: 0, samples: 0, shards: 1, tensors: stored });
   return tensors.length;
+}
+
+async function refuseCheckpoints(folder: string): Promise<void> {
+  if (await findCheckpoint(folder)) throw new Error(`${folder} has checkpoints already: name another folder`);
 }
