@@ -7,6 +7,7 @@ import { run, type Session } from "./session.ts";
 import { start } from "./start.ts";
 import type { RunOptions, TrainResult } from "./to-end.ts";
 
+/** What `train` evaluates as it goes: which data, how often, how much of it. */
 export interface EvaluateOptions {
   readonly data: Data;
   /** Steps from one evaluation to the next; the last step is followed by one too. */

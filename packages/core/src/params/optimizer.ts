@@ -145,6 +145,7 @@ export const constant =
   (step) =>
     step < warmup ? (peak * (step + 1)) / warmup : peak;
 
+/** Options of `plateau()`. */
 export interface PlateauOptions {
   /** The rate to begin with. */
   readonly lr: number;

@@ -12,6 +12,7 @@ import { type HuggingFaceForm, type NamedForm, parameterIn } from "./form.ts";
 import { gptOptions } from "./gpt.ts";
 import { llamaOptions } from "./llama.ts";
 
+/** Options of `fromHuggingFace()`. */
 export interface FromHuggingFaceOptions {
   /** The mesh axis over which heads and hidden units may be cut, in the user's word; "tp" by default. */
   readonly axis?: string;
@@ -25,6 +26,7 @@ export interface StoredParameter {
   values(): Float32Array;
 }
 
+/** A model read from a folder of Hugging Face, with its parameters still in the files. */
 export interface HuggingFaceModel {
   /** Starts from the values of the files: each rank reads those of its own parameters, one at a time. */
   readonly model: LanguageModel;

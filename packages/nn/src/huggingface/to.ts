@@ -9,6 +9,7 @@ import { type NamedForm, tensorOf } from "./form.ts";
 
 /** Values of whole parameters, row-major, now or later: the weights that `train` returns are such. */
 export interface ValuesByName {
+  /** Gives the values of a parameter by our name for it; undefined where there is none. */
   get(name: string): Float32Array | undefined | Promise<Float32Array | undefined>;
 }
 

@@ -1,6 +1,7 @@
 // Sizes of the language models, as their users give them.
 import type { RotaryScaling } from "../segments/rotary.ts";
 
+/** Options of `gpt()`. */
 export interface GptOptions {
   /** Transformer blocks. */
   readonly layers: number;
@@ -23,6 +24,7 @@ export interface GptOptions {
   readonly axis?: string;
 }
 
+/** Options of `llama()`. */
 export interface LlamaOptions {
   /** Transformer blocks. */
   readonly layers: number;

@@ -7,6 +7,7 @@ export interface Rotary {
   readonly scaling?: RotaryScaling | undefined;
 }
 
+/** A way to stretch rotary positions over longer contexts than were trained. */
 export type RotaryScaling =
   /** Every position counts as 1 / factor of one (Chen et al. 2023). */
   | { readonly kind: "linear"; readonly factor: number }

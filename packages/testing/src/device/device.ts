@@ -13,6 +13,7 @@ import { layerChecks } from "./layers.ts";
 import { namedChecks } from "./named.ts";
 import { operationChecks } from "./operations.ts";
 
+/** Options of `testDevice()`. */
 export interface DeviceTest {
   /** Draws shapes and numbers. Another one each time by default, and printed with every failure. */
   readonly seed?: number;

@@ -2,7 +2,9 @@
 import * as tf from "@tensorflow/tfjs";
 
 type Layer = tf.layers.Layer;
+/** A layer of `tf.layers` to train in a test, and what goes into it. */
 export interface LayerKind {
+  /** Makes the layer, with weights of its own. */
   readonly make: () => Layer;
   readonly shape: readonly number[];
   /** Inputs are indices below this. */
@@ -31,6 +33,7 @@ const more = ["softsign", "tanh", "swish", "mish"] as const;
 const image = [8, 7, 2];
 const volume = [4, 5, 4, 2];
 
+/** Layers of `tf.layers` that have a gradient, by a name to print. */
 export const layerKinds: Readonly<Record<string, LayerKind>> = {
   ...Object.fromEntries(
     [...activations, ...more].map((activation) => [

@@ -45,6 +45,7 @@ export type Next =
   /** The run ended elsewhere, with this exit code. */
   | { readonly kind: "over"; readonly code: number };
 
+/** One launcher among those of a run that agree on each start (decision 026). */
 export interface Machines {
   /**
    * Tells that no rank runs here, and waits to be needed. Rejects, in one line, where machines do not come, are told something

@@ -3,6 +3,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { type Kernel, kernel } from "./kernel.ts";
 
+/** How far rotary positions turn, and which way (Su et al.: RoFormer, 2021). */
 export interface Rotation {
   /** Radians that each of the J pairs turns from one position to the next. */
   readonly frequencies: readonly number[];
