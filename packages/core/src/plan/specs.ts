@@ -19,8 +19,15 @@ export function dealSpecs(layers: readonly AnyLayer[], strategies: readonly Stra
   return [...groups.values()].map((uses) => {
     const dealt = strategies.reduce((spec, strategy) => cutBy(strategy, spec), toSpec(uses));
     checkSplit(dealt, mesh);
-    return dealt;
+    return wholeWhereAlone(dealt, mesh);
   });
+}
+
+/** Leaves out chunks along axes of one member: its chunk is the whole, which nobody need gather. */
+function wholeWhereAlone({ split, shard, ...spec }: ParamSpec, mesh: Mesh): ParamSpec {
+  const cuts = Object.entries(split).filter(([axis, cut]) => cut !== "flat" || axisSize(mesh, axis) > 1);
+  const chunks = shard?.filter((axis) => axisSize(mesh, axis) > 1);
+  return { ...spec, split: Object.fromEntries(cuts), ...(chunks && { shard: chunks }) };
 }
 
 const flatAxes = ({ split }: ParamSpec): string[] => Object.keys(split).filter((axis) => split[axis] === "flat");
