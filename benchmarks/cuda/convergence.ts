@@ -60,7 +60,7 @@ function picture(curves: readonly (readonly [name: string, color: string, values
     label(width / 2, height - 14, `step, 0 to ${steps}`),
     label(edge, edge - 20, "loss, nats a byte", "start"),
   ];
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}">${[...ticks, ...lines, ...axes].join("")}</svg>\n`;
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}"><title>Loss, fp32 and bf16</title>${[...ticks, ...lines, ...axes].join("")}</svg>\n`;
 }
 
 const last = (values: readonly number[]): number => values.slice(-50).reduce((sum, each) => sum + each / 50, 0);

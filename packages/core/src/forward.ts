@@ -9,8 +9,8 @@ import { elements, type Shape } from "./model/segment.ts";
 import { momentOf } from "./params/moment.ts";
 import { localStore } from "./params/store.ts";
 import { dealSpecs, specsByUse } from "./plan/specs.ts";
-import { GradTape } from "./rank/tape.ts";
-import { forwardOnly } from "./rank/vjp.ts";
+import { GradTape } from "./rank/tape/tape.ts";
+import { forwardOnly } from "./rank/tape/vjp.ts";
 import { memoryEndpoints } from "./transports/memory.ts";
 
 /** Whole parameters by name, row-major. */

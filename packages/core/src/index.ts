@@ -137,7 +137,7 @@ export { activeDevice, useDevice } from "./devices/index.ts";
 export * as kernels from "./devices/kernels/index.ts";
 export { view } from "./devices/view.ts";
 export { useFastGradients } from "./devices/wasm/gradients.ts";
-export { forwardOnly, type Linearized, rebind, recompute, type Vjp } from "./rank/vjp.ts";
+export { forwardOnly, type Linearized, rebind, recompute, type Vjp } from "./rank/tape/vjp.ts";
 
 // What a run tells, and what ends it.
 

@@ -3,7 +3,7 @@
 import * as tf from "@tensorflow/tfjs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { randomKey, uniformInt, useDevice } from "../src/index.ts";
-import type { Fn } from "../src/rank/vjp.ts";
+import type { Fn } from "../src/rank/tape/vjp.ts";
 import { inputs } from "./functions.ts";
 
 let before = 0;

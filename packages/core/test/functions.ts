@@ -1,6 +1,6 @@
 // What the tests of derivatives share: functions of tensors with their inputs, and reading.
 import * as tf from "@tensorflow/tfjs";
-import type { Fn } from "../src/rank/vjp.ts";
+import type { Fn } from "../src/rank/tape/vjp.ts";
 
 export interface Sample {
   readonly name: string;

@@ -4,8 +4,8 @@ import { directGroup, type Endpoint, Meter, type ParamSpec, rebind, segment } fr
 import { Gradients } from "../src/params/gradients.ts";
 import { momentOf } from "../src/params/moment.ts";
 import { localStore } from "../src/params/store.ts";
-import type { Half } from "../src/rank/segment-step.ts";
-import { GradTape } from "../src/rank/tape.ts";
+import type { Half } from "../src/rank/tape/segment-step.ts";
+import { GradTape } from "../src/rank/tape/tape.ts";
 
 export const product = segment({
   name: "product",

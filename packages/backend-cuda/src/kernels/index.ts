@@ -2,13 +2,13 @@
 import type { KernelConfig } from "@tensorflow/tfjs";
 import { arithmetic } from "./arithmetic.ts";
 import { attentions } from "./attention.ts";
-import { convolutions } from "./convolution.ts";
 import { losses } from "./cross-entropy.ts";
 import { fallbacks, withHost } from "./fallback.ts";
 import { gates } from "./gates.ts";
+import { convolutions } from "./images/convolution.ts";
+import { pools } from "./images/pooling.ts";
 import { many } from "./many.ts";
 import { named } from "./named.ts";
-import { pools } from "./pooling.ts";
 import { products } from "./products.ts";
 import { reductions } from "./reductions.ts";
 import { rows } from "./rows.ts";

@@ -2,7 +2,7 @@
 import type { TensorInfo } from "@tensorflow/tfjs";
 import type { CudaBackend } from "../backend/backend.ts";
 import type { Convolution, ConvolutionShape } from "../driver/gpu.ts";
-import type { Geometry } from "./geometry.ts";
+import type { Geometry } from "./images/geometry.ts";
 import { transpose } from "./moves.ts";
 
 /** Elements of a patch. */

@@ -14,11 +14,11 @@ import type { ActionTime } from "./events.ts";
 import type { StepContext } from "./execute.ts";
 import type { Groups } from "./groups.ts";
 import type { Holdings } from "./holdings.ts";
-import { refuseMean } from "./loss-check.ts";
 import { readSamples } from "./samples.ts";
 import { stagesOfRank, uniformOf } from "./stages.ts";
-import { GradTape } from "./tape.ts";
-import { forwardOnly, rebind, recompute } from "./vjp.ts";
+import { refuseMean } from "./tape/loss-check.ts";
+import { GradTape } from "./tape/tape.ts";
+import { forwardOnly, rebind, recompute } from "./tape/vjp.ts";
 
 /** What a rank opens before it starts. */
 export interface Opened {

@@ -8,7 +8,7 @@ import type { Gradients } from "../params/gradients.ts";
 import type { Moment } from "../params/moment.ts";
 import type { ParamStore } from "../params/store.ts";
 import { type Action, type Op, showAction } from "../schedule/schedule.ts";
-import type { GradTape } from "./tape.ts";
+import type { GradTape } from "./tape/tape.ts";
 
 /** One stage of this rank's pipeline. */
 export interface StageContext {

@@ -1,5 +1,5 @@
 // The memory that a tape keeps, by buffer: a clone shares its source's, and is not counted twice.
-import type { Meter } from "../meter.ts";
+import type { Meter } from "../../meter.ts";
 
 export class Buffers {
   readonly #meter: Meter;

@@ -1,6 +1,6 @@
 // Where windows of convolutions and pooling lie over `[B, H, W, C]`.
 import { backend_util, util } from "@tensorflow/tfjs";
-import type { Attributes } from "./table.ts";
+import type { Attributes } from "../table.ts";
 
 /** A shape of four dims. */
 export type Shape4 = [number, number, number, number];

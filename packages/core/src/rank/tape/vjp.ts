@@ -3,9 +3,9 @@
 
 import type { Tensor } from "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs";
-import { view } from "../devices/view.ts";
-import { tensorBytes } from "../meter.ts";
-import { withoutDraws } from "../params/without-draws.ts";
+import { view } from "../../devices/view.ts";
+import { tensorBytes } from "../../meter.ts";
+import { withoutDraws } from "../../params/without-draws.ts";
 import { Reverse, type TapeNode } from "./reverse.ts";
 
 export type Fn = (...xs: Tensor[]) => Tensor;

@@ -1,9 +1,9 @@
 // One run of a segment on the tape, as its backward needs it: parameters taken again, gradients handed on, in one go or in
 // two halves. Not the order of a backward: that is `tape.ts`.
 import type { Tensor } from "@tensorflow/tfjs";
-import type { Gradients } from "../params/gradients.ts";
-import type { Moment } from "../params/moment.ts";
-import type { ParamStore } from "../params/store.ts";
+import type { Gradients } from "../../params/gradients.ts";
+import type { Moment } from "../../params/moment.ts";
+import type { ParamStore } from "../../params/store.ts";
 import type { Linearized } from "./vjp.ts";
 
 /** The gradients of a backward: all of them, or those of activations now and those of parameters later (zero bubble). */

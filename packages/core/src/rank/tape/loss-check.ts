@@ -2,11 +2,11 @@
 // on the first sample of a run; what cannot be tried so, such as a loss that joins members, is let pass.
 import type { Tensor } from "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs";
-import { directGroup } from "../group/direct.ts";
-import { Meter } from "../meter.ts";
-import type { AnyModel } from "../model/model.ts";
-import { momentOf } from "../params/moment.ts";
-import { memoryEndpoints } from "../transports/memory.ts";
+import { directGroup } from "../../group/direct.ts";
+import { Meter } from "../../meter.ts";
+import type { AnyModel } from "../../model/model.ts";
+import { momentOf } from "../../params/moment.ts";
+import { memoryEndpoints } from "../../transports/memory.ts";
 import { GradTape } from "./tape.ts";
 import { forwardOnly } from "./vjp.ts";
 

@@ -2,7 +2,7 @@
 // later one will read is kept in between. No part computes what another has.
 import type { Tensor } from "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs";
-import { view } from "../devices/view.ts";
+import { view } from "../../devices/view.ts";
 
 /** One operation on tfjs's tape. */
 export interface TapeNode {

@@ -1,16 +1,16 @@
 // tfjs's convolutions over `[B, H, W, C]`: plain ones by matrix products over patches, depthwise ones by kernels of their own.
 // K elements of a patch, F filters
 import type { TensorInfo } from "@tensorflow/tfjs";
-import type { CudaBackend } from "../backend/backend.ts";
-import { addPatches, depthwise, depthwiseFilter, depthwiseInput, patches } from "../sources/convolution.ts";
-import { bytesOf } from "../sources/prelude.ts";
-import { combine, fill } from "./arithmetic.ts";
-import { blocks, sizeOf } from "./dims.ts";
-import { apply } from "./elementwise.ts";
+import type { CudaBackend } from "../../backend/backend.ts";
+import { addPatches, depthwise, depthwiseFilter, depthwiseInput, patches } from "../../sources/convolution.ts";
+import { bytesOf } from "../../sources/prelude.ts";
+import { combine, fill } from "../arithmetic.ts";
+import { blocks, sizeOf } from "../dims.ts";
+import { apply } from "../elementwise.ts";
+import { filtersFirst, filtersLast, library, patchSize } from "../library.ts";
+import { activate, multiply } from "../products.ts";
+import type { Attributes, Compute, Inputs, Table } from "../table.ts";
 import { type Geometry, geometry, windowOf } from "./geometry.ts";
-import { filtersFirst, filtersLast, library, patchSize } from "./library.ts";
-import { activate, multiply } from "./products.ts";
-import type { Attributes, Compute, Inputs, Table } from "./table.ts";
 
 /** Bytes of patches that are there at a time. */
 const MOST = 512 * 2 ** 20;

@@ -2,17 +2,17 @@
 // communication, which any transport can carry. Backward is the same list read from the end. The tape owns what it produced.
 import type { Tensor } from "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs";
-import { addGradient } from "../devices/kernels/gradients.ts";
-import type { Group } from "../group/group.ts";
-import { type Meter, tensorBytes } from "../meter.ts";
-import { type Crossing, enter, leave } from "../model/crossing.ts";
-import type { Random, Tape } from "../model/model.ts";
-import type { Held, Placement, Placements } from "../model/placement.ts";
-import type { Segment } from "../model/segment.ts";
-import type { Gradients } from "../params/gradients.ts";
-import type { Moment } from "../params/moment.ts";
-import type { ParamStore } from "../params/store.ts";
-import { AuxiliaryLosses } from "./auxiliary.ts";
+import { addGradient } from "../../devices/kernels/gradients.ts";
+import type { Group } from "../../group/group.ts";
+import { type Meter, tensorBytes } from "../../meter.ts";
+import { type Crossing, enter, leave } from "../../model/crossing.ts";
+import type { Random, Tape } from "../../model/model.ts";
+import type { Held, Placement, Placements } from "../../model/placement.ts";
+import type { Segment } from "../../model/segment.ts";
+import type { Gradients } from "../../params/gradients.ts";
+import type { Moment } from "../../params/moment.ts";
+import type { ParamStore } from "../../params/store.ts";
+import { AuxiliaryLosses } from "../auxiliary.ts";
 import { Buffers } from "./buffers.ts";
 import {
   constantStep,

@@ -1,9 +1,9 @@
 // tfjs's pooling over `[B, H, W, C]`, and its gradients.
-import { averageGrad, largestGrad, pool } from "../sources/convolution.ts";
-import { blocks, sizeOf } from "./dims.ts";
+import { averageGrad, largestGrad, pool } from "../../sources/convolution.ts";
+import { blocks, sizeOf } from "../dims.ts";
+import { storedAs } from "../moves.ts";
+import type { Compute, Table } from "../table.ts";
 import { pooling, windowOf } from "./geometry.ts";
-import { storedAs } from "./moves.ts";
-import type { Compute, Table } from "./table.ts";
 
 const pooled =
   (kind: "max" | "avg"): Compute =>
