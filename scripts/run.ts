@@ -1,12 +1,10 @@
 // Runs one command with its output on the terminal; the scripts in this folder are lists of such commands.
 import { spawnSync } from "node:child_process";
 
-/** Where a test leaves the device open it is wasm, whatever else this machine has. */
-const env = { ORTHANT_DEVICE: "wasm", ...process.env };
-
 /** Runs one command and returns its exit status and seconds; its output goes straight to the terminal. A signal counts as status 1. */
 export function run(command: string, args: readonly string[], cwd = "."): { status: number; seconds: number } {
   const from = performance.now();
+  const env = { ORTHANT_DEVICE: "wasm", ...process.env }; // where a test leaves the device open, whatever else this machine has
   const { status, error } = spawnSync(command, args, { cwd, env, stdio: ["ignore", "inherit", "inherit"] });
   if (error) console.error(`${command}: ${error.message}`);
   return { status: status ?? 1, seconds: (performance.now() - from) / 1000 };

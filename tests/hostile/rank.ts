@@ -33,6 +33,13 @@ function largest(): number {
   }
 }
 
+/** Says what was counted, and lets the process end. */
+function last(endpoint: NatsEndpoint): void {
+  console.log(`counts ${JSON.stringify(endpoint.counts())}`);
+  console.log(`memory ${largest()}`);
+  clearInterval(pin);
+}
+
 /** Says each step as it ends, stands where it is to, and at the end says what was counted. */
 const told = (inner: NatsEndpoint): Endpoint => ({
   ...inner,
@@ -43,22 +50,25 @@ const told = (inner: NatsEndpoint): Endpoint => ({
   },
   async close(failure) {
     await inner.close(failure);
-    console.log(`counts ${JSON.stringify(inner.counts())}`);
-    console.log(`memory ${largest()}`);
-    clearInterval(pin);
+    last(inner);
   },
 });
 
 /** Bytes that others may have here and on the way here: little, so that memory shows who takes more. */
 const little = { credit: 2 ** 21, window: 2 ** 21 };
 const over = nats({ ...way, ...little, ranks: [rank], gather: 180_000, stall: 240_000 }); // a busy machine may start strangers slowly
+const mine: NatsEndpoint[] = [];
 const transport: Transport = {
   ...over,
   workers: 1,
-  join: (ticket, thread) =>
-    new Map([...over.join(ticket, thread)].map(([at, endpoint]) => [at, told(endpoint as NatsEndpoint)])),
+  join(ticket, thread) {
+    const endpoints = [...over.join(ticket, thread)] as [number, NatsEndpoint][];
+    mine.push(...endpoints.map(([, endpoint]) => endpoint));
+    return new Map(endpoints.map(([at, endpoint]) => [at, told(endpoint)]));
+  },
 };
 console.log(`pid ${process.pid}`);
 const options = await optionsOf({ model: "tiny", mesh: { pp: 2, dp: 2 }, steps });
 const { losses } = await train({ ...options, transport });
 console.log(`losses ${JSON.stringify(losses)}`);
+for (const endpoint of mine) last(endpoint); // rank 0's stays open until its process ends: the script might train again

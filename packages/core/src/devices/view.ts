@@ -8,11 +8,11 @@ interface Engine {
   makeTensorFromTensorInfo(info: tf.TensorInfo): tf.Tensor;
 }
 
-/** `x` reshaped to `shape`, of as many elements: a tensor of its own that shares the data. */
-export function view(x: tf.Tensor, shape: readonly number[] = x.shape): tf.Tensor {
+/** `x` reshaped to `shape`, of as many elements: a tensor of its own, which shares the data where its shape is that of `x`. */
+export function view(x: tf.Tensor, shape?: readonly number[]): tf.Tensor {
   const engine = tf.engine() as unknown as Engine;
-  if (engine.isTapeOn() || !activeDevice()?.views) return x.reshape([...shape]);
+  if (engine.isTapeOn() || !activeDevice()?.views) return shape ? x.reshape([...shape]) : x.clone(); // tensorflow's reshape copies
   const { dataId, dtype } = x;
   tf.backend().incRef(dataId);
-  return engine.makeTensorFromTensorInfo({ dataId, shape: shape as number[], dtype });
+  return engine.makeTensorFromTensorInfo({ dataId, shape: (shape ?? x.shape) as number[], dtype });
 }
