@@ -111,5 +111,6 @@ export function layerNormGrad(b: Backend, { dy, x, stat, gain }: Inputs, { cente
   const [N, D] = x!.shape as [number, number];
   const dx = b.output([N, D]);
   b.launch(inputGrad, [dy!, x!, stat!, gain!], [dx], { N, D, center: Number(center) }, N);
-  return [dx, sums(b, alongNorm, [dy!, x!, stat!], N, D)];
+  const dgain = sums(b, alongNorm, [dy!, x!, stat!], N, D);
+  return center ? [dx, dgain, sums(b, plain, [dy!], N, D)] : [dx, dgain];
 }
