@@ -1,8 +1,10 @@
 // `train({ transport: nats(...) })`: this process's ranks of a run whose others live in other processes, on other machines.
 // Every process runs the same script; the one of rank 0 shows progress, writes files and goes on after `train`.
+
 import { availableParallelism } from "node:os";
 import { meshSize, type Transport } from "@orthant/core";
 import { joinNats, type NatsTicket, type RunOptions, startNats } from "./process/open.ts";
+import { epochOf } from "./protocol/epoch.ts";
 
 /** Options of `nats()`. */
 export interface NatsOptions extends Omit<RunOptions, "size" | "fingerprint"> {
@@ -16,12 +18,6 @@ export interface NatsOptions extends Omit<RunOptions, "size" | "fingerprint"> {
   readonly stall?: number;
 }
 
-/** Calls of one script that an attempt has room for. */
-const calls = 2 ** 20;
-
-/** The epoch of the script's call of this number: it is later than that of the call before, and than all of the attempt before. */
-const epochOf = ({ epoch = 0 }: Pick<RunOptions, "epoch">, call: number): number => epoch * calls + call;
-
 /** Carries frames over NATS; between ranks of this process, through its memory. */
 export const nats = ({ workers = availableParallelism(), script, stall, ...run }: NatsOptions): Transport => ({
   name: "nats",
@@ -30,6 +26,6 @@ export const nats = ({ workers = availableParallelism(), script, stall, ...run }
   stall,
   script,
   open: ({ mesh, threads, agreed, call = 0 }) =>
-    startNats({ ...run, epoch: epochOf(run, call), size: meshSize(mesh), fingerprint: agreed }, threads),
+    startNats({ ...run, epoch: epochOf(run.epoch ?? 0, call), size: meshSize(mesh), fingerprint: agreed }, threads),
   join: (ticket: NatsTicket, thread) => joinNats(ticket, thread, { stall }),
 });

@@ -5,6 +5,7 @@ import type { Link } from "../connection/link.ts";
 import { type ClientJob, clientThread } from "../job.ts";
 import type { Meeting } from "../meeting/rendezvous.ts";
 import { PartKey } from "../protocol/cipher.ts";
+import { showEpoch } from "../protocol/epoch.ts";
 import { FrameCodec, FrameError } from "../protocol/frame.ts";
 import { keyOf } from "../protocol/secret.ts";
 import { type Subjects, setOf } from "../protocol/subjects.ts";
@@ -78,7 +79,7 @@ export class Traffic {
     const part = this.#frames.decode(bytes, job, job.secret && ((from) => this.#key(from, set)));
     const peer = peers.get(meeting.nodeOf[part.from] ?? -1);
     if (part.run !== job.run || part.epoch !== job.epoch || !peer || peer.left.has(part.from))
-      throw new FrameError(`rank ${part.from} in epoch ${part.epoch} of "${part.run}" is not of this run`);
+      throw new FrameError(`rank ${part.from} in epoch ${showEpoch(part.epoch)} of "${part.run}" is not of this run`);
     this.#count(this.inflow.accept(set, part), peer);
   }
 

@@ -2,8 +2,10 @@
 // the one already complete stays; of two that claim one rank, the one that started first, until all are complete; where
 // they start in the same instant it may be neither, never both. Who must go is told why. A hello counts for those whom it
 // names as heard: one of an earlier run, said again, names nobody who lives. Pure: no server.
+
 import { type Cipher, cipherOf } from "../protocol/cipher.ts";
 import type { Gone, Hello, Refusal, Stranger } from "../protocol/control.ts";
+import { showEpoch } from "../protocol/epoch.ts";
 import { FrameError, protocol } from "../protocol/frame.ts";
 
 type Heard = Hello | Refusal | Stranger;
@@ -12,7 +14,8 @@ const show = (ranks: readonly number[]): string => `rank${ranks.length === 1 ? "
 
 /** Why `own` and `other` cannot be in one run, whatever their ranks; `other` is told. */
 function disagreement(own: Hello, other: Hello): string | undefined {
-  if (other.epoch !== own.epoch) return `run "${own.run}" is in epoch ${own.epoch}, this client says ${other.epoch}`;
+  if (other.epoch !== own.epoch)
+    return `run "${own.run}" is in epoch ${showEpoch(own.epoch)}, this client says ${showEpoch(other.epoch)}`;
   if (other.size !== own.size) return `run "${own.run}" has ${own.size} ranks, this client says ${other.size}`;
   const [mine, theirs] = [new Map(own.fingerprint), new Map(other.fingerprint)];
   const name = [...mine.keys(), ...theirs.keys()].find((each) => mine.get(each) !== theirs.get(each));
