@@ -15,7 +15,7 @@ function run(env: Record<string, string>) {
 
 test("the same losses on one thread and on four", () => {
   const [one, four] = ["1", "4"].map((WORKERS) => run({ WORKERS }));
-  expect(one!.status).toBe(0);
+  for (const { status, stderr } of [one!, four!]) expect(status, stderr).toBe(0);
   const losses = JSON.parse(one!.stdout) as number[];
   expect(JSON.parse(four!.stdout)).toEqual(losses);
   expect(losses.at(-1)).toBeLessThan(losses[0]!);
