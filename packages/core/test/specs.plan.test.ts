@@ -85,19 +85,12 @@ describe("cuts", () => {
   test("are made in the order of the strategies", () => {
     const [spec] = deal([layer("a", weight("w"))], [cutting("tp", 1), cutting("b", "flat"), cutting("a", "flat")], {
       tp: 2,
-      a: 3,
-      b: 2,
     });
     expect(Object.entries(spec!.split)).toEqual([
       ["tp", 1],
       ["b", "flat"],
       ["a", "flat"],
     ]);
-  });
-
-  test("into chunks of one member are none", () => {
-    const [spec] = deal([layer("a", weight("w"))], [cutting("tp", 1), cutting("a", "flat")], { tp: 1, a: 1 });
-    expect(spec!.split).toEqual({ tp: 1 });
   });
 
   test.each<[string, Strategy[], Mesh, string]>([

@@ -1,7 +1,7 @@
 // What every strategy must do, as plain cases for any test runner: on 1, 2, 3 and 4 ranks of its axis, and beside each built-in
 // strategy, it trains as one device does, sends and holds the bytes that it said, and leaves no tensor behind.
 // `testStrategy(() => zero({ stage: 3 }))`
-import { axisSize, type ParamSpec, type Plan, plan, type Strategy, type TrainOptions } from "@orthant/core";
+import { axisSize, type Mesh, type ParamSpec, type Plan, plan, type Strategy, type TrainOptions } from "@orthant/core";
 import { builtIn } from "./built-in.ts";
 import type { Case } from "./case.ts";
 import { errorsBetween } from "./compare.ts";
@@ -114,13 +114,13 @@ async function plansPurely(options: TrainOptions): Promise<void> {
 }
 
 async function splitsPurely({ strategies = [] }: TrainOptions, training: TrainOptions): Promise<void> {
-  const { specs } = await plan(training);
-  for (const strategy of strategies) splitPurely(strategy, specs);
+  const { specs, mesh } = await plan(training);
+  for (const strategy of strategies) splitPurely(strategy, specs, mesh);
 }
 
-function splitPurely({ name, split }: Strategy, specs: readonly ParamSpec[]): void {
+function splitPurely({ name, split }: Strategy, specs: readonly ParamSpec[], mesh: Mesh): void {
   const before = JSON.stringify(specs);
-  const twice = [1, 2].map(() => JSON.stringify(specs.map((spec) => split?.(spec) ?? spec)));
+  const twice = [1, 2].map(() => JSON.stringify(specs.map((spec) => split?.(spec, mesh) ?? spec)));
   fail(twice[0] === twice[1] ? [] : [`${name}: split() gave two answers to one question`]);
   fail(JSON.stringify(specs) === before ? [] : [`${name}: split() changed the spec that it was given`]);
 }

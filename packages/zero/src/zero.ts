@@ -1,6 +1,6 @@
 // Data parallelism and ZeRO (Rajbhandari et al.: ZeRO: Memory optimizations toward training trillion parameter models,
 // SC 2020): what is held once and what on every member of an axis.
-import { elements, type ParamSpec, type Strategy } from "@orthant/core";
+import { axisSize, elements, type Mesh, type ParamSpec, type Strategy } from "@orthant/core";
 import { cost, gatherOptions, heldOf } from "./cost.ts";
 import { planGathers } from "./gather-plan.ts";
 import { gathered } from "./gathered.ts";
@@ -16,8 +16,8 @@ import { wireOf } from "./wire/wire.ts";
 export function zero(options: ZeroOptions): Strategy {
   const settings = checked(options);
   const { axis, stage, gather, bucketBytes, persist, offload, machine } = settings;
-  const split = (spec: ParamSpec): ParamSpec => {
-    if (stage === 0 || elements(spec.shape) <= persist) return spec;
+  const split = (spec: ParamSpec, mesh: Mesh): ParamSpec => {
+    if (stage === 0 || elements(spec.shape) <= persist || axisSize(mesh, axis) === 1) return spec; // alone: nothing to share
     if (stage === 3) return { ...spec, split: { ...spec.split, [axis]: "flat" } };
     return { ...spec, shard: [...(spec.shard ?? []), axis] };
   };

@@ -20,6 +20,11 @@ const psi = (await on(1, { stage: 0 })).ranks[0]!.bytes.params / 4;
 /** Parameters of its largest segment, the MLP: up, bias, down. */
 const widest = 8 * tiny.width ** 2 + 4 * tiny.width;
 
+test.each([1, 2, 3] as const)("stage %i cuts nothing along an axis of one member", async (stage) => {
+  const { specs } = await on(1, { stage });
+  expect(specs.filter(({ split, shard }) => Object.keys(split).length > 0 || shard?.length)).toEqual([]);
+});
+
 describe.each([1, 2, 4])("dp %i", (dp) => {
   const part = ((dp - 1) / dp) * dp; // (N-1)/N of the elements, from each of N ranks
 

@@ -17,24 +17,17 @@ export function dealSpecs(layers: readonly AnyLayer[], strategies: readonly Stra
   if (twice) throw new Error(`two parameters are named ${twice.name}: give each layer its own name`);
   const groups = Map.groupBy(declared, ({ name, param }) => (param.tie === undefined ? name : `tie ${param.tie}`));
   return [...groups.values()].map((uses) => {
-    const dealt = strategies.reduce((spec, strategy) => cutBy(strategy, spec), toSpec(uses));
+    const dealt = strategies.reduce((spec, strategy) => cutBy(strategy, spec, mesh), toSpec(uses));
     checkSplit(dealt, mesh);
-    return wholeWhereAlone(dealt, mesh);
+    return dealt;
   });
-}
-
-/** Leaves out chunks along axes of one member: its chunk is the whole, which nobody need gather. */
-function wholeWhereAlone({ split, shard, ...spec }: ParamSpec, mesh: Mesh): ParamSpec {
-  const cuts = Object.entries(split).filter(([axis, cut]) => cut !== "flat" || axisSize(mesh, axis) > 1);
-  const chunks = shard?.filter((axis) => axisSize(mesh, axis) > 1);
-  return { ...spec, split: Object.fromEntries(cuts), ...(chunks && { shard: chunks }) };
 }
 
 const flatAxes = ({ split }: ParamSpec): string[] => Object.keys(split).filter((axis) => split[axis] === "flat");
 
 /** Chunks of chunks are cut in the order of the list: what cuts parameters comes before what cuts only their gradients. */
-function cutBy({ name, split }: Strategy, spec: ParamSpec): ParamSpec {
-  const cut = split?.(spec) ?? spec;
+function cutBy({ name, split }: Strategy, spec: ParamSpec, mesh: Mesh): ParamSpec {
+  const cut = split?.(spec, mesh) ?? spec;
   const [before = []] = [spec.shard];
   const flat = flatAxes(cut).length > flatAxes(spec).length;
   if (!before.length || (!flat && (cut.shard?.length ?? 0) === before.length)) return cut;

@@ -157,7 +157,7 @@ export interface Strategy {
    */
   readonly independent?: { readonly every: number };
   /** Where does each parameter live? Pure. */
-  split?(param: ParamSpec): ParamSpec;
+  split?(param: ParamSpec, mesh: Mesh): ParamSpec;
   /** Which layers make a stage? Pure. `stages[s]` lists the layers of stage s, in order. */
   stages?(model: ModelShape): readonly (readonly number[])[];
   /** When does each action run? Pure. States what the strategy adds; core adds REDUCE_GRAD. */
