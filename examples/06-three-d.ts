@@ -16,6 +16,7 @@ const { weights, losses, dir } = await train({
   mesh: { pp: 2, dp: 2, tp: 2 },
   strategies: [tensorParallel(), pipeline({ schedule: "1f1b", micros: 4 }), zero({ stage: 3 })],
   optimizer: adamw({ lr: cosine({ peak: 6e-3, warmup: 10, steps }) }),
+  collect: true, // the whole weights, on rank 0, for sample()
   clip: 1,
   steps,
 });

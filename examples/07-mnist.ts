@@ -67,6 +67,7 @@ async function trained(name: string, mesh: Readonly<Record<string, number>>, str
     transport: memory(), // all ranks in this thread: three runs in one script
     run: false,
     quiet: true,
+    collect: true,
   });
   const seconds = ((performance.now() - began) / 1000).toFixed(0);
   console.log(`${name.padEnd(21)} ${await accuracy(weights)} % of 1,000 digits read right, after ${seconds} s`);

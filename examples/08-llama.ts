@@ -23,6 +23,7 @@ const job = {
   transport: memory(), // all ranks in this thread: two runs in one script
   run: false,
   quiet: true,
+  collect: true,
 } as const;
 
 const { weights, losses } = await train({ ...job, model });

@@ -73,6 +73,7 @@ const { firstStep, losses, weights } = await train({
   device: "cpu",
   run: false,
   quiet: true,
+  collect: true,
   checkpoint: { every, dir, async: background, ...(keep !== undefined && { keep }) },
   ...(job.resume !== undefined && { resume: job.resume }),
   ...(job.transport && { transport: transports[job.transport]() }),

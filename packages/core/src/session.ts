@@ -145,4 +145,4 @@ class OpenSession implements Session {
   }
 }
 
-const overText = "the run is over; close() resolves to its weights";
+const overText = "the run is over; close() resolves to its weights where collect: true asked for them";

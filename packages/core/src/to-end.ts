@@ -32,7 +32,7 @@ export interface TrainResult {
   readonly losses: readonly number[];
   /** What the run was evaluated to, in order. */
   readonly evaluations: readonly Evaluation[];
-  /** Whole parameters, from all ranks. Reading them throws where the option `collect` is false: they stayed there. */
+  /** Whole parameters, from all ranks, where `collect: true` asked for them. Elsewhere reading them throws: they stayed there. */
   readonly weights: Weights;
   /** Bytes sent over the run along each axis, summed over all ranks. */
   readonly sent: Readonly<Record<string, number>>;
@@ -70,7 +70,7 @@ export function runToEnd(begun: Beginning, transport: Transport, evaluations: re
       tellStopped(stopped, { steps: options.steps, done: firstStep + losses.length, alone, dir: run.dir });
     if (stopped) process.exitCode ||= exitCodeOf(stopped.signal);
     const result = { ...toResult(decided, root ? outcomes : [], run.dir), firstStep, evaluations, losses };
-    if (!root || options.collect === false) return withoutWeights(result);
+    if (!root || !options.collect) return withoutWeights(result);
     const pieces = outcomes.map((outcome) => outcome.pieces);
     return { ...result, weights: assemble(decided, pieces) };
   });
@@ -95,8 +95,8 @@ export const withoutWeights = (result: Omit<TrainResult, "weights">): TrainResul
   Object.defineProperty(result as TrainResult, "weights", {
     get() {
       throw new Error(
-        "collect: false left the parameters on their ranks: read them from the checkpoint (orthant export, resume), one at a time " +
-          "with session.parameter(name), or leave out collect: false",
+        "the parameters stayed on their ranks: collect: true brings them together at the end; else read them from the checkpoint " +
+          "(orthant export, resume), or one at a time with session.parameter(name)",
       );
     },
   });

@@ -168,14 +168,14 @@ test("a checkpoint by its own path, into another folder", async () => {
   expect(readdirSync(into).sort()).toEqual(["latest", "step-000005", "step-000010", "step-000012"]);
 });
 
-test("collect: false leaves them on their ranks, and in the checkpoint", async () => {
+test("weights stay on their ranks, and in the checkpoint, where nobody asks for them", async () => {
   const layout = { mesh: { dp: 2 }, strategies: [zero({ stage: 3 })], steps: 4 };
   const whole = await train(saving(layout));
   rmSync(dir, { recursive: true });
   const result = await train(saving({ ...layout, collect: false }));
   expect(result.losses).toEqual(whole.losses);
   expect(() => result.weights).toThrow(
-    /collect: false left the parameters on their ranks: read them from the checkpoint/,
+    "the parameters stayed on their ranks: collect: true brings them together",
   );
   expect(bits(await train(saving({ ...layout, resume: dir })), 4).weights).toEqual(bits(whole).weights);
 });

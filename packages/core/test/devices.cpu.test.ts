@@ -41,6 +41,7 @@ const options = {
   transport: memory(),
   run: false,
   quiet: true,
+  collect: true,
 } as const;
 const input = { values: one(), shape: [1, 2], dtype: "float32" } as const;
 

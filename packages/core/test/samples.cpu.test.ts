@@ -39,6 +39,7 @@ const options = {
   transport: memory(),
   run: false,
   quiet: true,
+  collect: true,
   device: "cpu",
 } as const;
 

@@ -72,6 +72,7 @@ export const training = (over: Partial<TrainOptions> = {}): TrainOptions => ({
   device: "cpu",
   run: false,
   quiet: true,
+  collect: true,
   ...over,
 });
 

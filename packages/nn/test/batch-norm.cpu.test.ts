@@ -31,6 +31,7 @@ const options = {
   transport: memory(),
   run: false,
   quiet: true,
+  collect: true,
 } as const;
 
 const option = { ...mse, batchNormalization: "synchronised" } as const;

@@ -78,6 +78,7 @@ async function written(model: LanguageModel, folder: string): Promise<number[]> 
     transport: memory(),
     run: false,
     quiet: true,
+    collect: true,
   });
   await toHuggingFace(model, weights, folder);
   const logits = await forward(model, weights);

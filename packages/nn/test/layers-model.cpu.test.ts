@@ -29,6 +29,7 @@ const options = {
   transport: memory(),
   run: false,
   quiet: true,
+  collect: true,
 } as const;
 
 const layersOf = ({ layers }: CarriedModel) =>

@@ -42,7 +42,8 @@ export async function observe(
   const before = tf.memory().numTensors;
   const decided = await plan(options);
   const { events, gradients, tensors } = watch(decided.ranks.length);
-  const outcomes = await runRanks(transport, { options, plan: decided, events, stop: new AbortController().signal });
+  const whole = { ...options, collect: true };
+  const outcomes = await runRanks(transport, { options: whole, plan: decided, events, stop: new AbortController().signal });
   return {
     plan: decided,
     losses: outcomes[0]!.losses,

@@ -45,7 +45,7 @@ test.each<[string, Record<string, number>, readonly Strategy[]]>([
     "narrow.bias 0",
   ]);
   const options = { model, data, batch: 8, steps: 4, optimizer: sgd({ lr: 0.1 }), transport: memory() };
-  const quiet = { run: false, quiet: true } as const;
+  const quiet = { run: false, quiet: true, collect: true } as const;
   const alone = await train({ ...options, ...quiet });
   const axis = "model";
   const cutting = [tensorParallel({ rules: model.rules, axis }), ...strategies];

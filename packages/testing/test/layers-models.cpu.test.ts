@@ -122,6 +122,7 @@ const run = (model: CarriedModel, at: Architecture, mesh: Mesh) =>
     transport: memory(),
     run: false,
     quiet: true,
+    collect: true,
   });
 
 const worst = (found: ArrayLike<number>, expected: ArrayLike<number>): number =>

@@ -50,6 +50,7 @@ const job = (mesh: Mesh, options: ZeroOptions, steps = 2): TrainOptions => ({
   transport: memory(),
   run: false,
   quiet: true,
+  collect: true,
 });
 
 /** What training alone comes to on a mesh: the same bits in every stage. Filled by the first test that asks. */

@@ -69,7 +69,7 @@ function checkNumbers({ seed = 0, clip = 1, capBytes = 1 }: Options): void {
 /** Refuses, by name, an option of `train` that is no such thing. */
 export function checkKinds(options: object): void {
   const { mesh = {}, strategies = [], recompute = false, quiet = false, run = false } = options as Options;
-  const { model, data, optimizer, precision, weights, collect = true, report = [] } = options as Options;
+  const { model, data, optimizer, precision, weights, collect = false, report = [] } = options as Options;
   checkModel(model);
   checkData(data);
   checkOptimizer(optimizer);

@@ -62,8 +62,8 @@ export interface JobOptions {
    */
   readonly weights?: ReadonlyMap<string, Float32Array>;
   /**
-   * `false` leaves the parameters on their ranks at the end: whole, in the memory of one, they may not fit. They are in the last
-   * checkpoint. By default `train` brings them together in the result.
+   * Brings the whole parameters together in the result, on rank 0: for models that fit the memory of one. By default they stay on their
+   * ranks, and in the last checkpoint.
    */
   readonly collect?: boolean;
   /** Where tensors are computed. "auto" by default: the device that ORTHANT_DEVICE names, else the first that works. */

@@ -62,7 +62,7 @@ export async function runRank(job: RankJob): Promise<Outcome> {
     await checkpoints?.restore(holdings);
     const done = await rank.run();
     await checkpoints?.finish(holdings);
-    const pieces = options.collect === false ? new Map() : await readPieces(holdings.store);
+    const pieces = options.collect ? await readPieces(holdings.store) : new Map();
     return { rank: self.rank, ...done, pieces, peak: meter.peak, sent };
   } finally {
     holdings.dispose();

@@ -19,6 +19,7 @@ const options = (lr: number, steps: number) => ({
   steps,
   run: false as const,
   quiet: true,
+  collect: true,
   ...(TRANSPORT && { transport: transports[TRANSPORT] as Transport }),
 });
 

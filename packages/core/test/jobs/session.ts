@@ -15,6 +15,7 @@ const session = await run({
   transport: threads({ workers: 2 }),
   run: false,
   quiet: true,
+  collect: true,
 });
 const name = "in.weight";
 const seen: number[][] = [[...(await session.parameter(name)).values]];
