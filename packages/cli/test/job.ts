@@ -19,6 +19,8 @@ export interface Job {
   readonly mesh: Mesh;
   /** Folder of the run; none by default. */
   readonly run?: string;
+  /** Folder of its checkpoints, after every step; none by default. */
+  readonly saved?: string;
   /** ms that a sample takes. */
   readonly slow?: number;
   /** A sample that throws. */
@@ -28,7 +30,15 @@ export interface Job {
 
 const pause = (ms: number) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
 
-export async function losses({ steps, mesh, run, slow = 0, broken, transport }: Job): Promise<readonly number[]> {
+export async function losses({
+  steps,
+  mesh,
+  run,
+  saved,
+  slow = 0,
+  broken,
+  transport,
+}: Job): Promise<readonly number[]> {
   const data: Data = {
     ...whole,
     sample(index, seed) {
@@ -46,6 +56,7 @@ export async function losses({ steps, mesh, run, slow = 0, broken, transport }: 
     optimizer: adamw({ lr: 0.01 }),
     steps,
     run: run ?? false,
+    ...(saved && { checkpoint: { every: 1, dir: saved } }),
     ...(transport && { transport, quiet: true }),
   });
   return result.losses;

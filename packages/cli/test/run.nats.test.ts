@@ -56,6 +56,20 @@ test("two launchers join into one run; the password is nowhere", async () => {
   for (const { out, error } of [first, second, wrong]) expect(out + error).not.toMatch(/(right|wrong)-word/);
 });
 
+test("a run that lost a rank starts again once, on subjects that its user may use", async () => {
+  const grant = 'permissions: { publish: "orthant.mine.>", subscribe: "orthant.mine.>" }';
+  const server = await TestServer.start(`authorization { users: [ { user: ann, password: word, ${grant} } ] }`);
+  onTestFinished(() => server.stop());
+  const options = `--ranks 2 --restarts 2 --run mine --nats nats://ann:word@127.0.0.1:${server.port}`;
+  const launcher = orthant(options, { ...job, steps: 40, slow: 10, saved: "saved" });
+  const [, pid] = await launcher.until(/^\[1\] pid (\d+)/m);
+  await launcher.until(/step +\d+\//);
+  process.kill(Number(pid), "SIGKILL");
+  expect(await launcher.code(), launcher.error).toBe(0);
+  expect(launcher.error.match(/starts mine again from its latest checkpoint, \d of 2 times/g)).toHaveLength(1);
+  expect(launcher.losses().length).toBeLessThan(40);
+});
+
 test("machines without a number start as they come; who was told something else ends in one line", async () => {
   const server = await TestServer.start();
   onTestFinished(() => server.stop());

@@ -103,10 +103,10 @@ export class Launch {
     this.#signal("SIGKILL");
   }
 
-  /** The name under which ranks meet: of each attempt its own, as what is left of one before may still send. */
+  /** The name under which ranks meet: of each attempt its own, as what is left of one before may still send; below the run's own. */
   get #run(): string {
     const { run } = this.#args;
-    return this.#attempt ? `${run.slice(0, 56)}-${this.#attempt}` : run;
+    return this.#attempt ? `${run}.${this.#attempt}` : run;
   }
 
   async close(): Promise<void> {

@@ -35,9 +35,13 @@ async function hear(endpoint: Endpoint): Promise<PastCall> {
   return { ...past, result: { ...result, weights } };
 }
 
-/** Keeps the endpoints of this process's ranks open. */
+/** Keeps the endpoints of this process's ranks open. Where the process ends they are closed in order: the run is over. */
 export function lineOf({ endpoints, leads }: Ends): Line {
-  const close = () => Promise.all(endpoints.map((endpoint) => endpoint.close()));
+  const close = () => {
+    process.off("exit", close);
+    return Promise.all(endpoints.map((endpoint) => endpoint.close()));
+  };
+  process.prependOnceListener("exit", close); // before the transport looks which ranks are there still
   return {
     async pass(past) {
       if (leads.length) await passTo(endpoints.find(({ rank }) => rank === 0)!, leads, past as WithWeights);

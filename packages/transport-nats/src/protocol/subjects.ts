@@ -10,9 +10,9 @@ export interface Subjects {
   data(set: string, from: number | "*"): string;
 }
 
-/** Makes the subjects of a run. Throws where `run` cannot be part of a subject. */
+/** Makes the subjects of a run, or of its start `RUN.N` after N others. Throws where `run` cannot be part of a subject. */
 export function subjectsOf(run: string, epoch: number): Subjects {
-  if (!/^[\w-]{1,64}$/.test(run)) throw new Error(`run "${run}": 1 to 64 letters, digits, _ and -`);
+  if (!/^[\w-]{1,64}(\.[1-9]\d*)?$/.test(run)) throw new Error(`run "${run}": 1 to 64 letters, digits, _ and -`);
   const prefix = `orthant.${run}`;
   return {
     lobby: `${prefix}.lobby`,
