@@ -96,6 +96,7 @@ async function largeFigures(dir: string): Promise<number> {
   const arrays = [...values.values()].flatMap((array) => [array, array, array]);
   const bytes = arrays.reduce((sum, { byteLength }) => sum + byteLength, 0);
   const [endpoint] = memoryEndpoints(1);
+  const unseen = { losses: [], evaluations: [] };
   const saver = (background: boolean) =>
     new Saver({
       ...{ plan: decided, endpoint: endpoint!, folder: dir, keep: 1, background, apart: [] },
@@ -105,12 +106,12 @@ async function largeFigures(dir: string): Promise<number> {
   const [plain, saved]: [number[], number[]] = [[], []];
   const writer = saver(false);
   const writePlain = async () => plain.push(await timed(async () => plainWrite(join(dir, "plain"), arrays)));
-  const writeSaved = async (step: number) => saved.push(await timed(() => writer.save(step, source)));
+  const writeSaved = async (step: number) => saved.push(await timed(() => writer.save(step, source, unseen)));
   for (let i = 0; i < rounds; i++) {
     const turns = [writePlain, () => writeSaved(i + 1)]; // a disk may tire: neither is always first
     for (const turn of i % 2 ? turns.toReversed() : turns) await turn();
   }
-  const extra = await extraBytes(() => writer.save(rounds + 1, source));
+  const extra = await extraBytes(() => writer.save(rounds + 1, source, unseen));
   const rate = (ms: number) => `${Math.round(bytes / MiB / (ms / 1000))} MiB/s`;
   const [plainBest, savedBest] = [Math.min(...plain), Math.min(...saved)];
   const part = plainBest / savedBest;
@@ -119,7 +120,7 @@ async function largeFigures(dir: string): Promise<number> {
   const behind = saver(true);
   const held: number[] = [];
   for (let i = rounds + 2; i < rounds + 6; i++) {
-    held.push(await timed(() => behind.save(i, source)));
+    held.push(await timed(() => behind.save(i, source, unseen)));
     await behind.finish();
   }
   await behind.close();

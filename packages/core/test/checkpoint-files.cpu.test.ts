@@ -16,6 +16,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { wholeExtent } from "../src/checkpoint/extent.ts";
 import { commit, findCheckpoint, openFolder, partialFolder, prune, stepName } from "../src/checkpoint/folder.ts";
 import { Loader } from "../src/checkpoint/load.ts";
+import { toStored } from "../src/checkpoint/seen.ts";
 import { ShardReader, writeShard } from "../src/checkpoint/shard-file.ts";
 import { BLOCK_BYTES, encodeState, parseState, type State } from "../src/checkpoint/state.ts";
 
@@ -141,6 +142,21 @@ describe("a state", () => {
     ["elements missing", encodeState(state(3, [{ ...tensor, shape: [5] }])), /"a" has 5 elements, and its parts 4/],
     ["a tensor twice", encodeState(state(3, [tensor, tensor])), /lists a tensor twice/],
     ["a name of no text", encodeState(state(3, [{ ...tensor, name: 3 as never }])), /tensor 3 has no name/],
+    [
+      "more losses than steps",
+      encodeState({ ...state(3), seen: toStored({ losses: [1, 2, 3, 4], evaluations: [] }) }),
+      /seen has losses that are not those of 3 steps: 32 bytes/,
+    ],
+    [
+      "losses of no numbers",
+      encodeState({ ...state(3), seen: { losses: "AAA=", evaluations: [] } }),
+      /seen has losses that are not those of 3 steps/,
+    ],
+    [
+      "an evaluation of no number",
+      encodeState({ ...state(3), seen: { losses: "", evaluations: [{ step: 1, loss: null as never, samples: 8 }] } }),
+      /seen has an evaluation 0 that cannot be/,
+    ],
     ["no step", encodeState({ ...state(3), step: -1 }), /step is -1/],
   ])("%s is refused", (_, found, message) => {
     expect(() => parseState("runs/a/state.json", found)).toThrow(message);

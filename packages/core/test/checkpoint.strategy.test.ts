@@ -9,6 +9,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import {
   adamw,
   memory,
+  plateau,
   run,
   type Strategy,
   sgd,
@@ -17,7 +18,7 @@ import {
   train,
   useDevice,
 } from "../src/index.ts";
-import { small, training } from "./small.ts";
+import { small, training, vectors } from "./small.ts";
 
 beforeEach(() => useDevice("cpu"));
 let dir: string;
@@ -174,10 +175,27 @@ test("weights stay on their ranks, and in the checkpoint, where nobody asks for 
   rmSync(dir, { recursive: true });
   const result = await train(saving({ ...layout, collect: false }));
   expect(result.losses).toEqual(whole.losses);
-  expect(() => result.weights).toThrow(
-    "the parameters stayed on their ranks: collect: true brings them together",
-  );
+  expect(() => result.weights).toThrow("the parameters stayed on their ranks: collect: true brings them together");
   expect(bits(await train(saving({ ...layout, resume: dir })), 4).weights).toEqual(bits(whole).weights);
+});
+
+test("a rate that follows evaluations goes on where it was", async () => {
+  const rates: number[] = [];
+  const job = (over: Partial<TrainOptions>) =>
+    train(
+      saving({
+        optimizer: adamw({ lr: plateau({ lr: 0.01, factor: 0.5, patience: 1, threshold: 0.9 }) }),
+        evaluate: { data: vectors, every: 2, samples: 8 },
+        onStep: ({ lr }) => void rates.push(lr),
+        ...over,
+      }),
+    );
+  await job({});
+  const whole = rates.splice(0);
+  expect(new Set(whole.slice(0, 6)).size).toBeGreaterThan(1);
+  expect(new Set(whole.slice(6)).size).toBeGreaterThan(1);
+  await job({ resume: join(dir, "step-000006"), checkpoint: { every: 5, dir: join(dir, "other") } });
+  expect(rates).toEqual(whole.slice(6));
 });
 
 test("a session goes on too, and saves where it is closed", async () => {

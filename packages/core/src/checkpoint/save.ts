@@ -2,6 +2,7 @@
 // checksums. In the background where that is asked for: the step then waits for a copy in host memory alone.
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
+import type { Seen } from "../params/optimizer.ts";
 import type { Plan } from "../plan/plan.ts";
 import type { Endpoint } from "../transports/endpoint.ts";
 import { toFrameOfJson, toJson } from "../transports/frames.ts";
@@ -11,6 +12,7 @@ import { DiskThread, doJob } from "./disk-work.ts";
 import { copyVectors, extraFile, writeExtra } from "./extra.ts";
 import { partialFolder } from "./folder.ts";
 import { bytesOfParts, type Checksums, copyParts, type Source, sourceIn, tensorsOf, writeParts } from "./parts.ts";
+import { type StoredSeen, toStored } from "./seen.ts";
 import { type Shard, type ShardKind, shardFile, shardsOf } from "./shards.ts";
 import type { State, StoredExtra } from "./state.ts";
 import { patiently, received, sendParts } from "./travel.ts";
@@ -20,7 +22,7 @@ export interface SaverOptions {
   readonly endpoint: Endpoint;
   readonly folder: string;
   /** What a state says of the run; `step` and what is stored are added. */
-  readonly run: Omit<State, "step" | "samples" | "shards" | "tensors">;
+  readonly run: Omit<State, "step" | "samples" | "shards" | "tensors" | "seen">;
   /** Steps whose checkpoints stay. */
   readonly keep: number;
   /** Ranks that do not see the folder: the first writes their shards. */
@@ -45,6 +47,8 @@ export class Saver {
   #memory: ArrayBuffer | undefined;
   #writing: Promise<void> = Promise.resolve();
   #failure: unknown;
+  /** What the run saw up to the save that goes on; the first rank's. */
+  #kept: StoredSeen | undefined;
   /** Steps of the last save that began. */
   #begun = 0;
 
@@ -57,12 +61,13 @@ export class Saver {
    * Saves what there is after `step` steps; called on every rank. Resolves when all of it is on the disk and named, or, in the
    * background, when it is copied. Rejects, on every rank, with what went wrong on any, now or in the save before.
    */
-  async save(step: number, source: Source): Promise<void> {
+  async save(step: number, source: Source, seen: Seen): Promise<void> {
     await this.finish();
     if (step === this.#begun) return;
     this.#begun = step;
-    const { background } = this.#options;
+    const { background, endpoint } = this.#options;
     const given = background ? await this.#copy(source) : source;
+    this.#kept = endpoint.rank === 0 ? toStored(seen) : undefined;
     this.#writing = this.#write(step, given).catch((cause) => {
       this.#failure = cause;
     });
@@ -174,6 +179,7 @@ export class Saver {
       shards: this.#shards.length,
       tensors: tensorsOf(this.#options.plan, this.#shards, checksums),
       ...(extra.length && { extra }),
+      ...(this.#kept && { seen: this.#kept }),
     };
     const job = { kind: "commit", folder, state, keep } as const;
     return (background ? this.#thread.ask(job) : doJob(job)).then(() => undefined, reasonOf);

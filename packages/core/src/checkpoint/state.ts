@@ -4,6 +4,7 @@ import { crc32 } from "node:zlib";
 import { meshSize } from "../mesh.ts";
 import { elements } from "../model/segment.ts";
 import type { Extent } from "./extent.ts";
+import { faultOfSeen, type StoredSeen } from "./seen.ts";
 
 /** Elements of one part of a tensor, in one shard. */
 export interface StoredPart extends Extent {
@@ -49,6 +50,8 @@ export interface State {
   readonly tensors: readonly StoredTensor[];
   /** What strategies carry from step to step on each rank, where that is anything. */
   readonly extra?: readonly StoredExtra[];
+  /** Losses and evaluations so far, by which the learning rate may go. */
+  readonly seen?: StoredSeen;
 }
 
 /** What a state opens with; a later library may write a higher version. */
@@ -113,6 +116,8 @@ function checkState(file: string, state: State): void {
     if (why) throw new Error(`${file}: tensor ${JSON.stringify(tensor?.name)} ${why}`);
   }
   checkExtra(file, state);
+  const fault = faultOfSeen(state.seen, state.step);
+  if (fault) throw new Error(`${file}: seen ${fault}`);
 }
 
 function checkExtra(file: string, { extra = [], mesh }: State): void {

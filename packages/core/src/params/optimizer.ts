@@ -14,7 +14,7 @@ export interface Evaluation {
 
 /** What a run saw before a step: the same on every rank that shares a loss. */
 export interface Seen {
-  /** Losses per token of the steps that this run did, the newest last. */
+  /** Losses per token of this run's steps, the newest last; those before a checkpoint that it went on from too. */
   readonly losses: readonly number[];
   readonly evaluations: readonly Evaluation[];
 }

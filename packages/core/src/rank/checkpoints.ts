@@ -9,9 +9,11 @@ import { Loader, type Values } from "../checkpoint/load.ts";
 import type { Source } from "../checkpoint/parts.ts";
 import { type Folders, type Known, tellFolders } from "../checkpoint/places.ts";
 import { Saver } from "../checkpoint/save.ts";
+import { fromStored } from "../checkpoint/seen.ts";
 import { servedExtra, servedValues, serveExtra, serveValues, type Wanted } from "../checkpoint/travel.ts";
 import { type Extras, readExtras, writeExtras } from "../params/extra.ts";
 import { momentOf } from "../params/moment.ts";
+import type { Seen } from "../params/optimizer.ts";
 import { pieceOf } from "../params/params.ts";
 import type { ParamStore } from "../params/store.ts";
 import type { JobOptions } from "../plan/options.ts";
@@ -52,6 +54,9 @@ export class Checkpoints {
   get first(): number {
     return this.#known.found?.state.step ?? 0;
   }
+
+  /** What the run saw before its first step. */
+  seen = () => fromStored(this.#known.found?.state.seen);
 
   /** Whether values come from a checkpoint. */
   get restores(): boolean {
@@ -114,17 +119,22 @@ export class Checkpoints {
     }
   }
 
-  /** Saves after `step` steps, where that is due. */
-  async after(step: number, holdings: Holdings): Promise<void> {
+  /** Counts a step that is done. Throws what went wrong in the background. */
+  async after(step: number): Promise<void> {
     this.#done = step;
     await this.#removeToken(); // all ranks have done a step: they saw it
     this.#saver?.check();
-    if (step % (this.#given.options.checkpoint?.every ?? 1) === 0) await this.#save(step, holdings);
+  }
+
+  /** Saves before the next step, where that is due: with the evaluations after the last one. */
+  async before(step: number, holdings: Holdings, seen: Seen): Promise<void> {
+    const { every = 1 } = this.#given.options.checkpoint ?? {};
+    if (step > this.first && step % every === 0) await this.#save(step, holdings, seen);
   }
 
   /** Saves what was done since the last save, and waits until all of it is on the disk. */
-  async finish(holdings: Holdings): Promise<void> {
-    if (this.#done > this.first) await this.#save(this.#done, holdings);
+  async finish(holdings: Holdings, seen: Seen): Promise<void> {
+    if (this.#done > this.first) await this.#save(this.#done, holdings, seen);
     await this.#saver?.finish();
     await this.#removeToken();
   }
@@ -138,13 +148,13 @@ export class Checkpoints {
     if (token !== undefined) await rm(token, { force: true });
   }
 
-  async #save(step: number, { store, extras }: Holdings): Promise<void> {
+  async #save(step: number, { store, extras }: Holdings, seen: Seen): Promise<void> {
     const source: Source = {
       piece: (name, into) => readPiece(store, name, into),
       slots: (name, into) => readSlots(store, name, into),
       extra: () => readExtras(extras),
     };
-    await this.#saver?.save(step, source);
+    await this.#saver?.save(step, source, seen);
   }
 }
 

@@ -61,7 +61,7 @@ export async function runRank(job: RankJob): Promise<Outcome> {
   try {
     await checkpoints?.restore(holdings);
     const done = await rank.run();
-    await checkpoints?.finish(holdings);
+    await checkpoints?.finish(holdings, rank.seen);
     const pieces = options.collect ? await readPieces(holdings.store) : new Map();
     return { rank: self.rank, ...done, pieces, peak: meter.peak, sent };
   } finally {
@@ -76,19 +76,20 @@ class Rank {
   readonly #checkpoints: Checkpoints | undefined;
   readonly #agreement: Agreement;
   readonly #commands: Commands | undefined;
-  readonly #losses: number[] = [];
-  readonly #evaluations: Evaluation[] = [];
+  /** Also of the steps before the checkpoint that this run went on from. */
+  readonly seen: { readonly losses: number[]; readonly evaluations: Evaluation[] };
 
   constructor(job: RankJob, opened: Opened, checkpoints: Checkpoints | undefined) {
     this.#job = job;
     this.#opened = opened;
     this.#checkpoints = checkpoints;
+    this.seen = checkpoints?.seen() ?? { losses: [], evaluations: [] };
     this.#agreement = new Agreement(job.plan, job.endpoint);
     this.#commands = job.driver && new Commands(job.plan, job.driver, job.endpoint);
   }
 
   async run(): Promise<Pick<Outcome, "losses" | "stopped">> {
-    const losses = this.#losses;
+    const losses: number[] = [];
     const { steps } = this.#job.options;
     const wanted = (step: number) => this.#commands?.obey(step, this.#obeys(step));
     for (let step = this.#checkpoints?.first ?? 0; (await wanted(step)) ?? step < steps; step++) {
@@ -108,7 +109,7 @@ class Rank {
       evaluate(this.#opened, batch, all, `evaluation, ${at}`).catch((cause) => {
         throw this.#located(cause, step);
       }),
-    evaluated: (loss, samples) => void this.#evaluations.push({ step: step - 1, loss, samples }),
+    evaluated: (loss, samples) => void this.seen.evaluations.push({ step: step - 1, loss, samples }),
   });
 
   #located(cause: unknown, step: number): RankError {
@@ -124,15 +125,16 @@ class Rank {
     const { options, plan, events, stopped } = this.#job;
     const { self, meter, holdings } = this.#opened;
     const { store, gradients } = holdings;
+    await this.#checkpoints?.before(step, holdings, this.seen);
     const began = performance.now();
     const actions: ActionTime[] = [];
-    const at = { step, first: this.#losses.length === 0, seed: 1 / this.#tokens };
+    const at = { step, first: step === (this.#checkpoints?.first ?? 0), seed: 1 / this.#tokens };
     const micros = await execute(actionsOf(this.#opened), stepContext(this.#opened, at, actions));
     const sharing = this.#job.endpoints?.length ?? 1;
     const seen = { gradients, meter, micros, sharing, signal: stopped() };
     const verdict = await this.#agreement.reach(await reportOf({ plan, self, ...seen }), step);
     const told = perToken(verdict, this.#tokens);
-    const lr = options.optimizer.lr(step, { losses: this.#losses, evaluations: this.#evaluations });
+    const lr = options.optimizer.lr(step, this.seen);
     if (!Number.isFinite(told.loss))
       throw new Error(`the loss is ${told.loss}; lower the learning rate (${lr} here) or set clip`);
     await events.onGradients?.(self.rank, step, this.#gradients());
@@ -144,7 +146,8 @@ class Rank {
     await holdings.endStep({ ...momentOf(step, "end"), last: last || verdict.stop !== 0 });
     events.onActions?.(self.rank, step, actions);
     if (self.rank === 0) events.onStep?.({ ...told, step, lr, ms: performance.now() - began });
-    await this.#checkpoints?.after(step + 1, holdings);
+    this.seen.losses.push(told.loss);
+    await this.#checkpoints?.after(step + 1);
     return told;
   }
 
