@@ -29,7 +29,8 @@ orthant doctor                   what this machine can do: runtimes, devices, na
 orthant --help                   this text
 orthant --version                the version
 
-What follows <script> is the script's own. The secret can come as ORTHANT_SECRET. Credentials for NATS come from the environment: NATS_USER with NATS_PASSWORD,
+What follows <script> is the script's own; -- before it hands on what is named as an option of orthant run. The secret can come as
+ORTHANT_SECRET. Credentials for NATS come from the environment: NATS_USER with NATS_PASSWORD,
 NATS_TOKEN, NATS_NKEY (the seed) or NATS_CREDS (a file); certificates from NATS_CA, NATS_CERT and NATS_KEY (files).`;
 
 type Command = (words: readonly string[]) => Promise<Result>;

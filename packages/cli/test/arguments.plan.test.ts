@@ -52,6 +52,18 @@ test("the nodes' blocks cover all ranks once", () => {
   }
 });
 
+test("what follows the script is its own; what follows -- is, whatever its name", () => {
+  expect(parse("--ranks 2 s.ts --lr 1 ranks -- --device mine -- x").args).toEqual([
+    "--lr",
+    "1",
+    "ranks",
+    "--device",
+    "mine",
+    "--",
+    "x",
+  ]);
+});
+
 test("machines without a number are numbered as they come, and wait for each other another way", () => {
   const nodes = "--ranks 4 --nats nats://h:1 --run r --nodes 2";
   const { asTheyCome, others, ranks, elastic } = parse(`${nodes} --restarts 1 --elastic s.ts`);
@@ -65,7 +77,18 @@ test("bad input: one line that says what to write", () => {
   const cases: [string, string][] = [
     ["--ranks 2", "orthant run needs a script, such as: orthant run --ranks 4 train.ts"],
     ["train.ts", "orthant run needs --ranks, such as --ranks 4"],
-    ["train.ts --ranks 2", "--ranks goes before train.ts: what follows the script is its own"],
+    [
+      "train.ts --ranks 2",
+      "--ranks goes before train.ts: what follows the script is its own. To hand it on: -- --ranks",
+    ],
+    [
+      "--ranks 2 train.ts --lr 1 --nats=nats://h:1",
+      "--nats goes before train.ts: what follows the script is its own. To hand it on: -- --nats",
+    ],
+    [
+      "--ranks 2 train.ts --device cuda -- --run a",
+      "--device goes before train.ts: what follows the script is its own. To hand it on: -- --device",
+    ],
     ["--threads --encrypt --ranks 2 s.ts", "--threads sends nothing: leave out --threads or --encrypt"],
     ["--threads --secret k --ranks 2 s.ts", "--threads sends nothing: leave out --threads or --secret"],
     ["--secret= --ranks 2 s.ts", "--secret needs a value, such as --secret run.key"],

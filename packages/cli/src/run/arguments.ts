@@ -77,8 +77,7 @@ export function runArguments(words: readonly string[]): RunArguments {
     if (token.kind === "option" && token.index < at) Object.assign(given, asGiven(token.name, token.value));
   const script = words[at];
   if (script === undefined) throw new UsageError("orthant run needs a script, such as: orthant run --ranks 4 train.ts");
-  const args = words.slice(at + 1);
-  checkPlace(given, args, script);
+  const args = argumentsOf(script, words.slice(at + 1), given);
   const size = count(given, "ranks", 1);
   const transport = transportOf(given);
   const ranks = ranksOf(given, transport, size);
@@ -102,10 +101,15 @@ export function runArguments(words: readonly string[]): RunArguments {
   };
 }
 
-/** Options behind the script are its own: who needs one and finds it there is told. */
-function checkPlace(given: Given, args: readonly string[], script: string): void {
-  if (given.ranks !== undefined || !args.some((word) => /^--ranks(=|$)/.test(word))) return;
-  throw new UsageError(`--ranks goes before ${script}: what follows the script is its own`);
+/** What follows the script is its own. An option of the launcher that is first seen there is meant for it, unless `--` stands before. */
+function argumentsOf(script: string, words: readonly string[], given: Given): string[] {
+  const end = words.includes("--") ? words.indexOf("--") : words.length;
+  const [own, handed] = [words.slice(0, end), words.slice(end + 1)];
+  const named = own.filter((word) => word.startsWith("--")).map((word) => word.slice(2).split("=", 1)[0]!);
+  const ours = named.find((name) => Object.hasOwn(options, name) && given[name as Name] === undefined);
+  if (ours === undefined) return [...own, ...handed];
+  const way = `what follows the script is its own. To hand it on: -- --${ours}`;
+  throw new UsageError(`--${ours} goes before ${script}: ${way}`);
 }
 
 function runOf({ run = `run-${crypto.randomUUID().slice(0, 8)}` }: Given): string {
