@@ -9,6 +9,7 @@ import * as tf from "@tensorflow/tfjs";
 import "@tensorflow/tfjs-backend-wasm";
 import { batch, benchModel, sizes } from "./cpu-model.ts";
 import { stockGpt } from "./cpu-stock.ts";
+import { anyWeights, batchTensors } from "./devices/inputs.ts";
 import { handLoop } from "./hand.ts";
 
 const execute = promisify(execFile);
@@ -36,28 +37,6 @@ function report(what: string, rounds: readonly Round[], [sign, bar]: [">=" | "<=
     `${what}: ${over} ms / ${under} ms = ${ratio.toFixed(2)} (${spread} over ${rounds.length} rounds; ${verdict})`,
   );
   return met;
-}
-
-async function batchTensors() {
-  const { data } = benchModel();
-  const samples = await Promise.all(Array.from({ length: batch }, (_, i) => data.sample(i, 0)));
-  const stack = (side: "input" | "target") =>
-    tf.tensor2d(
-      samples.map((sample) => [...sample[side]]),
-      [batch, sizes.context],
-      "int32",
-    );
-  return { input: stack("input"), target: stack("target") };
-}
-
-/** Draws values for every parameter; what they are does not change the time. */
-function anyWeights(): Map<string, Float32Array> {
-  const named = benchModel().model.layers.flatMap(({ name, params }) =>
-    params.map((p) => ({ name: `${name}.${p.name}`, size: p.shape.reduce((n, d) => n * d, 1) })),
-  );
-  return new Map(
-    named.map(({ name, size }) => [name, Float32Array.from({ length: size }, (_, i) => Math.sin(i) / 50)]),
-  );
 }
 
 async function againstStock(count: number): Promise<boolean> {

@@ -1,38 +1,15 @@
 // Batch normalisation over a mesh: what its statistics are beside gradients, what they are for, what is refused by name. Against tfjs's own
 // training: packages/testing/test/layers-models.cpu.test.ts.
-import { memory, run, sgd, train, useDevice } from "@orthant/core";
+import { run, sgd, train, useDevice } from "@orthant/core";
 import { zero } from "@orthant/zero";
 import * as tf from "@tensorflow/tfjs";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { arrays, fromLayersModel, toLayersModel } from "../src/index.ts";
+import { fromLayersModel, toLayersModel } from "../src/index.ts";
+import { data, dense, mse, options, small } from "./carried.ts";
 
 const { layers } = tf;
 beforeEach(() => useDevice("wasm"));
 afterEach(() => tf.disposeVariables());
-
-const dense = (units: number) => layers.dense({ units, name: `dense${units}` });
-const small = (...rest: tf.layers.Layer[]) =>
-  tf.sequential({ layers: [layers.dense({ units: 3, inputShape: [2], name: "first" }), ...rest] });
-const mse = { loss: "meanSquaredError" } as const;
-const data = arrays({
-  inputs: [
-    [0, 1],
-    [1, 0],
-    [1, 1],
-    [0, 0],
-  ],
-  targets: [[1], [0], [1], [0]],
-});
-const options = {
-  data,
-  batch: 4,
-  steps: 2,
-  optimizer: sgd({ lr: 0.1 }),
-  transport: memory(),
-  run: false,
-  quiet: true,
-  collect: true,
-} as const;
 
 const option = { ...mse, batchNormalization: "synchronised" } as const;
 const norm = () => layers.batchNormalization({ name: "norm", momentum: 0.5 });

@@ -1,36 +1,13 @@
 // `fromLayersModel` and back: where a model is cut, whose first values it has, what is frozen or tied, and what is refused by name.
-import { forward, memory, plan, sgd, train, useDevice } from "@orthant/core";
+import { forward, plan, train, useDevice } from "@orthant/core";
 import * as tf from "@tensorflow/tfjs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { arrays, type CarriedModel, fromLayersModel, toLayersModel } from "../src/index.ts";
+import { data, dense, mse, options, small } from "./carried.ts";
 
 const { layers } = tf;
 beforeEach(() => useDevice("wasm"));
 afterEach(() => tf.disposeVariables());
-
-const dense = (units: number) => layers.dense({ units, name: `dense${units}` });
-const small = (...rest: tf.layers.Layer[]) =>
-  tf.sequential({ layers: [layers.dense({ units: 3, inputShape: [2], name: "first" }), ...rest] });
-const mse = { loss: "meanSquaredError" } as const;
-const data = arrays({
-  inputs: [
-    [0, 1],
-    [1, 0],
-    [1, 1],
-    [0, 0],
-  ],
-  targets: [[1], [0], [1], [0]],
-});
-const options = {
-  data,
-  batch: 4,
-  steps: 2,
-  optimizer: sgd({ lr: 0.1 }),
-  transport: memory(),
-  run: false,
-  quiet: true,
-  collect: true,
-} as const;
 
 const layersOf = ({ layers }: CarriedModel) =>
   layers.map(({ name, params }) => `${name}: ${params.map((p) => p.name)}`);

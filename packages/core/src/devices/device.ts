@@ -6,7 +6,7 @@ export interface Where {
   /** Position of this rank's thread among those of this machine that hold ranks, from 0: picks one of several accelerators. */
   readonly localRank: number;
   /** Number format of matrix products, in the device's own words ("tf32", "bf16"); absent, the device's default. */
-  readonly precision?: string;
+  readonly precision?: string | undefined;
 }
 
 /** A device that has started in this thread, as a tfjs backend. */

@@ -37,7 +37,7 @@ export async function runRanks(transport: Transport, job: RanksJob): Promise<Out
 async function runHere({ stop, onBegin, ...job }: RanksJob, transport: Transport, ticket: unknown): Promise<Outcome[]> {
   const here = ranksHere(transport, job.plan.mesh);
   const { device, precision } = job.options;
-  const where = { localRank: localRank(), ...(precision !== undefined && { precision }) };
+  const where = { localRank: localRank(), precision };
   await useDevice(device, where, here.includes(0) ? told(job.options) : undefined);
   const endpoints = [...transport.join(ticket, 0).values()];
   onBegin?.();

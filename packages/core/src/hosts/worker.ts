@@ -76,7 +76,7 @@ export async function serveThread(
     await letIn(post);
     const tell = given.thread === 0 ? told(options) : undefined;
     const { device, precision } = options;
-    const where = { localRank: localRank(given.thread), ...(precision !== undefined && { precision }) };
+    const where = { localRank: localRank(given.thread), precision };
     await useDevice(device, where, tell);
     const stopped = () => Atomics.load(new Int32Array(given.stop), 0);
     const endpoints = [...transport.join(given.ticket, given.thread).values()];
