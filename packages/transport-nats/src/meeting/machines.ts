@@ -109,7 +109,7 @@ class OpenMachines implements Machines {
   }
 
   get #subject(): string {
-    return subjectsOf(this.#opened.run, 0).lobby.replace(/lobby$/, "machines");
+    return subjectsOf(this.#opened.run, 0).machines;
   }
 
   get here(): number {

@@ -4,6 +4,8 @@
 export interface Subjects {
   /** What all clients and launchers of the run hear. */
   readonly lobby: string;
+  /** What launchers hear that are numbered as they come. */
+  readonly machines: string;
   /** What the client whose lowest rank is `node` hears of the others. */
   state(node: number): string;
   /** Parts of frames from one rank to a set of ranks. */
@@ -16,6 +18,7 @@ export function subjectsOf(run: string, epoch: number): Subjects {
   const prefix = `orthant.${run}`;
   return {
     lobby: `${prefix}.lobby`,
+    machines: `${prefix}.machines`,
     state: (node) => `${prefix}.${epoch}.state.${node}`,
     data: (set, from) => `${prefix}.${epoch}.data.${set}.${from}`,
   };
