@@ -79,7 +79,7 @@ async function messages(): Promise<boolean> {
 function step(folder: string, args: readonly string[]): number {
   const script = join(import.meta.dirname, "messages", "train.ts");
   execFileSync(execPath, [...args, script], { cwd: folder, stdio: ["ignore", "ignore", "inherit"] });
-  return medianStep(folder, "timed");
+  return medianStep(folder, "timed", 8);
 }
 
 function times(): boolean {

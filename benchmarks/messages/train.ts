@@ -2,4 +2,4 @@
 import { train } from "@orthant/core";
 import { job } from "./job.ts";
 
-await train({ ...job(6), run: "timed", quiet: true });
+await train({ ...job(24), run: "timed", quiet: true });

@@ -28,6 +28,8 @@ export interface ChildOptions {
   readonly ranks: readonly number[];
   /** This process's own where undefined. */
   readonly runtime: Runtime | undefined;
+  /** Cores of this machine for each of its processes, at least 1. */
+  readonly cores: number;
   readonly env: NodeJS.ProcessEnv;
   readonly out: Hear;
   readonly error: Hear;
@@ -36,7 +38,12 @@ export interface ChildOptions {
 /** ms that a process's last output may take after its end: a process that it started may hold the stream open. */
 const linger = 500;
 
-const flags: Record<Runtime, readonly string[]> = { node: [], deno: ["run", "-A"], bun: [] };
+/** V8's own helpers, 4 a process by default, collect and compile: no more than there are cores, or they get in the way of other ranks. */
+const flags: Record<Runtime, (cores: number) => readonly string[]> = {
+  node: (cores) => [`--v8-pool-size=${Math.min(cores, 4)}`],
+  deno: () => ["run", "-A"],
+  bun: () => [],
+};
 
 /** Where Node keeps what it compiled, its own default: ranks that start again do so in a third of the time. Others do not look. */
 const compiled = { NODE_COMPILE_CACHE: join(tmpdir(), "node-compile-cache") };
@@ -58,9 +65,9 @@ export class Child {
   readonly #sent = new Set<NodeJS.Signals>();
 
   /** Starts it in a process group of its own, so that a terminal's Ctrl-C reaches it through `signal` alone. */
-  constructor({ ranks, runtime, env, out, error }: ChildOptions) {
+  constructor({ ranks, runtime, cores, env, out, error }: ChildOptions) {
     const rank = fileURLToPath(new URL("../rank.ts", import.meta.url));
-    const args = [...flags[runtime ?? ownRuntime()], rank];
+    const args = [...flags[runtime ?? ownRuntime()](cores), rank];
     const command = runtime ?? process.execPath;
     this.ranks = ranks;
     const stdio = ["ignore", "pipe", "pipe"] as const;

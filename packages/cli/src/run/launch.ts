@@ -1,5 +1,6 @@
 // One start of a run: this machine's ranks, what they write, signals for them, and word to every rank of the run when one ends.
 // What the ranks do and how they meet is theirs; when to start them again is `attempts.ts`.
+import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
 import { RankError } from "@orthant/core";
 import type { Result } from "../result.ts";
@@ -61,7 +62,9 @@ export class Launch {
     );
     const { ranks, transport } = this.#args;
     if (this.#replaced) return this.#result([]);
-    this.#children = (transport === "threads" ? [ranks] : ranks.map((rank) => [rank])).map((own) => this.#start(own));
+    const parts = transport === "threads" ? [ranks] : ranks.map((rank) => [rank]);
+    const cores = Math.max(1, Math.floor(availableParallelism() / parts.length));
+    this.#children = parts.map((own) => this.#start(own, cores));
     const timer = setInterval(() => this.#screen.flush(performance.now()), refresh);
     const endings: Ending[] = [];
     for (const { ending, said } of this.#children)
@@ -114,7 +117,7 @@ export class Launch {
     await this.#place?.own?.stop();
   }
 
-  #start(ranks: readonly number[]): Child {
+  #start(ranks: readonly number[], cores: number): Child {
     const { script, args, size, runtime, encrypt, restarts, elastic } = this.#args;
     const { servers, env } = this.#place as MeetingPlace;
     const columns = process.stdout.isTTY && ranks.includes(0) ? process.stdout.columns : undefined;
@@ -142,7 +145,8 @@ export class Launch {
         for (const rank of ranks) this.#words.set(rank, new TextDecoder().decode(bytes).split("\n", 1)[0] ?? "");
       show(bytes);
     };
-    return new Child({ ranks, runtime, env: { ...env, ...this.#device(ranks), ...ticket }, out: stream(false), error });
+    const all = { ...env, ...this.#device(ranks), ...ticket };
+    return new Child({ ranks, runtime, cores, env: all, out: stream(false), error });
   }
 
   /** What the process of these ranks reads of devices: which, and of several of a machine the first that is its own. */

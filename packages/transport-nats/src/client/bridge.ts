@@ -20,11 +20,11 @@ import { Replays } from "./replays.ts";
 import { Traffic } from "./traffic.ts";
 
 /** ms without acknowledgement after which parts are sent again, at first. */
-const retryAfter = 1000;
+const retryAfter = 2000;
 /** ms between two looks at what changed without a bell. */
 export const tickEvery = 10;
 /** Ticks between acknowledgements that nobody waits for: each costs a message, and few bytes are kept for it meanwhile. */
-const acknowledgeEvery = 20;
+const acknowledgeEvery = 50;
 
 export class Bridge {
   readonly peers: ReadonlyMap<number, Peer>;

@@ -22,7 +22,8 @@ export class Ledger {
 
   /** Whether a send to one of `others` is not resolved. */
   sends(others: Iterable<number>): boolean {
-    return [...others].some((rank) => this.#shared.sends(rank) > 0);
+    for (const rank of others) if (this.#shared.sends(rank) > 0) return true;
+    return false;
   }
 
   /** Lists the words of 8 bytes consumed of what each of `others` sent to each own rank. */
@@ -32,8 +33,10 @@ export class Ledger {
     );
   }
 
-  /** Sums the same. */
+  /** Sums the same: asked for at every turn, so without a list. */
   words(others: Iterable<number>): number {
-    return this.consumed(others).reduce((sum, [, , words]) => sum + words, 0);
+    let sum = 0;
+    for (const from of others) for (const to of this.#ranks) sum += this.#shared.consumed(from, to);
+    return sum;
   }
 }
