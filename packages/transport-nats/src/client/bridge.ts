@@ -21,10 +21,12 @@ import { Traffic } from "./traffic.ts";
 
 /** ms without acknowledgement after which parts are sent again, at first. */
 const retryAfter = 2000;
-/** ms between two looks at what changed without a bell. */
-export const tickEvery = 10;
-/** Ticks between acknowledgements that nobody waits for: each costs a message, and few bytes are kept for it meanwhile. */
-const acknowledgeEvery = 50;
+/** ms between two looks at what changed without a bell, where much moves or somebody waits, and where not: each wakes a thread. */
+const [tickSoon, tickLater] = [10, 50];
+/** Bytes moved between two looks that are much. */
+const much = 2 ** 20;
+/** ms between acknowledgements that nobody waits for: each costs a message, and few bytes are kept for it meanwhile. */
+const acknowledgeEvery = 500;
 
 export class Bridge {
   readonly peers: ReadonlyMap<number, Peer>;
@@ -47,7 +49,10 @@ export class Bridge {
   readonly #controls: ControlCodec;
   /** Codecs by client: what one is told is sealed for it alone. */
   readonly #toPeers: ReadonlyMap<number, ControlCodec>;
-  #ticks = 0;
+  /** ms; when what nobody waits for was acknowledged last. */
+  #acknowledged = 0;
+  /** Bytes moved up to the last look. */
+  #moved = 0;
 
   constructor(job: ClientJob, link: Link, subjects: Subjects, meeting: Meeting, refusals: Refusals) {
     const { nodeOf, ids } = meeting;
@@ -112,11 +117,12 @@ export class Bridge {
     }
   }
 
-  /** Looks at what rings no bell. */
-  tick(now: number): void {
+  /** Looks at what rings no bell. Returns the ms until it should look again. */
+  tick(now: number): number {
     if (this.#link.up) this.outflow.retry(now, retryAfter);
     this.turn();
-    const acknowledges = ++this.#ticks % acknowledgeEvery === 0;
+    const acknowledges = now - this.#acknowledged >= acknowledgeEvery;
+    if (acknowledges) this.#acknowledged = now;
     const leaving = this.#job.ranks.some((rank) => this.counters.closed(rank) && this.outflow.busy(rank));
     for (const peer of this.peers.values()) {
       const asked = peer.asking;
@@ -126,6 +132,10 @@ export class Bridge {
       const due = peer.due === "now" || (peer.due && (acknowledges || peer.asks));
       if (due || peer.asking || asked) this.tell(peer);
     }
+    const moved = this.#traffic.moved - this.#moved;
+    this.#moved = this.#traffic.moved;
+    const waits = leaving || [...this.peers.values()].some(({ stuck, asks }) => asks || stuck > 0);
+    return waits || moved > much ? tickSoon : tickLater;
   }
 
   /** Tells one client how things stand. */

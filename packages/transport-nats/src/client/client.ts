@@ -9,13 +9,15 @@ import { type ClientJob, type ClientReport, clientThread } from "../job.ts";
 import { Gathering } from "../meeting/gathering.ts";
 import { setOf, subjectsOf } from "../protocol/subjects.ts";
 import { Shared } from "../shared.ts";
-import { Bridge, tickEvery } from "./bridge.ts";
+import { Bridge } from "./bridge.ts";
 import { slowError } from "./grant.ts";
 import type { Peer } from "./peer.ts";
 import { Refusals } from "./refusals.ts";
 
 /** Reasons for which others were refused that are told, at most. */
 const mostStrangers = 16;
+/** ms between looks whether ranks that closed may leave. */
+const leaveEvery = 10;
 
 class Client {
   readonly #job: ClientJob;
@@ -71,15 +73,18 @@ class Client {
   async serve(): Promise<void> {
     const bridge = this.#bridge as Bridge;
     const { heartbeat } = this.#job;
-    const timers = [
-      setInterval(() => bridge.tick(performance.now()), tickEvery),
-      setInterval(() => this.#beat(bridge), heartbeat),
-    ];
+    let looking: NodeJS.Timeout | undefined;
+    const look = (): void => {
+      looking = setTimeout(look, bridge.tick(performance.now()));
+    };
+    look();
+    const beating = setInterval(() => this.#beat(bridge), heartbeat);
     this.#failed.promise.catch((error: Error) => this.#giveUp(bridge, error));
     try {
       await this.#loop(bridge);
     } finally {
-      for (const timer of timers) clearInterval(timer);
+      clearTimeout(looking);
+      clearInterval(beating);
     }
   }
 
@@ -139,7 +144,7 @@ class Client {
     const known = [...peers.values()].every((peer) => ranks.every((rank) => peer.knows(rank)));
     if (done.length === ranks.length && (known || leaving.values().every(late))) return true;
     clearTimeout(this.#soon);
-    if (leaving.size > 0) this.#soon = setTimeout(() => counters.wake(clientThread(this.#job)), tickEvery);
+    if (leaving.size > 0) this.#soon = setTimeout(() => counters.wake(clientThread(this.#job)), leaveEvery);
     return false;
   }
 

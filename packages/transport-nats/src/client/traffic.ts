@@ -36,6 +36,8 @@ export interface TrafficParts {
 }
 
 export class Traffic {
+  /** Bytes of parts that were published and heard. */
+  moved = 0;
   readonly outflow: Outflow;
   readonly inflow: Inflow;
   readonly #parts: TrafficParts;
@@ -65,6 +67,7 @@ export class Traffic {
       (from, to, bytes) => this.#admits(from, to, bytes),
     );
     const publish = (subject: string, bytes: Uint8Array): void => {
+      this.moved += bytes.length;
       if (link.publish(subject, bytes)) shared.count("published");
     };
     const unread = (): boolean => this.#unread;
@@ -76,6 +79,7 @@ export class Traffic {
   /** Takes a part that came to `set`. Throws a FrameError where it is not of this run. */
   take(set: string, bytes: Uint8Array): void {
     const { job, peers, meeting } = this.#parts;
+    this.moved += bytes.length;
     const part = this.#frames.decode(bytes, job, job.secret && ((from) => this.#key(from, set)));
     const peer = peers.get(meeting.nodeOf[part.from] ?? -1);
     if (part.run !== job.run || part.epoch !== job.epoch || !peer || peer.left.has(part.from))
