@@ -25,7 +25,11 @@ function counted<O extends object>(of: O, prefix = ""): O {
   const wrap = ([name, value]: [string, unknown]): [string, unknown] => {
     if (typeof value === "object" && value) return [name, counted(value, `${name}.`)];
     if (typeof value !== "function") return [name, value];
-    return [name, (...args: unknown[]) => (count(prefix + name), value(...args))];
+    const call = (...args: unknown[]): unknown => {
+      count(prefix + name);
+      return value(...args);
+    };
+    return [name, call];
   };
   return Object.fromEntries(Object.entries(of).map(wrap)) as O;
 }

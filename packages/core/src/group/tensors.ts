@@ -25,6 +25,7 @@ export function checkTensors(key: string, xs: readonly Tensor[]): void {
 
 /** Gives a tensor another shape; it is this call's to dispose. */
 export function reshaped(x: Tensor, shape: Shape): Tensor {
+  if (x.shape.length === shape.length && shape.every((n, d) => n === x.shape[d])) return x;
   const y = x.reshape([...shape]);
   x.dispose();
   return y;

@@ -5,6 +5,7 @@ import type { Tensor } from "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs";
 import { view } from "../../devices/view.ts";
 import { tensorBytes } from "../../meter.ts";
+import type { Recording } from "../../model/differentiable.ts";
 import { withoutDraws } from "../../params/without-draws.ts";
 import { Reverse, type TapeNode } from "./reverse.ts";
 
@@ -36,7 +37,7 @@ export type Vjp = (f: Fn, xs: readonly Tensor[], name?: string) => Linearized;
 interface TapeEngine {
   startTape(): void;
   endTape(): void;
-  readonly state: { activeTape: TapeNode[] | null };
+  readonly state: { activeTape: (TapeNode[] & Recording) | null };
 }
 
 /** Runs `f` with the tape open; `ids` are those under which the tape knows the inputs. */
@@ -45,16 +46,19 @@ function record(f: Fn, xs: readonly Tensor[]): { y: Tensor; nodes: TapeNode[]; i
   const twice = xs.map((x, i) => (xs.indexOf(x) < i ? x.clone() : undefined)); // one tensor at two places has two gradients
   const distinct = xs.map((x, i) => twice[i] ?? x);
   engine.startTape();
+  const nodes = engine.state.activeTape!;
+  nodes.lent = xs;
   try {
     const y = tf.tidy(() => f(...distinct));
-    return { y, nodes: engine.state.activeTape ?? [], ids: distinct.map(({ id }) => id) };
+    return { y, nodes, ids: distinct.map(({ id }) => id) };
   } catch (cause) {
-    tf.dispose(savedOf(engine.state.activeTape ?? []));
+    unpin(nodes, xs);
+    tf.dispose(savedOf(nodes));
     throw cause;
   } finally {
     engine.endTape();
     engine.state.activeTape = null;
-    tf.dispose(twice.filter((x) => x !== undefined));
+    for (const x of twice) x?.dispose();
   }
 }
 
@@ -74,16 +78,19 @@ function unpin(nodes: readonly TapeNode[], xs: readonly Tensor[]): Hole[] {
       const x = xs.findIndex((x) => x.dataId === t!.dataId);
       if (x < 0) return;
       holes.push({ saved, i, x, shape: t!.shape });
-      t!.dispose();
+      if (!xs.includes(t!)) t!.dispose();
       saved[i] = undefined;
     });
   return holes;
 }
 
+const sameShape = (x: Tensor, shape: readonly number[]): boolean =>
+  x.shape.length === shape.length && x.shape.every((n, d) => n === shape[d]);
+
 /** Runs `use` with the inputs back in place. */
 function filled<T extends tf.TensorContainer>(holes: readonly Hole[], xs: readonly Tensor[], use: () => T): T {
   return tf.tidy(() => {
-    for (const { saved, i, x, shape } of holes) saved[i] = view(xs[x]!, shape);
+    for (const { saved, i, x, shape } of holes) saved[i] = sameShape(xs[x]!, shape) ? xs[x]! : view(xs[x]!, shape);
     try {
       return use();
     } finally {
