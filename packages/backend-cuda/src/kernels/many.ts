@@ -94,12 +94,20 @@ function adamwRows(
 
 const constants = ["beta1", "beta2", "eps", "rate", "unbias2", "scale"] as const;
 
+/** Where a new moment goes: over the old one where that may be and no other tensor shares its data. */
+const momentFor = (b: CudaBackend, old: TensorInfo, overwrite: boolean): TensorInfo =>
+  overwrite && b.refCount(old.dataId) === 1 ? old : b.output(old.shape, "float32");
+
 /** value, grad, m, v of each in turn -> value, m, v of each. */
 function adamwAll(b: CudaBackend, inputs: Inputs, attrs: Attributes): TensorInfo[] {
   const xs = Object.values(inputs);
   const keep = attrs.keep as readonly number[];
   const grads = keep.map((_, i) => xs[4 * i + 1]!);
-  const ys = keep.flatMap((_, i) => [0, 2, 3].map((k) => b.output(xs[4 * i + k]!.shape, "float32")));
+  const overwrite = attrs.overwrite === true;
+  const ys = keep.flatMap((_, i) => {
+    const [value, , m, v] = xs.slice(4 * i, 4 * i + 4) as [TensorInfo, TensorInfo, TensorInfo, TensorInfo];
+    return [b.output(value.shape, "float32"), momentFor(b, m, overwrite), momentFor(b, v, overwrite)];
+  });
   const numbers = constants.map((key) => attrs[key] as number);
   for (const [stored, some] of byStorage(b, grads)) {
     const { rows, blocks } = adamwRows(b, xs, ys, keep, some);

@@ -68,16 +68,17 @@ export interface Update {
 const TOGETHER = 64 * 2 ** 20;
 
 /** Neighbours whose values are at most so many bytes together. */
-function groups(specs: readonly ParamSpec[], bytes: (spec: ParamSpec) => number): ParamSpec[][] {
+function groups(specs: readonly ParamSpec[], bytesOf: (spec: ParamSpec) => number): ParamSpec[][] {
   const all: ParamSpec[][] = [];
   let room = 0;
   for (const spec of specs) {
-    if (bytes(spec) > room) {
+    const bytes = bytesOf(spec);
+    if (bytes > room) {
       all.push([]);
       room = TOGETHER;
     }
     all.at(-1)!.push(spec);
-    room -= bytes(spec);
+    room -= bytes;
   }
   return all;
 }
@@ -128,7 +129,8 @@ async function keep(store: ParamStore, pieces: readonly Piece[], next: readonly 
       continue;
     }
     const [updated, ...rest] = found.next().value!;
-    tf.dispose([value, ...slots]);
+    value.dispose();
+    for (const slot of slots) if (!rest.includes(slot)) slot.dispose();
     await store.update(name, updated!);
     await store.keepSlots(name, rest);
   }

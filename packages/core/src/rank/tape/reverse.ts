@@ -31,7 +31,8 @@ function gradientOf({ gradient, kernelName }: TapeNode, dys: (Tensor | undefined
 }
 
 interface Engine {
-  readonly state: { readonly nextTensorId: number };
+  /** Gives out an id: tensors made from now on have larger ones. */
+  nextTensorId(): number;
 }
 
 /** A tensor of its own where the gradient is held by others, too: kept for later, made before, or given already. */
@@ -62,7 +63,7 @@ export class Reverse {
    * inside `tf.tidy`.
    */
   part(dy: Tensor, wanted: readonly number[], later: readonly number[]): (Tensor | undefined)[] {
-    const { nextTensorId: first } = (tf.engine() as unknown as Engine).state;
+    const first = (tf.engine() as unknown as Engine).nextTensorId();
     const found = this.#isOne ? this.#ofOne(dy, wanted, later) : this.#ofAll(dy, wanted, later);
     return found
       .map((each) => sharedIf(each, (g) => g.kept || g.id < first))

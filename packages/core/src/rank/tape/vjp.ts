@@ -99,23 +99,34 @@ function filled<T extends tf.TensorContainer>(holes: readonly Hole[], xs: readon
   });
 }
 
-const savedOf = (nodes: readonly TapeNode[]) => nodes.flatMap((n) => n.saved ?? []).filter((t) => t !== undefined);
+function savedOf(nodes: readonly TapeNode[]): Tensor[] {
+  const all: Tensor[] = [];
+  for (const { saved = [] } of nodes) for (const t of saved) if (t) all.push(t);
+  return all;
+}
 
 /** Bytes of distinct buffers, but for that of `y`. */
 function bytesBeside(y: Tensor, kept: readonly Tensor[]): number {
-  const sizes = new Map(kept.map((t) => [t.dataId, tensorBytes(t)]));
-  sizes.delete(y.dataId);
-  return [...sizes.values()].reduce((sum, n) => sum + n, 0);
+  const seen = new Set<object>([y.dataId]);
+  let bytes = 0;
+  for (const t of kept) {
+    if (!seen.has(t.dataId)) bytes += tensorBytes(t);
+    seen.add(t.dataId);
+  }
+  return bytes;
 }
 
 /** Names the inputs to ask for now, once each, and those left for later. */
 function divide(xs: readonly Tensor[], want: readonly boolean[], asked: Set<number>) {
-  const float = xs.flatMap((x, i) => (x.dtype === "float32" ? [i] : []));
-  const now = float.filter((i) => want[i]);
-  const twice = now.find((i) => asked.has(i));
-  if (twice !== undefined) throw new Error(`the gradient of input ${twice} was given already: ask for each once`);
+  const [now, later]: [number[], number[]] = [[], []];
+  for (const [i, { dtype }] of xs.entries()) {
+    if (dtype !== "float32") continue;
+    if (want[i] && asked.has(i)) throw new Error(`the gradient of input ${i} was given already: ask for each once`);
+    if (want[i]) now.push(i);
+    else if (!asked.has(i)) later.push(i);
+  }
   for (const i of now) asked.add(i);
-  return { now, later: float.filter((i) => !asked.has(i)) };
+  return { now, later };
 }
 
 /** Keeps the tape of the forward, less the saved tensors that are inputs: they are taken again in backward. */
