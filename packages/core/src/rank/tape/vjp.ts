@@ -129,69 +129,103 @@ function divide(xs: readonly Tensor[], want: readonly boolean[], asked: Set<numb
   return { now, later };
 }
 
-/** Keeps the tape of the forward, less the saved tensors that are inputs: they are taken again in backward. */
-export const rebind: Vjp = (f, xs) => {
-  const { y, nodes, ids } = record(f, xs);
-  const holes = unpin(nodes, xs);
-  const reverse = new Reverse(nodes, y.id);
-  const asked = new Set<number>();
-  const idsAt = (at: readonly number[]) => at.map((i) => ids[i]!);
-  const linearized: Linearized = {
-    y,
-    get kept() {
-      return bytesBeside(y, [...savedOf(nodes), ...reverse.kept]);
-    },
-    needs: xs.map((_, i) => holes.some((hole) => hole.x === i)),
-    part(dy, again, want) {
-      const { now, later } = divide(xs, want, asked);
-      const found = filled(holes, again, () => {
-        const dxs = reverse.part(dy, idsAt(now), idsAt(later));
-        return dxs.map((dx, n) => dx ?? tf.zeros(xs[now[n]!]!.shape));
-      });
-      return xs.map((_, i) => found[now.indexOf(i)]);
-    },
-    pullback: (dy, again) => whole(linearized, dy, again),
-    drop() {
-      tf.dispose(savedOf(nodes));
-      reverse.drop();
-    },
-  };
-  return linearized;
-};
+/**
+ * What `rebind` and `recompute` return. Classes: V8 makes a hidden class of its own for each object literal with a getter, which holds
+ * what the getter sees, the whole tape of a step, until the next full collection.
+ */
+abstract class Kept implements Linearized {
+  abstract readonly y: Tensor;
+  abstract readonly kept: number;
+  abstract readonly needs: readonly boolean[];
+  abstract part(dy: Tensor, xs: readonly Tensor[], want: readonly boolean[]): (Tensor | undefined)[];
+  abstract drop(): void;
 
-function whole(linearized: Linearized, dy: Tensor, xs: readonly Tensor[]): (Tensor | undefined)[] {
-  try {
-    return linearized.part(
-      dy,
-      xs,
-      xs.map(() => true),
-    );
-  } finally {
-    linearized.drop();
-  }
+  pullback = (dy: Tensor, xs: readonly Tensor[]): (Tensor | undefined)[] => {
+    try {
+      return this.part(
+        dy,
+        xs,
+        xs.map(() => true),
+      );
+    } finally {
+      this.drop();
+    }
+  };
 }
+
+class Rebound extends Kept {
+  readonly y: Tensor;
+  readonly needs: readonly boolean[];
+  readonly #nodes: readonly TapeNode[];
+  readonly #ids: readonly number[];
+  readonly #holes: readonly Hole[];
+  readonly #reverse: Reverse;
+  readonly #asked = new Set<number>();
+
+  constructor(f: Fn, xs: readonly Tensor[]) {
+    super();
+    const { y, nodes, ids } = record(f, xs);
+    this.y = y;
+    this.#nodes = nodes;
+    this.#ids = ids;
+    this.#holes = unpin(nodes, xs);
+    this.#reverse = new Reverse(nodes, y.id);
+    this.needs = xs.map((_, i) => this.#holes.some((hole) => hole.x === i));
+  }
+
+  get kept(): number {
+    return bytesBeside(this.y, [...savedOf(this.#nodes), ...this.#reverse.kept]);
+  }
+
+  part = (dy: Tensor, again: readonly Tensor[], want: readonly boolean[]): (Tensor | undefined)[] => {
+    const { now, later } = divide(again, want, this.#asked);
+    const idsAt = (at: readonly number[]) => at.map((i) => this.#ids[i]!);
+    const found = filled(this.#holes, again, () => {
+      const dxs = this.#reverse.part(dy, idsAt(now), idsAt(later));
+      return dxs.map((dx, n) => dx ?? tf.zeros(again[now[n]!]!.shape));
+    });
+    return again.map((_, i) => found[now.indexOf(i)]);
+  };
+
+  drop = (): void => {
+    for (const t of savedOf(this.#nodes)) t.dispose();
+    this.#reverse.drop();
+  };
+}
+
+class Recomputed extends Kept {
+  readonly y: Tensor;
+  readonly needs: readonly boolean[];
+  readonly #f: Fn;
+  #again: Linearized | undefined;
+
+  constructor(f: Fn, xs: readonly Tensor[], name: string) {
+    super();
+    this.#f = f;
+    this.y = withoutDraws(name, () => tf.tidy(() => f(...xs)));
+    this.needs = xs.map(() => true);
+  }
+
+  get kept(): number {
+    return this.#again?.kept ?? 0;
+  }
+
+  part = (dy: Tensor, given: readonly Tensor[], want: readonly boolean[]): (Tensor | undefined)[] => {
+    this.#again ??= rerun(this.#f, given);
+    return this.#again.part(dy, given, want);
+  };
+
+  drop = (): void => this.#again?.drop();
+}
+
+/** Keeps the tape of the forward, less the saved tensors that are inputs: they are taken again in backward. */
+export const rebind: Vjp = (f, xs) => new Rebound(f, xs);
 
 /**
  * Keeps nothing: the first part of the backward runs the forward again (activation checkpointing: Chen et al., 2016), and from then
  * on keeps what `rebind` does. Refuses a segment that draws random numbers without a seed.
  */
-export const recompute: Vjp = (f, xs, name = "without a name") => {
-  let again: Linearized | undefined;
-  const linearized: Linearized = {
-    y: withoutDraws(name, () => tf.tidy(() => f(...xs))),
-    get kept() {
-      return again?.kept ?? 0;
-    },
-    needs: xs.map(() => true),
-    part(dy, given, want) {
-      again ??= rerun(f, given);
-      return again.part(dy, given, want);
-    },
-    pullback: (dy, given) => whole(linearized, dy, given),
-    drop: () => again?.drop(),
-  };
-  return linearized;
-};
+export const recompute: Vjp = (f, xs, name = "without a name") => new Recomputed(f, xs, name);
 
 function rerun(f: Fn, xs: readonly Tensor[]): Linearized {
   const again = rebind(f, xs);
