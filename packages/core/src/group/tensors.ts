@@ -13,6 +13,7 @@ const dtypes: Partial<Record<string, tf.DataType>> = { float32: "float32", int32
 
 /** Disposes tensors and throws where they have no numbers to send, or several dtypes. `key` names the call. */
 export function checkTensors(key: string, xs: readonly Tensor[]): void {
+  if (xs.every((x) => x.dtype === "float32")) return;
   const [dtype = "float32", ...others] = new Set(xs.map((x) => x.dtype));
   if (others.length === 0 && Object.values(dtypes).includes(dtype)) return;
   tf.dispose([...xs]);
