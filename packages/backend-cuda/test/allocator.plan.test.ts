@@ -70,7 +70,7 @@ test("where the driver has nothing left, lists are given back first", () => {
 test("out of memory names the tensor and the bytes asked for, held and free, and is no end", () => {
   const memory = allocator(device(4 * MIB));
   const address = memory.take(2 * MIB, "a");
-  expect(() => memory.take(3 * MIB, "a tensor [768,1024] of float32")).toThrow(
+  expect(() => memory.take(3 * MIB, "float32", [768, 1024])).toThrow(
     "a tensor [768,1024] of float32 asks for 4.0 MiB; 2.0 MiB are held by tensors, 2.0 MiB of 4.0 MiB are free",
   );
   memory.give(address, 2 * MIB);

@@ -66,7 +66,7 @@ function byStorage(b: CudaBackend, xs: readonly TensorInfo[]): ReadonlyMap<Store
 function halfOf(b: CudaBackend, old: TensorInfo, y: TensorInfo): number {
   if (!b.entry(old.dataId).half) return 0;
   const entry = b.entry(y.dataId);
-  entry.half = b.memoryPool.take(entry.size * bytesOf.bf16, `bf16 copy of a parameter [${y.shape}]`);
+  entry.half = b.memoryPool.take(entry.size * bytesOf.bf16, "bf16, for products", y.shape);
   return entry.half;
 }
 

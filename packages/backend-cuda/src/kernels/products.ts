@@ -18,7 +18,7 @@ function halfAddress(b: CudaBackend, x: TensorInfo): number {
   const entry = b.entry(x.dataId);
   if (entry.stored === "bf16") return b.address(x);
   if (entry.half) return entry.half;
-  entry.half = b.memoryPool.take(entry.size * bytesOf.bf16, `bf16 copy of a tensor [${x.shape}]`);
+  entry.half = b.memoryPool.take(entry.size * bytesOf.bf16, "bf16, for products", x.shape);
   b.narrow(b.address(x), entry.half, entry.size);
   return entry.half;
 }

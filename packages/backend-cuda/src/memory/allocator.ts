@@ -20,8 +20,11 @@ export interface Counters {
 }
 
 export interface Allocator {
-  /** Takes at least `bytes`; `what` they are for is named where there are none left. Throws RangeError then, having given back what waited in lists. */
-  take(bytes: number, what: string): number;
+  /**
+   * Takes at least `bytes`; `what` they are for is named where there are none left, with `shape` the elements of a tensor of that shape.
+   * Throws RangeError then, having given back what waited in lists.
+   */
+  take(bytes: number, what: string, shape?: readonly number[]): number;
   /** Gives back what `take(bytes)` gave. */
   give(address: number, bytes: number): void;
   counters(): Counters;
@@ -81,17 +84,17 @@ export function allocator(source: Source): Allocator {
     return address;
   };
 
-  const afterTrim = (size: number, what: string): number => {
+  const afterTrim = (size: number, what: string, shape?: readonly number[]): number => {
     trim();
     const address = fromDriver(size);
     if (address) return address;
-    throw refusal(what, size, used, source.memory());
+    throw refusal(shape ? `a tensor [${shape}] of ${what}` : what, size, used, source.memory());
   };
 
   return {
-    take(bytes, what) {
+    take(bytes, what, shape) {
       const size = blockSize(bytes);
-      const address = lists.get(size)?.pop() ?? (fromDriver(size) || afterTrim(size, what));
+      const address = lists.get(size)?.pop() ?? (fromDriver(size) || afterTrim(size, what, shape));
       used += size;
       if (used > peak) peak = used;
       return address;

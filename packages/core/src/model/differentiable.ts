@@ -32,7 +32,8 @@ interface Engine {
 /** tfjs's tape. Where it says what it records a function of, operations save these tensors as they are, and the recorder takes them out. */
 export type Recording = object[] & { lent?: readonly tf.Tensor[] };
 
-const byPlace = <T>(items: readonly T[]): Record<string, T> => Object.fromEntries(items.entries());
+/** Items by their places: what tfjs asks of a record, a list has too. */
+const byPlace = <T>(items: readonly T[]): Record<string, T> => items as unknown as Record<string, T>;
 
 const onceInto =
   (saved: tf.Tensor[]): Once =>

@@ -53,7 +53,7 @@ export interface Optimizer {
   update(value: Tensor, grad: Tensor, slots: readonly Tensor[], context: UpdateContext): Tensor[];
   /**
    * Gives what updates many pieces of one step in one go, as `update` does each: where the current device can, undefined
-   * elsewhere. Slots may be written over and given back. Runs inside `tf.tidy`; disposes nothing.
+   * elsewhere. Slots may be written over and given back. Disposes nothing, and makes no other tensors.
    */
   many?(): ((pieces: readonly Piece[]) => Tensor[][]) | undefined;
 }

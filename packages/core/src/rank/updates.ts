@@ -94,7 +94,7 @@ export async function update(store: ParamStore, gradients: Gradients, how: Updat
     const pieces = await Promise.all(group.map((spec) => pieceOf(store, spec, grad(spec), how)));
     const some = pieces.filter(({ value }) => value.size); // of an empty chunk others have the elements
     const one = (piece: Piece): Tensor[] => (isMean(piece.context.spec) ? averaged(piece, how) : moved(piece, how));
-    const next = tf.tidy(() => (many && !group.some(isMean) ? many(some) : some.map(one)));
+    const next = many && !group.some(isMean) ? many(some) : tf.tidy(() => some.map(one));
     await keep(store, pieces, next);
     for (const { name } of group) gradients.drop(name);
   }

@@ -80,8 +80,9 @@ export class Reverse {
   #ofOne(dy: Tensor, wanted: readonly number[], later: readonly number[]): (Tensor | undefined)[] {
     const [node] = this.#nodes as [TapeNode];
     const kept = this.#kept.get(this.#y);
-    const inputs = Object.entries(node.inputs);
-    const names = wanted.map((id) => inputs.find(([, t]) => t.id === id)?.[0]);
+    const { inputs } = node;
+    const all = Object.keys(inputs);
+    const names = wanted.map((id) => all.find((name) => inputs[name]!.id === id));
     const thunks = names.some((name) => name !== undefined) ? gradientOf(node, [kept ?? dy]) : {};
     const found = names.map((name) => (name === undefined ? undefined : thunks[name]!()));
     if (later.length && !kept) this.#kept.set(this.#y, tf.keep(view(dy)));
