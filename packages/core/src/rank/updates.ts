@@ -91,7 +91,7 @@ export async function update(store: ParamStore, gradients: Gradients, how: Updat
   const [means, others] = [specs.filter(isMean), specs.filter((spec) => !isMean(spec))];
   const alone = (many ? means : specs).map((spec) => [spec]);
   for (const group of many ? [...groups(others, (spec) => 4 * grad(spec).size), ...alone] : alone) {
-    const pieces = await Promise.all(group.map((spec) => pieceOf(store, spec, grad(spec), how)));
+    const pieces = await piecesOf(store, group, grad, how);
     const some = pieces.filter(({ value }) => value.size); // of an empty chunk others have the elements
     const one = (piece: Piece): Tensor[] => (isMean(piece.context.spec) ? averaged(piece, how) : moved(piece, how));
     const next = many && !group.some(isMean) ? many(some) : tf.tidy(() => some.map(one));
@@ -111,12 +111,19 @@ function averaged({ value, grad, slots, context }: Piece, { parts }: Update): Te
   return [value.mul(average).add(grad.mul((1 - average) / parts)), ...slots.map((slot) => slot.clone())];
 }
 
-async function pieceOf(store: ParamStore, spec: ParamSpec, grad: Tensor, how: Update): Promise<Piece> {
-  const { optimizer, step, scale, lr } = how;
-  const value = await store.piece(spec.name);
-  const kept = value.size ? await store.slots(spec.name) : [];
-  const slots = kept ?? Array.from({ length: optimizer.slots }, () => tf.zerosLike(value));
-  return { value, grad, slots, context: { spec, step, scale, lr } };
+async function piecesOf(
+  store: ParamStore,
+  specs: readonly ParamSpec[],
+  grad: (spec: ParamSpec) => Tensor,
+  { optimizer, step, scale, lr }: Update,
+): Promise<Piece[]> {
+  const values = await Promise.all(specs.map(({ name }) => store.piece(name)));
+  const kept = await Promise.all(specs.map(({ name }, i) => (values[i]!.size ? store.slots(name) : [])));
+  return specs.map((spec, i) => {
+    const value = values[i]!;
+    const slots = kept[i] ?? Array.from({ length: optimizer.slots }, () => tf.zerosLike(value));
+    return { value, grad: grad(spec), slots, context: { spec, step, scale, lr } };
+  });
 }
 
 /** Hands what was computed to the store, and frees what it was computed from. */
