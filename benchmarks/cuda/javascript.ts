@@ -1,41 +1,49 @@
-// What a step costs in JavaScript alone: the model of gpt.ts on a GPU that runs nothing. Needs no card.
-// `node benchmarks/cuda/javascript.ts [PRECISION LAYERS]`. Prints calls of the GPU and the median
-// ms of processor time of a step as JSON; with OPERATIONS=1 counts tfjs's operations too.
+// What a step costs in JavaScript and in calls by FFI: the model of gpt.ts on NVIDIA's libraries as a stub that computes nothing
+// (test/stub). Needs gcc, no card. `node benchmarks/cuda/javascript.ts [PRECISION LAYERS]` prints the ms of processor time of a step, the
+// median and the least of tens of steps, as JSON; with PARTS=1 a line for each part of the code too (by V8's profiler, which costs time itself), with COUNT=1 the
+// calls of the GPU and tfjs's operations.
+import { Session } from "node:inspector/promises";
 import { adamw, type Data, type Device, memory, run } from "@orthant/core";
 import { gpt } from "@orthant/nn";
 import * as tf from "@tensorflow/tfjs";
 import { CudaBackend, type Precision } from "../../packages/backend-cuda/src/backend/backend.ts";
 import { registerKernels } from "../../packages/backend-cuda/src/device.ts";
+import { openGpu } from "../../packages/backend-cuda/src/driver/cuda.ts";
 import type { Gpu } from "../../packages/backend-cuda/src/driver/gpu.ts";
 import { allocator } from "../../packages/backend-cuda/src/memory/allocator.ts";
-import { recorder } from "../../packages/backend-cuda/test/nvrtc/recorder.ts";
+import { installStub } from "../../packages/backend-cuda/test/stub/install.ts";
+import { byPart } from "./parts.ts";
 
 const [precision = "bf16", layers = "12"] = process.argv.slice(2);
-const [T, width, heads, batch, steps] = [1024, 768, 12, 4, Number(process.env.STEPS ?? 60)];
+const [T, width, heads, batch, steps] = [1024, 768, 12, 4, Number(process.env.STEPS ?? 200)];
+const [counting, parting] = [process.env.COUNT === "1", process.env.PARTS === "1"];
 const counts = new Map<string, number>();
 const count = (what: string): void => void counts.set(what, (counts.get(what) ?? 0) + 1);
 
-/** Counts what a GPU would be asked. */
-function counted(gpu: Gpu): Gpu {
-  const library = (name: string) => () => count(name);
-  return {
-    ...gpu,
-    compile(program) {
-      const launch = gpu.compile(program);
-      return (...args) => {
-        count(program.name);
-        launch(...args);
-      };
-    },
-    multiply: library("multiply"),
-    copy: library("copy"),
-    fill: library("fill"),
-    upload: library("upload"),
-    downloadLater: async () => count("download"),
-    ...(precision === "bf16"
-      ? { attention: { forward: library("attention"), backward: library("attentionGrad") } }
-      : {}),
+/** Counts calls of the methods of an object, and of those of the objects in it. */
+function counted<O extends object>(of: O, prefix = ""): O {
+  const wrap = ([name, value]: [string, unknown]): [string, unknown] => {
+    if (typeof value === "object" && value) return [name, counted(value, `${name}.`)];
+    if (typeof value !== "function") return [name, value];
+    const call = (...args: unknown[]): unknown => {
+      count(prefix + name);
+      return value(...args);
+    };
+    return [name, call];
   };
+  return Object.fromEntries(Object.entries(of).map(wrap)) as O;
+}
+
+/** Counts launches by the names of kernels. */
+function named(gpu: Gpu): Gpu {
+  const compile: Gpu["compile"] = (program) => {
+    const launch = gpu.compile(program);
+    return (...args) => {
+      count(program.name);
+      launch(...args);
+    };
+  };
+  return { ...counted(gpu), compile };
 }
 
 /** Counts tfjs's operations, those that launch nothing among them. */
@@ -55,7 +63,9 @@ const data: Data = {
   tokens: T,
   sample: () => ({ input: new Int32Array(T), target: new Int32Array(T) }),
 };
-const gpu = counted(recorder());
+installStub();
+const opened = openGpu({ compute: precision as Precision });
+const gpu = counting ? named(opened) : opened;
 const backend = new CudaBackend(gpu, allocator(gpu), precision as Precision);
 const device: Device = {
   name: "cuda",
@@ -66,7 +76,7 @@ const device: Device = {
     return { backend: "cuda", bytesHeld: () => backend.memoryPool.counters().used, copiesVectors: true, views: true };
   },
 };
-if (process.env.OPERATIONS === "1") countOperations();
+if (counting) countOperations();
 const session = await run({
   model: gpt({ layers: Number(layers), width, heads, context: T, vocab: 1024 }),
   data,
@@ -79,25 +89,41 @@ const session = await run({
   run: false,
   quiet: true,
 });
+const inspector = new Session();
+const begin = async (): Promise<void> => {
+  inspector.connect();
+  await inspector.post("Profiler.enable");
+  await inspector.post("Profiler.setSamplingInterval", { interval: 200 });
+  await inspector.post("Profiler.start");
+};
 const times: number[] = [];
-const clock = (): number => process.cpuUsage().user / 1000; // of the processor: others at work on the machine do not count
+/** ms of this thread: neither others at work on the machine nor V8's compiler beside it count. */
+const clock = (): number => {
+  const { user, system } = process.threadCpuUsage();
+  return (user + system) / 1000;
+};
+const half = steps >> 1;
 let last = clock();
 for await (const _ of session) {
   const now = clock();
   times.push(now - last);
-  last = now;
+  if (times.length === half && parting) await begin();
   if (times.length < steps) counts.clear();
+  last = clock();
 }
-const sorted = times.slice(steps >> 1).toSorted((a, b) => a - b);
-const calls = [...counts].toSorted(([, a], [, b]) => b - a);
+/** The system counts a thread's time in ticks of some ms: only many steps together say how long one takes. */
+const BLOCK = 10;
+const blocks = Array.from({ length: Math.floor(half / BLOCK) }, (_, i) => {
+  const some = times.slice(half + i * BLOCK, half + (i + 1) * BLOCK);
+  return some.reduce((sum, each) => sum + each, 0) / some.length;
+}).toSorted((a, b) => a - b);
+const [ms, fastest] = [blocks[blocks.length >> 1] ?? times.at(-1)!, blocks[0] ?? times.at(-1)!];
 console.log(
-  JSON.stringify({
-    precision,
-    layers: Number(layers),
-    calls: calls.reduce((sum, [, n]) => sum + n, 0),
-    ms: Number(sorted[sorted.length >> 1]!.toFixed(2)),
-    fastest: Number(sorted[0]!.toFixed(2)),
-  }),
+  JSON.stringify({ precision, layers: Number(layers), ms: Number(ms.toFixed(2)), fastest: Number(fastest.toFixed(2)) }),
 );
-for (const [name, n] of calls) console.log(String(n).padStart(6), name);
+if (parting) {
+  const { profile } = await inspector.post("Profiler.stop");
+  for (const [part, spent] of byPart(profile)) console.log((spent / (steps - half)).toFixed(2).padStart(7), "ms", part);
+}
+for (const [name, n] of [...counts].toSorted(([, a], [, b]) => b - a)) console.log(String(n).padStart(6), name);
 process.exit(0);

@@ -31,6 +31,13 @@ test("blocks are steps of 512 bytes, and of 2 MiB from 1 MiB on", () => {
   expect([1, 512, 513, MIB - 1, MIB, 2 * MIB + 1].map(blockSize)).toEqual([512, 512, 1024, MIB, 2 * MIB, 4 * MIB]);
 });
 
+test("the lowest address goes first, in whatever order blocks came back", () => {
+  const memory = allocator(device(8 * MIB));
+  const all = [1, 2, 3, 4, 5].map(() => memory.take(512, "one"));
+  for (const i of [3, 0, 4, 1, 2]) memory.give(all[i]!, 512);
+  expect(all.map(() => memory.take(512, "again"))).toEqual(all.toSorted((a, b) => a - b));
+});
+
 test("a block given back serves the next of its size, without the driver", () => {
   const driver = device(8 * MIB);
   const memory = allocator(driver);
@@ -63,7 +70,7 @@ test("where the driver has nothing left, lists are given back first", () => {
 test("out of memory names the tensor and the bytes asked for, held and free, and is no end", () => {
   const memory = allocator(device(4 * MIB));
   const address = memory.take(2 * MIB, "a");
-  expect(() => memory.take(3 * MIB, "a tensor [768,1024] of float32")).toThrow(
+  expect(() => memory.take(3 * MIB, "float32", [768, 1024])).toThrow(
     "a tensor [768,1024] of float32 asks for 4.0 MiB; 2.0 MiB are held by tensors, 2.0 MiB of 4.0 MiB are free",
   );
   memory.give(address, 2 * MIB);

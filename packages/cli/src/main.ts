@@ -15,6 +15,7 @@ const HELP = `orthant run <options> <script>   the script, each of its ranks in 
   --encrypt                 what travels is encrypted
   --runtime node|deno|bun   what runs the ranks; by default what runs this command
   --device NAME             where the script leaves it open: auto, wasm, cpu, webgpu, tensorflow or cuda
+  --profile FILE            on cuda: times each kernel alone; a trace is written there, the ten that cost most are printed
   --restarts N              starts again, N times at most, from the latest checkpoint where a rank is lost
   --elastic                 goes on with fewer machines where one is lost, and with more again, up to --nodes
 orthant plan <script>            who holds what, the schedule, bytes held and sent, the bubble; trains nothing

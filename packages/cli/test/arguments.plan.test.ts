@@ -24,6 +24,7 @@ test("a rank a process, over a server of its own, is the default", () => {
     runtime: undefined,
     restarts: 0,
     device: undefined,
+    profile: undefined,
   };
   expect(rest).toEqual(expected);
   expect(run).toMatch(/^run-[\da-f]{8}$/);
@@ -32,6 +33,11 @@ test("a rank a process, over a server of its own, is the default", () => {
 test("what follows the script is its own", () => {
   const { args, size, transport } = parse("--threads --ranks 2 train.ts --ranks 9 --fast x");
   expect([args, size, transport]).toEqual([["--ranks", "9", "--fast", "x"], 2, "threads"]);
+});
+
+test("a file for the trace of kernels", () => {
+  expect(parse("--profile kernels.json --ranks 2 train.ts").profile).toBe("kernels.json");
+  expect(() => parse("--profile")).toThrow("--profile needs a value, such as --profile kernels.json");
 });
 
 test("a device by name", () => {

@@ -54,7 +54,7 @@ export class CudaBackend extends KernelBackend {
   output(shape: readonly number[], dtype: DataType, stored: Stored = storage(dtype)): TensorInfo {
     const entry = new Entry(dtype, stored, util.sizeFromShape(shape as number[]));
     const wanted = entry.size * bytesOf[stored];
-    if (wanted) entry.address = this.memoryPool.take(wanted, `a tensor [${shape}] of ${dtype}`);
+    if (wanted) entry.address = this.memoryPool.take(wanted, dtype, shape);
     this.#count++;
     return { dataId: entry, shape: shape as number[], dtype };
   }
@@ -69,7 +69,7 @@ export class CudaBackend extends KernelBackend {
   address(x: TensorInfo): number {
     const entry = this.entry(x.dataId);
     if (entry.address || !entry.size) return entry.address;
-    entry.address = this.memoryPool.take(entry.size * bytesOf[entry.stored], `a tensor [${x.shape}] of ${x.dtype}`);
+    entry.address = this.memoryPool.take(entry.size * bytesOf[entry.stored], x.dtype, x.shape);
     this.gpu.upload(entry.address, bytes(toNumbers([entry.single!], entry.dtype)));
     return entry.address;
   }
@@ -122,7 +122,7 @@ export class CudaBackend extends KernelBackend {
     const entry = new Entry(dtype, storage(dtype), numbers.length, references);
     if (numbers.length === 1) entry.single = numbers[0]!;
     else if (numbers.length) {
-      entry.address = this.memoryPool.take(numbers.byteLength, `a tensor [${shape}] of ${dtype}`);
+      entry.address = this.memoryPool.take(numbers.byteLength, dtype, shape);
       this.gpu.upload(entry.address, bytes(numbers));
     }
     return entry;

@@ -18,8 +18,8 @@ interface Prepared {
   /** Algorithms, best guess first: each the memory that cuBLASLt wrote. */
   readonly algorithms: readonly Uint8Array[];
   /** Addresses that the description names: of the bias, and of what is read or written beside. */
-  readonly bias: BigUint64Array;
-  readonly beside: BigUint64Array;
+  readonly bias: Pointer;
+  readonly beside: Pointer;
   /** Address of the algorithm in use. */
   algorithm: number;
 }
@@ -30,8 +30,21 @@ const WORTH_TIMING = 2 ** 30;
 
 const int = (value: number): Int32Array => Int32Array.of(value);
 
-export const keyOf = (p: Product): string =>
+const show = (p: Product): string =>
   `${p.m},${p.n},${p.k},${+p.transposeA}${+p.transposeB},${p.typeAB},${p.typeD},${p.batch},${p.strideA},${p.strideB},${p.epilogue}`;
+
+const same = (a: Product, b: Product): boolean =>
+  a.m === b.m &&
+  a.n === b.n &&
+  a.k === b.k &&
+  a.transposeA === b.transposeA &&
+  a.transposeB === b.transposeB &&
+  a.epilogue === b.epilogue &&
+  a.batch === b.batch &&
+  a.strideA === b.strideA &&
+  a.strideB === b.strideB &&
+  a.typeAB === b.typeAB &&
+  a.typeD === b.typeD;
 
 function layout(
   { calls }: Context,
@@ -74,13 +87,19 @@ function algorithms(
   return Array.from({ length: found }, (_, i) => results.subarray(RESULT * i, RESULT * i + ALGORITHM));
 }
 
-const pointer = (): BigUint64Array => new BigUint64Array(new ArrayBuffer(8)); // memory of its own does not move
+/** An address, and the memory from which the library takes it. */
+interface Pointer {
+  address: number;
+  readonly memory: BigUint64Array;
+}
 
-function pointTo({ calls }: Context, desc: number, attribute: number, held: BigUint64Array, address: number): void {
-  const wanted = BigInt(address);
-  if (!address || held[0] === wanted) return;
-  held[0] = wanted;
-  calls.descSet(desc, attribute, held, 8);
+const pointer = (): Pointer => ({ address: 0, memory: new BigUint64Array(new ArrayBuffer(8)) }); // memory of its own does not move
+
+function pointTo({ calls }: Context, desc: number, attribute: number, held: Pointer, address: number): void {
+  if (!address || held.address === address) return;
+  held.address = address;
+  held.memory[0] = BigInt(address);
+  calls.descSet(desc, attribute, held.memory, 8);
 }
 
 /** A product made ready; undefined where the library has no algorithm for it. */
@@ -132,24 +151,25 @@ function choose(at: Prepared, run: () => number, measure: NonNullable<Tuning["me
 
 /** `measure` absent: the first algorithm that cuBLASLt names is used, the same in every run. */
 export function multiplier(lt: Context, compute: Compute, stream: number, { measure }: Tuning): Multiplier {
-  const known = new Map<string, Prepared | undefined>();
+  /** Found by rows of the result: few are of one height. Without `at` there is no algorithm. */
+  const known = new Map<number, { readonly product: Product; readonly at: Prepared | undefined }[]>();
   const tuned = new Set<Prepared>();
   const launch = launcher(lt, stream);
   const worth = ({ m, n, k, batch }: Product): boolean =>
     2 * m * n * k * batch >= WORTH_TIMING && measure !== undefined;
   const prepared = (product: Product): Prepared | undefined => {
-    const key = keyOf(product);
-    const found = known.get(key);
-    if (found || known.has(key)) return found;
-    const made = prepare(lt, product, compute, worth(product) ? 8 : 1);
-    known.set(key, made);
-    return made;
+    const alike = known.get(product.m) ?? [];
+    const found = alike.find((each) => same(each.product, product));
+    if (found) return found.at;
+    const at = prepare(lt, product, compute, worth(product) ? 8 : 1);
+    known.set(product.m, [...alike, { product, at }]);
+    return at;
   };
   return {
     multiplies: (product) => prepared(product) !== undefined,
     multiply(product, operands) {
       const at = prepared(product);
-      if (!at) throw new Error(`device cuda: cuBLASLt has no algorithm for ${keyOf(product)}`);
+      if (!at) throw new Error(`device cuda: cuBLASLt has no algorithm for ${show(product)}`);
       pointTo(lt, at.desc, code.desc.bias, at.bias, operands.bias);
       pointTo(lt, at.desc, code.desc.beside, at.beside, operands.beside);
       if (measure && !tuned.has(at)) {
@@ -157,7 +177,7 @@ export function multiplier(lt: Context, compute: Compute, stream: number, { meas
         tuned.add(at);
       }
       const result = launch(at, operands);
-      if (result) throw new Error(`device cuda: product ${keyOf(product)}: ${describe(result)}`);
+      if (result) throw new Error(`device cuda: product ${show(product)}: ${describe(result)}`);
     },
   };
 }

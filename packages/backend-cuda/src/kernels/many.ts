@@ -66,7 +66,7 @@ function byStorage(b: CudaBackend, xs: readonly TensorInfo[]): ReadonlyMap<Store
 function halfOf(b: CudaBackend, old: TensorInfo, y: TensorInfo): number {
   if (!b.entry(old.dataId).half) return 0;
   const entry = b.entry(y.dataId);
-  entry.half = b.memoryPool.take(entry.size * bytesOf.bf16, `bf16 copy of a parameter [${y.shape}]`);
+  entry.half = b.memoryPool.take(entry.size * bytesOf.bf16, "bf16, for products", y.shape);
   return entry.half;
 }
 
@@ -94,12 +94,20 @@ function adamwRows(
 
 const constants = ["beta1", "beta2", "eps", "rate", "unbias2", "scale"] as const;
 
+/** Where a new moment goes: over the old one where that may be and no other tensor shares its data. */
+const momentFor = (b: CudaBackend, old: TensorInfo, overwrite: boolean): TensorInfo =>
+  overwrite && b.refCount(old.dataId) === 1 ? old : b.output(old.shape, "float32");
+
 /** value, grad, m, v of each in turn -> value, m, v of each. */
 function adamwAll(b: CudaBackend, inputs: Inputs, attrs: Attributes): TensorInfo[] {
   const xs = Object.values(inputs);
   const keep = attrs.keep as readonly number[];
   const grads = keep.map((_, i) => xs[4 * i + 1]!);
-  const ys = keep.flatMap((_, i) => [0, 2, 3].map((k) => b.output(xs[4 * i + k]!.shape, "float32")));
+  const overwrite = attrs.overwrite === true;
+  const ys = keep.flatMap((_, i) => {
+    const [value, , m, v] = xs.slice(4 * i, 4 * i + 4) as [TensorInfo, TensorInfo, TensorInfo, TensorInfo];
+    return [b.output(value.shape, "float32"), momentFor(b, m, overwrite), momentFor(b, v, overwrite)];
+  });
   const numbers = constants.map((key) => attrs[key] as number);
   for (const [stored, some] of byStorage(b, grads)) {
     const { rows, blocks } = adamwRows(b, xs, ys, keep, some);

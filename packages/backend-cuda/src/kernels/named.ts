@@ -80,7 +80,7 @@ function adamw(b: CudaBackend, { value, grad, m, v }: Inputs, attrs: Attributes)
   const n = sizeOf(value!.shape);
   const entry = b.entry(outputs[0]!.dataId);
   const half = b.entry(value!.dataId).half !== 0;
-  if (half) entry.half = b.memoryPool.take(n * bytesOf.bf16, `bf16 copy of a parameter [${value!.shape}]`);
+  if (half) entry.half = b.memoryPool.take(n * bytesOf.bf16, "bf16, for products", value!.shape);
   const { stored } = b.entry(grad!.dataId);
   const name = `adamw_${stored}${half ? "_half" : ""}`;
   const launch = b.program(name, () => adamwSource(name, stored, half));
@@ -109,7 +109,7 @@ function addGradient(b: CudaBackend, { seen, dx }: Inputs): TensorInfo {
   if (b.precision !== "bf16" || (first === "bf16" && second === "bf16") || !n) return combine(b, "Add", seen!, dx!);
   const y = b.output(seen!.shape, "float32");
   const entry = b.entry(y.dataId);
-  entry.half = b.memoryPool.take(n * bytesOf.bf16, `bf16 copy of a gradient [${y.shape}]`);
+  entry.half = b.memoryPool.take(n * bytesOf.bf16, "bf16, for products", y.shape);
   const name = `addGradient_${first}_${second}`;
   const launch = b.program(name, () => addSource(name, first, second));
   launch(blocks(n, 1024), 1, 256, ...[seen!, dx!, y].map((x) => b.address(x)), entry.half, n);

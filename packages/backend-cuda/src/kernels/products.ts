@@ -18,7 +18,7 @@ function halfAddress(b: CudaBackend, x: TensorInfo): number {
   const entry = b.entry(x.dataId);
   if (entry.stored === "bf16") return b.address(x);
   if (entry.half) return entry.half;
-  entry.half = b.memoryPool.take(entry.size * bytesOf.bf16, `bf16 copy of a tensor [${x.shape}]`);
+  entry.half = b.memoryPool.take(entry.size * bytesOf.bf16, "bf16, for products", x.shape);
   b.narrow(b.address(x), entry.half, entry.size);
   return entry.half;
 }
@@ -31,10 +31,11 @@ interface Operand {
   readonly batch: number;
 }
 
-const operand = (x: TensorInfo): Operand => {
-  const [rows, columns] = x.shape.slice(-2) as [number, number];
-  return { x, rows, columns, batch: sizeOf(x.shape.slice(0, -2)) };
-};
+function operand(x: TensorInfo): Operand {
+  const { shape } = x;
+  const [rows, columns] = [shape.at(-2)!, shape.at(-1)!];
+  return { x, rows, columns, batch: shape.length === 2 ? 1 : sizeOf(shape.slice(0, -2)) };
+}
 
 /** An operand whose batch dims are all of `batch`, or one matrix for all. */
 function overBatch(b: CudaBackend, x: TensorInfo, batch: readonly number[]): TensorInfo {
@@ -83,49 +84,40 @@ function flattened(product: Product): Product {
   return { ...product, m: product.m * product.batch, batch: 1, strideA: 0 };
 }
 
-function launch(
-  b: CudaBackend,
-  product: Product,
-  a: TensorInfo,
-  c: TensorInfo,
-  { bias, beside }: Multiply,
-  d: TensorInfo,
-): void {
-  const at = (x: TensorInfo) => (product.typeAB === "bf16" ? halfAddress(b, x) : b.address(x));
-  const [first, second] = [floats(b, a, product), floats(b, c, product)];
-  const row = bias && (product.typeD === "bf16" ? halfAddress(b, bias) : b.address(bias));
+/** Runs a product. float32 operands that products read as bf16 get copies that last; others last for this product. */
+function launch(b: CudaBackend, product: Product, a: Operand, c: Operand, wanted: Multiply, d: TensorInfo): void {
+  const low = product.typeAB === "bf16";
+  const [first, second] = low ? [a.x, c.x] : [storedAs(b, a.x, "f32"), storedAs(b, c.x, "f32")];
+  const { bias, beside } = wanted;
   b.gpu.multiply(product, {
-    a: at(first),
-    b: at(second),
-    bias: row ?? 0,
+    a: low ? halfAddress(b, first) : b.address(first),
+    b: low ? halfAddress(b, second) : b.address(second),
+    bias: bias ? (product.typeD === "bf16" ? halfAddress(b, bias) : b.address(bias)) : 0,
     beside: beside ? b.address(beside) : 0,
     d: b.address(d),
   });
-  b.release(first, second);
+  if (!low) b.release(first, second);
 }
 
-/** An operand as the library can read it. */
-const floats = (b: CudaBackend, x: TensorInfo, { typeAB }: Product): TensorInfo =>
-  typeAB === "bf16" ? b.share(x) : storedAs(b, x, "f32");
+/** The product of operands whose batch dims are of `batch` already. */
+function computed(b: CudaBackend, a: Operand, c: Operand, batch: readonly number[], wanted: Multiply): TensorInfo {
+  checkInner(a.x, c.x, [wanted.transposeA ? a.rows : a.columns, wanted.transposeB ? c.columns : c.rows], wanted);
+  const product = flattened(plan(b, a, c, sizeOf(batch), wanted));
+  const shape = [...batch, wanted.transposeA ? a.columns : a.rows, product.n];
+  if (!sizeOf(shape) || !product.k) return fill(b, shape, 0, "float32");
+  const d = b.output(shape, "float32", product.typeD);
+  launch(b, product, a, c, wanted, d);
+  return d;
+}
 
 /** Computes `op(a) op(c)` over batch dims that broadcast, with an epilogue. */
 export function multiply(b: CudaBackend, a: TensorInfo, c: TensorInfo, wanted: Multiply = {}): TensorInfo {
   const ranks = [a.shape.length, c.shape.length];
+  if (ranks[0] === 2 && ranks[1] === 2) return computed(b, operand(a), operand(c), [], wanted);
   util.assert(Math.min(...ranks) >= 2, () => `Error in matMul: inputs must have at least rank 2, got ranks ${ranks}.`);
   const batch = backend_util.assertAndGetBroadcastShape(a.shape.slice(0, -2), c.shape.slice(0, -2));
   const [wideA, wideC] = [overBatch(b, a, batch), overBatch(b, c, batch)];
-  const [left, right] = [operand(wideA), operand(wideC)];
-  const product = flattened(plan(b, left, right, sizeOf(batch), wanted));
-  checkInner(
-    a,
-    c,
-    [wanted.transposeA ? left.rows : left.columns, wanted.transposeB ? right.columns : right.rows],
-    wanted,
-  );
-  const rows = wanted.transposeA ? left.columns : left.rows;
-  const shape = [...batch, rows, product.n];
-  const d = sizeOf(shape) && product.k ? b.output(shape, "float32", product.typeD) : fill(b, shape, 0, "float32");
-  if (sizeOf(shape) && product.k) launch(b, product, wideA, wideC, wanted, d);
+  const d = computed(b, operand(wideA), operand(wideC), batch, wanted);
   b.release(wideA, wideC);
   return d;
 }
@@ -174,7 +166,7 @@ function fused(b: CudaBackend, { a, b: c, bias, preluActivationWeights }: Inputs
 /** Whole numbers are multiplied as float32: exact up to 2^24. */
 const batched: Compute = (b, { a, b: c }, attrs) => {
   const y = multiply(b, a!, c!, attrs as Multiply);
-  const dtype = upcastType(a!.dtype, c!.dtype);
+  const dtype = a!.dtype === c!.dtype ? a!.dtype : upcastType(a!.dtype, c!.dtype);
   if (dtype === "float32") return y;
   const whole = cast(b, y, dtype);
   b.release(y);

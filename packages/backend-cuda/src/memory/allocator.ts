@@ -1,5 +1,6 @@
 // Device memory for tensors: free lists by size in JavaScript over the driver's allocator, which takes 7 to 175 us where
-// a list takes 0.02. Kernels run in one order, so a block may be given out again before the kernel that read it has run.
+// a list takes 0.02. Kernels run in one order, so a block may be given out again before the kernel that read it has run. The lowest
+// address goes first: steps that ask for the same sizes then get the same addresses, and what libraries keep by address is found again.
 
 /** Where blocks come from. */
 export interface Source {
@@ -19,8 +20,11 @@ export interface Counters {
 }
 
 export interface Allocator {
-  /** Takes at least `bytes`; `what` they are for is named where there are none left. Throws RangeError then, having given back what waited in lists. */
-  take(bytes: number, what: string): number;
+  /**
+   * Takes at least `bytes`; `what` they are for is named where there are none left, with `shape` the elements of a tensor of that shape.
+   * Throws RangeError then, having given back what waited in lists.
+   */
+  take(bytes: number, what: string, shape?: readonly number[]): number;
   /** Gives back what `take(bytes)` gave. */
   give(address: number, bytes: number): void;
   counters(): Counters;
@@ -48,6 +52,17 @@ function refusal(what: string, size: number, used: number, { free, total }: Retu
   );
 }
 
+/** Puts an address in its place in a list whose last is the lowest. */
+function insert(list: number[], address: number): void {
+  let [from, to] = [0, list.length];
+  while (from < to) {
+    const middle = (from + to) >> 1;
+    if (list[middle]! > address) from = middle + 1;
+    else to = middle;
+  }
+  list.splice(from, 0, address);
+}
+
 export function allocator(source: Source): Allocator {
   const lists = new Map<number, number[]>();
   let [used, peak, held, allocations] = [0, 0, 0, 0];
@@ -69,17 +84,17 @@ export function allocator(source: Source): Allocator {
     return address;
   };
 
-  const afterTrim = (size: number, what: string): number => {
+  const afterTrim = (size: number, what: string, shape?: readonly number[]): number => {
     trim();
     const address = fromDriver(size);
     if (address) return address;
-    throw refusal(what, size, used, source.memory());
+    throw refusal(shape ? `a tensor [${shape}] of ${what}` : what, size, used, source.memory());
   };
 
   return {
-    take(bytes, what) {
+    take(bytes, what, shape) {
       const size = blockSize(bytes);
-      const address = lists.get(size)?.pop() ?? (fromDriver(size) || afterTrim(size, what));
+      const address = lists.get(size)?.pop() ?? (fromDriver(size) || afterTrim(size, what, shape));
       used += size;
       if (used > peak) peak = used;
       return address;
@@ -88,7 +103,7 @@ export function allocator(source: Source): Allocator {
       const size = blockSize(bytes);
       used -= size;
       const list = lists.get(size);
-      if (list) list.push(address);
+      if (list) insert(list, address);
       else lists.set(size, [address]);
     },
     counters: () => ({ used, peak, held, allocations }),

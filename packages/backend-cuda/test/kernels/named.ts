@@ -44,6 +44,13 @@ function together(...xs: tf.Tensor[]): tf.Tensor[] {
   return kernels.adamwAll(xs, { ...rest, keep: [0.9, 1, 0.5] });
 }
 
+/** One parameter whose moments may be written over: `shared` shares the data of the first, which must stay. */
+function over(value: tf.Tensor, grad: tf.Tensor, m: tf.Tensor, v: tf.Tensor): tf.Tensor[] {
+  const shared = m.clone();
+  const { keep: _, ...rest } = step;
+  return [...kernels.adamwAll([value, grad, m, v], { ...rest, keep: [0.9], overwrite: true }), shared];
+}
+
 const parameter = (...shape: number[]): Drawn[] => [
   floats(...shape),
   floats(...shape),
@@ -207,6 +214,7 @@ export const namedOperations: readonly (readonly [name: string, make: () => Oper
   ],
   ["joinColumns", () => on((...xs) => kernels.joinColumns(xs), floats(6, 8), floats(6, 8), floats(6, 8))],
   ["joinColumns of odd widths", () => on((...xs) => kernels.joinColumns(xs), floats(6, 3), floats(6, 8))],
+  ["adamwAll over old moments", () => on(over as Operation["run"], ...parameter(37))],
   ["adamwAll", () => on(together, ...parameter(37), ...parameter(3, 3000), ...parameter(1))],
   [
     "sumsOfSquares",

@@ -36,6 +36,8 @@ export interface RunArguments {
   readonly runtime: Runtime | undefined;
   /** Where the script leaves the device open. */
   readonly device: DeviceName | undefined;
+  /** File of the trace of a device's kernels. */
+  readonly profile: string | undefined;
 }
 
 const options = {
@@ -50,6 +52,7 @@ const options = {
   runtime: { type: "string" },
   restarts: { type: "string" },
   device: { type: "string" },
+  profile: { type: "string" },
   elastic: { type: "boolean" },
 } as const satisfies ParseArgsOptionsConfig;
 
@@ -66,6 +69,7 @@ const example: Given = {
   runtime: "bun",
   restarts: "3",
   device: "cuda",
+  profile: "kernels.json",
 };
 
 /** Options end at the script: what follows is its own. Throws a UsageError. */
@@ -93,6 +97,7 @@ export function runArguments(words: readonly string[]): RunArguments {
     run: runOf(given),
     runtime: runtimeOf(given),
     device: deviceOf(given),
+    profile: given.profile,
     restarts: given.restarts === undefined ? 0 : count(given, "restarts", 0),
     ...key,
     asTheyCome,

@@ -149,10 +149,14 @@ export class Launch {
     return new Child({ ranks, runtime, cores, env: all, out: stream(false), error });
   }
 
-  /** What the process of these ranks reads of devices: which, and of several of a machine the first that is its own. */
+  /** What the process of these ranks reads of devices: which, of several of a machine the first that is its own, where to write what it did. */
   #device([first]: readonly number[]): NodeJS.ProcessEnv {
-    const { device, ranks } = this.#args;
-    return { ORTHANT_LOCAL_RANK: `${ranks.indexOf(first as number)}`, ...(device && { ORTHANT_DEVICE: device }) };
+    const { device, profile, ranks } = this.#args;
+    return {
+      ORTHANT_LOCAL_RANK: `${ranks.indexOf(first as number)}`,
+      ...(device && { ORTHANT_DEVICE: device }),
+      ...(profile && { ORTHANT_PROFILE: profile }),
+    };
   }
 
   #fail({ ranks, why: how = "", byItself }: Ending): void {

@@ -13,6 +13,7 @@ const dtypes: Partial<Record<string, tf.DataType>> = { float32: "float32", int32
 
 /** Disposes tensors and throws where they have no numbers to send, or several dtypes. `key` names the call. */
 export function checkTensors(key: string, xs: readonly Tensor[]): void {
+  if (xs.every((x) => x.dtype === "float32")) return;
   const [dtype = "float32", ...others] = new Set(xs.map((x) => x.dtype));
   if (others.length === 0 && Object.values(dtypes).includes(dtype)) return;
   tf.dispose([...xs]);
@@ -25,6 +26,7 @@ export function checkTensors(key: string, xs: readonly Tensor[]): void {
 
 /** Gives a tensor another shape; it is this call's to dispose. */
 export function reshaped(x: Tensor, shape: Shape): Tensor {
+  if (x.shape.length === shape.length && shape.every((n, d) => n === x.shape[d])) return x;
   const y = x.reshape([...shape]);
   x.dispose();
   return y;

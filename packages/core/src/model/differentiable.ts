@@ -23,16 +23,17 @@ export interface Differentiable {
   readonly backward: (dy: tf.Tensor, saved: tf.Tensor[], shared: tf.Tensor[], once: Once) => Gradient[];
 }
 
-/** The part of tfjs 4's engine that `tf.customGrad` uses itself. */
+/** The part of tfjs 4's engine that `tf.customGrad` uses itself: what that adds costs more than a small kernel. */
 interface Engine {
-  runKernelFunc(kernel: {
-    readonly inputs: tf.NamedTensorMap;
-    readonly forwardFunc: (backend: unknown, save: (tensors: tf.Tensor[]) => void) => tf.Tensor;
-    readonly backwardsFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => Record<string, Gradient>;
-  }): tf.Tensor;
+  isTapeOn(): boolean;
+  readonly state: { kernelDepth: number; nextTapeNodeId: number; readonly activeTape: Recording };
 }
 
-const byPlace = <T>(items: readonly T[]): Record<string, T> => Object.fromEntries(items.entries());
+/** tfjs's tape. Where it says what it records a function of, operations save these tensors as they are, and the recorder takes them out. */
+export type Recording = object[] & { lent?: readonly tf.Tensor[] };
+
+/** Items by their places: what tfjs asks of a record, a list has too. */
+const byPlace = <T>(items: readonly T[]): Record<string, T> => items as unknown as Record<string, T>;
 
 const onceInto =
   (saved: tf.Tensor[]): Once =>
@@ -46,27 +47,34 @@ const onceInto =
     };
   };
 
-/** tfjs clones each tensor that is saved, as an operation, by `map`: here that gives views instead. */
-const asViews = (tensors: tf.Tensor[]): tf.Tensor[] =>
-  Object.assign([...tensors], { map: () => tensors.map((x) => tf.keep(view(x))) as never });
+/** Runs `work`, whose operations are not recorded. */
+function unrecorded<T>({ state }: Engine, work: () => T): T {
+  state.kernelDepth++;
+  try {
+    return work();
+  } finally {
+    state.kernelDepth--;
+  }
+}
 
 /**
  * Runs `forward` now; whoever holds the tape asks for gradients. Tensors made on the way are freed. What is shared joins what is
  * saved, and is freed with it.
  */
-export function differentiable({ inputs, forward, shared = () => [], backward }: Differentiable): tf.Tensor {
+export function differentiable({ inputs, forward, shared, backward }: Differentiable): tf.Tensor {
   const engine = tf.engine() as unknown as Engine;
-  let count = 0;
-  return engine.runKernelFunc({
-    inputs: byPlace(inputs),
-    forwardFunc: (_, save) =>
-      forward((tensors) => {
-        count = tensors.length;
-        save(asViews(tensors));
-      }),
-    backwardsFunc(dy, saved) {
-      if (saved.length === count) for (const x of tf.tidy(() => shared(dy, saved))) saved.push(tf.keep(x));
-      return byPlace(backward(dy, saved.slice(0, count), saved.slice(count), onceInto(saved)));
-    },
-  });
+  const tape = engine.isTapeOn() ? engine.state.activeTape : undefined;
+  const saved: tf.Tensor[] = [];
+  const save = (tensors: tf.Tensor[]): void => {
+    if (tape) for (const x of tensors) saved.push(tape.lent?.includes(x) ? x : tf.keep(view(x)));
+  };
+  const y = unrecorded(engine, () => tf.tidy(() => forward(save)));
+  const count = saved.length;
+  const gradient = ([dy]: [tf.Tensor]): Record<string, Gradient> => {
+    if (shared && saved.length === count) for (const x of tf.tidy(() => shared(dy, saved))) saved.push(tf.keep(x));
+    return byPlace(backward(dy, saved.slice(0, count), saved.slice(count), onceInto(saved)));
+  };
+  const kernelName = "differentiable";
+  tape?.push({ id: engine.state.nextTapeNodeId++, kernelName, inputs: byPlace(inputs), outputs: [y], saved, gradient });
+  return y;
 }

@@ -44,29 +44,45 @@ class Turnstile {
   }
 }
 
+/** The gradient of one parameter on its way through a step. */
+interface Account {
+  readonly of: Trained;
+  /** Additions that this step still waits for. */
+  left: number;
+  /** Sums over micros, by use: uses are added up last, in the model's order, so that the bits are the same on every stage. */
+  readonly sums: (Tensor | undefined)[];
+  /** Resolves when it is reduced; absent while it is not being reduced. */
+  running: Promise<void> | undefined;
+  reduced: Tensor | undefined;
+}
+
+const open = (of: Trained): Account => ({
+  of,
+  left: of.additions,
+  sums: of.uses.map(() => undefined),
+  running: undefined,
+  reduced: undefined,
+});
+
 export class Gradients {
   readonly #options: GradientsOptions;
-  readonly #trained: ReadonlyMap<string, Trained>;
-  /** The parameter of each use. */
-  readonly #owner: ReadonlyMap<string, string>;
+  /** Accounts by parameter. */
+  readonly #accounts: ReadonlyMap<string, Account>;
+  /** The same by use. */
+  readonly #owner: ReadonlyMap<string, Account>;
   /** One for each reduction: every member of a group makes the same calls in the same order. */
   readonly #turnstiles: readonly Turnstile[];
-  /** Additions that this step still waits for, by parameter. */
-  readonly #left = new Map<string, number>();
-  /** Sums over micros, by use: uses are added up last, in the model's order, so that the bits are the same on every stage. */
-  readonly #sums = new Map<string, Tensor>();
-  /** Complete gradients that are not being reduced yet. */
-  #bucket: string[] = [];
-  readonly #running = new Map<string, Promise<void>>();
-  readonly #reduced = new Map<string, Tensor>();
+  /** Complete gradients that are not being reduced yet, and their bytes. */
+  #bucket: Account[] = [];
+  #bucketBytes = 0;
   #disposed = false;
   /** Bytes that the meter has on this account: of sums, and of pieces from the moment their reduction starts. */
   #held = 0;
 
   constructor(options: GradientsOptions) {
     this.#options = options;
-    this.#trained = new Map(options.trained.map((t) => [t.name, t]));
-    this.#owner = new Map(options.trained.flatMap((t) => t.uses.map((use) => [use, t.name] as const)));
+    this.#accounts = new Map(options.trained.map((t) => [t.name, open(t)]));
+    this.#owner = new Map([...this.#accounts.values()].flatMap((a) => a.of.uses.map((use) => [use, a] as const)));
     this.#turnstiles = options.reductions.map(() => new Turnstile());
   }
 
@@ -80,51 +96,53 @@ export class Gradients {
 
   /** Adds the gradients of one segment; where these fill a bucket, its reduction starts. Takes ownership. */
   add(uses: readonly string[], grads: readonly Tensor[], at: Moment): void {
-    for (const [i, use] of uses.entries()) this.#add(use, grads[i]!);
-    const done = [...new Set(uses.map((use) => this.#owner.get(use)!))].filter((name) => this.#left.get(name) === 0);
-    this.#bucket.push(...done);
-    const filled = this.#bucket.reduce((sum, name) => sum + 4 * elements(this.#trained.get(name)!.shape), 0);
-    if (done.length && filled >= this.#options.bucketBytes) this.#flush(at);
+    const owners = uses.map((use) => this.#owner.get(use)!);
+    for (const [i, account] of owners.entries()) this.#add(account, uses[i]!, grads[i]!);
+    const done = owners.filter(({ left }, i) => left === 0 && owners.indexOf(owners[i]!) === i);
+    for (const account of done) {
+      this.#bucket.push(account);
+      this.#bucketBytes += 4 * elements(account.of.shape);
+    }
+    if (done.length && this.#bucketBytes >= this.#options.bucketBytes) this.#flush(at);
   }
 
   #flush(at: Moment): void {
-    const names = this.#bucket;
+    const complete = this.#bucket;
     this.#bucket = [];
-    if (names.length) this.#start(names, at);
+    this.#bucketBytes = 0;
+    if (complete.length) this.#start(complete, at);
   }
 
-  #add(use: string, grad: Tensor): void {
-    const name = this.#owner.get(use)!;
-    const { additions } = this.#trained.get(name)!;
-    const left = this.#left.get(name) ?? additions;
+  #add(account: Account, use: string, grad: Tensor): void {
+    const { of, sums, left } = account;
     if (left === 0)
       throw new Error(
-        `a segment adds to the gradient of ${name} more than the ${additions} times a step that plan counted: ` +
+        `a segment adds to the gradient of ${of.name} more than the ${of.additions} times a step that plan counted: ` +
           "a layer must run the same segments on every rank and in every micro",
       );
-    this.#left.set(name, left - 1);
-    const seen = this.#sums.get(use);
-    this.#sums.set(use, seen ? tf.add(seen, grad) : grad);
+    account.left--;
+    const place = of.uses.indexOf(use);
+    const seen = sums[place];
+    sums[place] = seen ? tf.add(seen, grad) : grad;
     if (seen) tf.dispose([seen, grad]);
     else this.#count(tensorBytes(grad));
   }
 
-  #start(names: readonly string[], at: Moment): void {
-    const sums = names.map((name) => this.#take(name));
-    for (const name of names) this.#count(4 * this.#trained.get(name)!.piece);
-    const reduced = this.#reduce(names, sums, at).then((grads) => this.#keep(names, grads));
+  #start(accounts: readonly Account[], at: Moment): void {
+    const sums = accounts.map((account) => this.#take(account));
+    for (const { of } of accounts) this.#count(4 * of.piece);
+    const names = accounts.map(({ of }) => of.name);
+    const reduced = this.#reduce(names, sums, at).then((grads) => this.#keep(accounts, grads));
     reduced.catch(() => {}); // reported by `finish`
-    for (const name of names) this.#running.set(name, reduced);
+    for (const account of accounts) account.running = reduced;
   }
 
   /** Takes the sums of a parameter's uses; zeros for one that no segment reached. */
-  #take(name: string): Tensor[] {
-    const { uses, shape } = this.#trained.get(name)!;
-    return uses.map((use) => {
-      const sum = this.#sums.get(use);
-      this.#sums.delete(use);
+  #take({ of, sums }: Account): Tensor[] {
+    return sums.map((sum, i) => {
+      sums[i] = undefined;
       if (sum) this.#count(-tensorBytes(sum));
-      return sum ?? tf.zeros([...shape]);
+      return sum ?? tf.zeros([...of.shape]);
     });
   }
 
@@ -145,44 +163,44 @@ export class Gradients {
     }
   }
 
-  #keep(names: readonly string[], grads: readonly Tensor[]): void {
+  #keep(accounts: readonly Account[], grads: readonly Tensor[]): void {
     if (this.#disposed) tf.dispose([...grads]);
     else
-      names.forEach((name, i) => {
-        this.#reduced.set(name, grads[i]!);
+      accounts.forEach((account, i) => {
+        account.reduced = grads[i]!;
       });
   }
 
   /** Waits for the reductions of these parameters; starts those of parameters that no loss depends on. */
   async finish(names: readonly string[], at: Moment): Promise<void> {
     this.#flush(at);
-    const late = names.filter((name) => this.#trained.has(name) && !this.#running.has(name));
+    const awaited = names.flatMap((name) => this.#accounts.get(name) ?? []);
+    const late = awaited.filter(({ running }) => !running);
     if (late.length) this.#start(late, at);
-    await Promise.all(names.map((name) => this.#running.get(name)));
-    for (const name of names) {
-      this.#running.delete(name);
-      this.#left.delete(name);
+    await Promise.all(new Set(awaited.map(({ running }) => running)));
+    for (const account of awaited) {
+      account.running = undefined;
+      account.left = account.of.additions;
     }
   }
 
   /** The reduced gradient of what this rank owns of a parameter; undefined for one that is frozen. Lent. */
-  get = (name: string): Tensor | undefined => this.#reduced.get(name);
+  get = (name: string): Tensor | undefined => this.#accounts.get(name)?.reduced;
 
   /** Frees a gradient that was used. */
   drop(name: string): void {
-    const grad = this.#reduced.get(name);
-    if (!grad) return;
-    this.#count(-4 * this.#trained.get(name)!.piece);
-    grad.dispose();
-    this.#reduced.delete(name);
+    const account = this.#accounts.get(name);
+    if (!account?.reduced) return;
+    this.#count(-4 * account.of.piece);
+    account.reduced.dispose();
+    account.reduced = undefined;
   }
 
   /** Frees everything; what a reduction under way still brings is freed when it comes. */
   dispose(): void {
     this.#disposed = true;
-    tf.dispose([...this.#sums.values(), ...this.#reduced.values()]);
     this.#count(-this.#held);
-    this.#sums.clear();
-    this.#reduced.clear();
+    for (const { sums, reduced } of this.#accounts.values())
+      tf.dispose([...sums, reduced].filter((x) => x !== undefined));
   }
 }

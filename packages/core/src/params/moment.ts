@@ -16,8 +16,7 @@ export interface Moment {
 const placeOf = (step: number, micro?: number): string => `step ${step}${micro === undefined ? "" : ` micro ${micro}`}`;
 
 /** A moment of a step, or of a micro of it; `what` tells moments of one micro apart: `step 3 micro 1 F`. */
-export const momentOf = (step: number, what = "", micro?: number): Moment => ({
-  key: `${placeOf(step, micro)}${what && ` ${what}`}`,
-  step,
-  ...(micro !== undefined && { micro }),
-});
+export function momentOf(step: number, what = "", micro?: number): Moment {
+  const key = `${placeOf(step, micro)}${what && ` ${what}`}`;
+  return micro === undefined ? { key, step } : { key, step, micro };
+}

@@ -53,7 +53,7 @@ export interface Optimizer {
   update(value: Tensor, grad: Tensor, slots: readonly Tensor[], context: UpdateContext): Tensor[];
   /**
    * Gives what updates many pieces of one step in one go, as `update` does each: where the current device can, undefined
-   * elsewhere. Runs inside `tf.tidy`; disposes nothing.
+   * elsewhere. Slots may be written over and given back. Disposes nothing, and makes no other tensors.
    */
   many?(): ((pieces: readonly Piece[]) => Tensor[][]) | undefined;
 }
@@ -78,21 +78,22 @@ export interface AdamWOptions {
 export function adamw({ lr, beta1 = 0.9, beta2 = 0.999, eps = 1e-8, weightDecay = 0.01 }: AdamWOptions): Optimizer {
   refuse("adamw({ beta1 })", beta1, beta1 >= 0 && beta1 < 1, "at least 0 and below 1");
   refuse("adamw({ beta2 })", beta2, beta2 >= 0 && beta2 < 1, "at least 0 and below 1");
-  const constants = ({ spec, step, scale, lr }: UpdateContext): AdamwStep => ({
+  const left = ({ spec, lr }: UpdateContext): number => (spec.shape.length >= 2 ? 1 - lr * weightDecay : 1);
+  const constants = (context: UpdateContext): AdamwStep => ({
     beta1,
     beta2,
     eps,
-    scale,
-    rate: lr / (1 - beta1 ** (step + 1)),
-    unbias2: 1 / (1 - beta2 ** (step + 1)),
-    keep: spec.shape.length >= 2 ? 1 - lr * weightDecay : 1,
+    scale: context.scale,
+    rate: context.lr / (1 - beta1 ** (context.step + 1)),
+    unbias2: 1 / (1 - beta2 ** (context.step + 1)),
+    keep: left(context),
   });
   const together = (pieces: readonly Piece[]): Tensor[][] => {
     if (!pieces.length) return [];
-    const each = pieces.map(({ context }) => constants(context));
+    const { context } = pieces[0]!;
     const next = adamwAll(
       pieces.flatMap(({ value, grad, slots }) => [value, grad, ...slots]),
-      { ...each[0]!, keep: each.map(({ keep }) => keep) },
+      { ...constants(context), keep: pieces.map((piece) => left(piece.context)), overwrite: true },
     );
     return pieces.map((_, i) => next.slice(3 * i, 3 * i + 3));
   };

@@ -19,7 +19,12 @@ export async function openGroups({ mesh }: Plan, strategies: readonly Strategy[]
     const wire = strategies.find((s) => s.axis === axis && s.wire)?.wire;
     groups.set(axis, wire && group.size > 1 ? wire.wrap(group) : group);
   }
-  return (axis) => groups.get(axis) ?? directGroup(axis, endpoint, [endpoint.rank]);
+  const alone = (axis: string): Group => {
+    const group = directGroup(axis, endpoint, [endpoint.rank]);
+    groups.set(axis, group);
+    return group;
+  };
+  return (axis) => groups.get(axis) ?? alone(axis);
 }
 
 async function openGroup(axis: string, ranks: readonly number[], endpoint: Endpoint): Promise<Group> {

@@ -21,7 +21,7 @@ import type { ActionTime, Outcome, RankEvents } from "./events.ts";
 import { ActionError, execute } from "./execute.ts";
 import { openGroups } from "./groups.ts";
 import { hold } from "./holdings.ts";
-import { perToken, reportOf } from "./reports.ts";
+import { countedRanges, perToken, type Ranges, reportOf } from "./reports.ts";
 import { toStop } from "./stop.ts";
 import { readPiece, readPieces, update } from "./updates.ts";
 
@@ -76,6 +76,7 @@ class Rank {
   readonly #checkpoints: Checkpoints | undefined;
   readonly #agreement: Agreement;
   readonly #commands: Commands | undefined;
+  readonly #ranges: Ranges;
   /** Also of the steps before the checkpoint that this run went on from. */
   readonly seen: { readonly losses: number[]; readonly evaluations: Evaluation[] };
 
@@ -83,6 +84,7 @@ class Rank {
     this.#job = job;
     this.#opened = opened;
     this.#checkpoints = checkpoints;
+    this.#ranges = countedRanges(job.plan, opened.self);
     this.seen = checkpoints?.seen() ?? { losses: [], evaluations: [] };
     this.#agreement = new Agreement(job.plan, job.endpoint);
     this.#commands = job.driver && new Commands(job.plan, job.driver, job.endpoint);
@@ -131,7 +133,7 @@ class Rank {
     const at = { step, first: step === (this.#checkpoints?.first ?? 0), seed: 1 / this.#tokens };
     const micros = await execute(actionsOf(this.#opened), stepContext(this.#opened, at, actions));
     const sharing = this.#job.endpoints?.length ?? 1;
-    const seen = { gradients, meter, micros, sharing, signal: stopped() };
+    const seen = { ranges: this.#ranges, gradients, meter, micros, sharing, signal: stopped() };
     const verdict = await this.#agreement.reach(await reportOf({ plan, self, ...seen }), step);
     const told = perToken(verdict, this.#tokens);
     const lr = options.optimizer.lr(step, this.seen);

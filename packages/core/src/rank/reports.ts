@@ -12,9 +12,14 @@ import { stopCode } from "./stop.ts";
 import { placesOf } from "./ties.ts";
 import { gradientSquares } from "./updates.ts";
 
+/** Flat range, of the elements that a rank has of each of its parameters, that it counts. */
+export type Ranges = ReadonlyMap<ParamSpec, readonly [from: number, to: number]>;
+
 export interface ReportParts {
   readonly plan: Plan;
   readonly self: RankPlan;
+  /** What it counts in the global norm, as `countedRanges` has it. */
+  readonly ranges: Ranges;
   readonly gradients: Gradients;
   readonly meter: Meter;
   readonly micros: ReadonlyMap<number, MicroLoss>;
@@ -28,6 +33,7 @@ export interface ReportParts {
 export async function reportOf({
   plan,
   self,
+  ranges,
   gradients,
   meter,
   micros,
@@ -41,7 +47,7 @@ export async function reportOf({
     stop: stopCode(self.rank, signal),
     held: meter.peakTotal,
     device: bytesOnDevice() / sharing,
-    squares: await gradientSquares(self.params, gradients, (spec) => countedBy(spec, plan, self)),
+    squares: await gradientSquares(self.params, gradients, (spec) => ranges.get(spec)!),
     losses: each((m) => m?.loss ?? 0),
     counts: each((m) => m?.count ?? 0),
     auxiliary: plan.losses.flatMap((name) => each((m) => m?.auxiliary.get(name) ?? 0)),
@@ -58,6 +64,10 @@ export function perToken(verdict: Verdict, tokens: number): Verdict {
   const norm = verdict.norm * (tokens / terms);
   return { ...verdict, norm, loss: verdict.loss / terms, auxiliary: Object.fromEntries(auxiliary) };
 }
+
+/** The ranges of a rank: the same in every step. */
+export const countedRanges = (plan: Plan, self: RankPlan): Ranges =>
+  new Map(self.params.map((spec) => [spec, countedBy(spec, plan, self)]));
 
 function countedBy(spec: ParamSpec, plan: Plan, { coords }: RankPlan): readonly [from: number, to: number] {
   if (spec.average !== undefined) return [0, 0];

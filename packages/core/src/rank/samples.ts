@@ -62,19 +62,28 @@ function kindOf(given: unknown): string {
   return Array.isArray(given) ? "an array" : given === null ? "null" : `a ${given.constructor.name}`;
 }
 
-const isIndex = (value: number, below: number): boolean => Number.isInteger(value) && value >= 0 && value < below;
+/** Where the first value is that a field cannot have; -1 where there is none. */
+function firstOdd(values: Values, { below, field: { dtype } }: Expected): number {
+  const [from, to] = below === undefined ? [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY] : [0, below];
+  const whole = below !== undefined || dtype === "int32";
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i]!;
+    const right = whole ? Number.isInteger(value) : Number.isFinite(value);
+    if (!right || value < from || value >= to) return i;
+  }
+  return -1;
+}
 
 /** Returns what was given, as numbers. Throws where it is none, has the wrong length, or a value that no tensor should see. */
-export function checkSample(given: unknown, { index, side, field: { shape, dtype }, below }: Expected): Values {
+export function checkSample(given: unknown, expected: Expected): Values {
+  const { index, side, below } = expected;
+  const { shape, dtype } = expected.field;
   const who = `data: the ${side} of sample ${index}`;
   if (!(given instanceof Float32Array || given instanceof Int32Array))
     throw new Error(`${who} is ${kindOf(given)}; give a Float32Array or an Int32Array`);
   if (given.length !== elements(shape))
     throw new Error(`${who} has ${given.length} values, and its shape [${shape.join(", ")}] takes ${elements(shape)}`);
-  const all = given as Float32Array;
-  const fits = (value: number) =>
-    below !== undefined ? isIndex(value, below) : dtype === "int32" ? Number.isInteger(value) : Number.isFinite(value);
-  const odd = all.findIndex((value) => !fits(value));
+  const odd = firstOdd(given, expected);
   if (odd < 0) return given;
   const must =
     below !== undefined
@@ -82,7 +91,7 @@ export function checkSample(given: unknown, { index, side, field: { shape, dtype
       : dtype === "int32"
         ? "its dtype int32 takes whole numbers"
         : "a loss of it would be no number";
-  throw new Error(`${who} has ${all[odd]} at place ${odd}: ${must}`);
+  throw new Error(`${who} has ${given[odd]} at place ${odd}: ${must}`);
 }
 
 interface SideOf {

@@ -29,24 +29,37 @@ function addUp(grads: readonly Tensor[]): Tensor {
   });
 }
 
+/** Where a parameter is used. */
+interface Uses {
+  readonly spec: ParamSpec;
+  readonly places: readonly number[];
+  /** Positions other than this rank's. */
+  readonly others: readonly number[];
+}
+
 /** What `Gradients` calls: `pipe` is the group of the axis that divides the layers. */
 export function combineUses(plan: Plan, pipe: Group): GradientsOptions["combine"] {
-  const specs = new Map(plan.specs.map((spec) => [spec.name, spec]));
+  const usesOf = (spec: ParamSpec): Uses => {
+    const places = placesOf(spec, plan);
+    return { spec, places, others: [...new Set(places)].filter((place) => place !== pipe.rank) };
+  };
+  const all = new Map(plan.specs.map((spec) => [spec.name, usesOf(spec)]));
   return (names, sums, at) =>
-    Promise.all(names.map(async (name, i) => addUp(await everyUse(specs.get(name)!, sums[i]!, plan, pipe, at))));
+    Promise.all(
+      names.map((name, i) => {
+        const uses = all.get(name)!;
+        return uses.others.length ? everyUse(uses, sums[i]!, pipe, at).then(addUp) : addUp(sums[i]!);
+      }),
+    );
 }
 
 /** The gradients of all uses, in the model's order: mine go to the other holders, theirs come here. */
 async function everyUse(
-  spec: ParamSpec,
+  { spec, places, others }: Uses,
   mine: readonly Tensor[],
-  plan: Plan,
   pipe: Group,
   at: Moment,
 ): Promise<readonly Tensor[]> {
-  const places = placesOf(spec, plan);
-  const others = [...new Set(places)].filter((place) => place !== pipe.rank);
-  if (!others.length) return mine;
   const local = [...mine];
   const keyOf = (use: number) => `step ${at.step} tie ${spec.uses[use]!.name}`;
   const sends: Promise<void>[] = [];

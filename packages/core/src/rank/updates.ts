@@ -68,16 +68,17 @@ export interface Update {
 const TOGETHER = 64 * 2 ** 20;
 
 /** Neighbours whose values are at most so many bytes together. */
-function groups(specs: readonly ParamSpec[], bytes: (spec: ParamSpec) => number): ParamSpec[][] {
+function groups(specs: readonly ParamSpec[], bytesOf: (spec: ParamSpec) => number): ParamSpec[][] {
   const all: ParamSpec[][] = [];
   let room = 0;
   for (const spec of specs) {
-    if (bytes(spec) > room) {
+    const bytes = bytesOf(spec);
+    if (bytes > room) {
       all.push([]);
       room = TOGETHER;
     }
     all.at(-1)!.push(spec);
-    room -= bytes(spec);
+    room -= bytes;
   }
   return all;
 }
@@ -90,10 +91,10 @@ export async function update(store: ParamStore, gradients: Gradients, how: Updat
   const [means, others] = [specs.filter(isMean), specs.filter((spec) => !isMean(spec))];
   const alone = (many ? means : specs).map((spec) => [spec]);
   for (const group of many ? [...groups(others, (spec) => 4 * grad(spec).size), ...alone] : alone) {
-    const pieces = await Promise.all(group.map((spec) => pieceOf(store, spec, grad(spec), how)));
+    const pieces = await piecesOf(store, group, grad, how);
     const some = pieces.filter(({ value }) => value.size); // of an empty chunk others have the elements
     const one = (piece: Piece): Tensor[] => (isMean(piece.context.spec) ? averaged(piece, how) : moved(piece, how));
-    const next = tf.tidy(() => (many && !group.some(isMean) ? many(some) : some.map(one)));
+    const next = many && !group.some(isMean) ? many(some) : tf.tidy(() => some.map(one));
     await keep(store, pieces, next);
     for (const { name } of group) gradients.drop(name);
   }
@@ -110,12 +111,19 @@ function averaged({ value, grad, slots, context }: Piece, { parts }: Update): Te
   return [value.mul(average).add(grad.mul((1 - average) / parts)), ...slots.map((slot) => slot.clone())];
 }
 
-async function pieceOf(store: ParamStore, spec: ParamSpec, grad: Tensor, how: Update): Promise<Piece> {
-  const { optimizer, step, scale, lr } = how;
-  const value = await store.piece(spec.name);
-  const kept = value.size ? await store.slots(spec.name) : [];
-  const slots = kept ?? Array.from({ length: optimizer.slots }, () => tf.zerosLike(value));
-  return { value, grad, slots, context: { spec, step, scale, lr } };
+async function piecesOf(
+  store: ParamStore,
+  specs: readonly ParamSpec[],
+  grad: (spec: ParamSpec) => Tensor,
+  { optimizer, step, scale, lr }: Update,
+): Promise<Piece[]> {
+  const values = await Promise.all(specs.map(({ name }) => store.piece(name)));
+  const kept = await Promise.all(specs.map(({ name }, i) => (values[i]!.size ? store.slots(name) : [])));
+  return specs.map((spec, i) => {
+    const value = values[i]!;
+    const slots = kept[i] ?? Array.from({ length: optimizer.slots }, () => tf.zerosLike(value));
+    return { value, grad: grad(spec), slots, context: { spec, step, scale, lr } };
+  });
 }
 
 /** Hands what was computed to the store, and frees what it was computed from. */
@@ -128,7 +136,8 @@ async function keep(store: ParamStore, pieces: readonly Piece[], next: readonly 
       continue;
     }
     const [updated, ...rest] = found.next().value!;
-    tf.dispose([value, ...slots]);
+    value.dispose();
+    for (const slot of slots) if (!rest.includes(slot)) slot.dispose();
     await store.update(name, updated!);
     await store.keepSlots(name, rest);
   }

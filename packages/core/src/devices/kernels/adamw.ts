@@ -40,6 +40,8 @@ export const adamw: Kernel<AdamwInputs, [value: Tensor, m: Tensor, v: Tensor], A
 /** Constants of one step for many parameters: what decay leaves of each, and the rest for all. */
 export interface AdamwAllStep extends Omit<AdamwStep, "keep"> {
   readonly keep: readonly number[];
+  /** A device may write new moments over m and v, and give these tensors back as the new ones: nobody reads the old ones any more. */
+  readonly overwrite?: boolean;
 }
 
 /** Updates many parameters as `adamw` does one: value, grad, m, v of each in turn -> the new value, m, v of each in turn. */

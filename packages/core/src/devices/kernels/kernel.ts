@@ -26,6 +26,7 @@ type Given = Readonly<Record<string, tf.Tensor | undefined>>;
 
 /** The inputs that are there. */
 function given(inputs: object): tf.NamedTensorMap {
+  if (Array.isArray(inputs)) return inputs as unknown as tf.NamedTensorMap; // of many tensors, all there
   const all = inputs as Given;
   for (const name in all)
     if (all[name] === undefined)

@@ -13,17 +13,8 @@ export interface TapeNode {
   saved?: (Tensor | undefined)[];
 }
 
-/** The same for a tape of one operation, as every segment with gradients written by hand is. */
-const beside = ({ inputs }: TapeNode, from: readonly number[], to: number): Set<number> => {
-  const path = new Set([to]);
-  for (const name in inputs) if (from.includes(inputs[name]!.id)) path.add(inputs[name]!.id);
-  return path;
-};
-
 /** Ids of the tensors that depend on one of `from` and lead to `to`. */
 function onPath(nodes: readonly TapeNode[], from: readonly number[], to: number): Set<number> {
-  if (nodes.length === 1 && nodes[0]!.outputs[0]?.id === to && nodes[0]!.outputs.length === 1)
-    return beside(nodes[0]!, from, to);
   const reached = new Set(from);
   for (const { inputs, outputs } of nodes)
     if (Object.values(inputs).some((t) => reached.has(t.id))) for (const t of outputs) reached.add(t.id);
@@ -34,8 +25,14 @@ function onPath(nodes: readonly TapeNode[], from: readonly number[], to: number)
   return path;
 }
 
+function gradientOf({ gradient, kernelName }: TapeNode, dys: (Tensor | undefined)[]): Record<string, () => Tensor> {
+  if (!gradient) throw new Error(`operation ${kernelName} of this segment has no gradient in tfjs`);
+  return gradient(dys);
+}
+
 interface Engine {
-  readonly state: { readonly nextTensorId: number };
+  /** Gives out an id: tensors made from now on have larger ones. */
+  nextTensorId(): number;
 }
 
 /** A tensor of its own where the gradient is held by others, too: kept for later, made before, or given already. */
@@ -61,19 +58,46 @@ export class Reverse {
     return [...this.#kept.values()];
   }
 
-  /** The gradients by `wanted`, new tensors, undefined where the output does not depend on one; keeps what `later` will need. */
+  /**
+   * The gradients by `wanted`, new tensors, undefined where the output does not depend on one; keeps what `later` will need. Call it
+   * inside `tf.tidy`.
+   */
   part(dy: Tensor, wanted: readonly number[], later: readonly number[]): (Tensor | undefined)[] {
+    const first = (tf.engine() as unknown as Engine).nextTensorId();
+    const found = this.#isOne ? this.#ofOne(dy, wanted, later) : this.#ofAll(dy, wanted, later);
+    return found
+      .map((each) => sharedIf(each, (g) => g.kept || g.id < first))
+      .map((each, i, all) => sharedIf(each, (g) => all.indexOf(g) < i));
+  }
+
+  /** Whether the tape is one operation, as every segment with gradients written by hand is. */
+  get #isOne(): boolean {
+    const [node, ...others] = this.#nodes;
+    return others.length === 0 && node?.outputs.length === 1 && node.outputs[0]!.id === this.#y;
+  }
+
+  /** The gradients of one operation: no paths, no sums. */
+  #ofOne(dy: Tensor, wanted: readonly number[], later: readonly number[]): (Tensor | undefined)[] {
+    const [node] = this.#nodes as [TapeNode];
+    const kept = this.#kept.get(this.#y);
+    const { inputs } = node;
+    const all = Object.keys(inputs);
+    const names = wanted.map((id) => all.find((name) => inputs[name]!.id === id));
+    const thunks = names.some((name) => name !== undefined) ? gradientOf(node, [kept ?? dy]) : {};
+    const found = names.map((name) => (name === undefined ? undefined : thunks[name]!()));
+    if (later.length && !kept) this.#kept.set(this.#y, tf.keep(view(dy)));
+    return found;
+  }
+
+  #ofAll(dy: Tensor, wanted: readonly number[], later: readonly number[]): (Tensor | undefined)[] {
     const path = onPath(this.#nodes, wanted, this.#y);
-    return tf.tidy(() => {
-      const { nextTensorId: first } = (tf.engine() as unknown as Engine).state;
-      const grads = new Map(this.#kept);
-      if (!this.#done.has(this.#y)) grads.set(this.#y, view(dy));
-      for (const node of this.#nodes.toReversed()) this.#through(node, path, grads);
-      const found = wanted.map((id) => sharedIf(grads.get(id), (g) => g.kept || g.id < first));
-      for (const id of path) this.#done.add(id);
-      this.#keep(grads, later);
-      return found.map((each, i) => sharedIf(each, (g) => g.kept || found.indexOf(g) < i));
-    });
+    const grads = new Map(this.#kept);
+    if (!this.#done.has(this.#y)) grads.set(this.#y, view(dy));
+    for (const node of this.#nodes.toReversed()) this.#through(node, path, grads);
+    const found = wanted.map((id) => grads.get(id));
+    for (const id of path) this.#done.add(id);
+    this.#keep(grads, later);
+    return found;
   }
 
   /** Adds what one operation contributes to the gradients of its inputs. */
@@ -81,8 +105,7 @@ export class Reverse {
     const wanted = Object.entries(node.inputs).filter(([, t]) => path.has(t.id) && !this.#done.has(t.id));
     const dys = node.outputs.map((t) => grads.get(t.id));
     if (!wanted.length || dys.every((dy) => !dy)) return;
-    if (!node.gradient) throw new Error(`operation ${node.kernelName} of this segment has no gradient in tfjs`);
-    const thunks = node.gradient(dys);
+    const thunks = gradientOf(node, dys);
     for (const [name, t] of wanted) {
       const dx = tf.tidy(() => thunks[name]!()); // it may be one that the operation saved, or `dy` itself
       const seen = grads.get(t.id);

@@ -60,7 +60,9 @@ export function segmentStep(run: SegmentRun): Step {
       const grads = await pull(run, dy, [...now, ...wanted], half === "whole" ? "B" : "B inputs");
       if (half === "whole") drop();
       add(run, now, grads, "B");
-      return xs.flatMap((x, i) => (grads[uses.length + i] ? [[x, grads[uses.length + i]!] as const] : []));
+      const found: InputGradient[] = [];
+      for (const [i, x] of xs.entries()) if (grads[uses.length + i]) found.push([x, grads[uses.length + i]!]);
+      return found;
     },
     async weights(dy) {
       if (trained.includes(true)) add(run, trained, await pull(run, dy, [...trained, ...none(xs)], "W"), "W");

@@ -5,6 +5,7 @@ import type { Tensor } from "@tensorflow/tfjs";
 import * as tf from "@tensorflow/tfjs";
 import { view } from "../../devices/view.ts";
 import { tensorBytes } from "../../meter.ts";
+import type { Recording } from "../../model/differentiable.ts";
 import { withoutDraws } from "../../params/without-draws.ts";
 import { Reverse, type TapeNode } from "./reverse.ts";
 
@@ -36,7 +37,7 @@ export type Vjp = (f: Fn, xs: readonly Tensor[], name?: string) => Linearized;
 interface TapeEngine {
   startTape(): void;
   endTape(): void;
-  readonly state: { activeTape: TapeNode[] | null };
+  readonly state: { activeTape: (TapeNode[] & Recording) | null };
 }
 
 /** Runs `f` with the tape open; `ids` are those under which the tape knows the inputs. */
@@ -45,16 +46,19 @@ function record(f: Fn, xs: readonly Tensor[]): { y: Tensor; nodes: TapeNode[]; i
   const twice = xs.map((x, i) => (xs.indexOf(x) < i ? x.clone() : undefined)); // one tensor at two places has two gradients
   const distinct = xs.map((x, i) => twice[i] ?? x);
   engine.startTape();
+  const nodes = engine.state.activeTape!;
+  nodes.lent = xs;
   try {
     const y = tf.tidy(() => f(...distinct));
-    return { y, nodes: engine.state.activeTape ?? [], ids: distinct.map(({ id }) => id) };
+    return { y, nodes, ids: distinct.map(({ id }) => id) };
   } catch (cause) {
-    tf.dispose(savedOf(engine.state.activeTape ?? []));
+    unpin(nodes, xs);
+    tf.dispose(savedOf(nodes));
     throw cause;
   } finally {
     engine.endTape();
     engine.state.activeTape = null;
-    tf.dispose(twice.filter((x) => x !== undefined));
+    for (const x of twice) x?.dispose();
   }
 }
 
@@ -74,16 +78,19 @@ function unpin(nodes: readonly TapeNode[], xs: readonly Tensor[]): Hole[] {
       const x = xs.findIndex((x) => x.dataId === t!.dataId);
       if (x < 0) return;
       holes.push({ saved, i, x, shape: t!.shape });
-      t!.dispose();
+      if (!xs.includes(t!)) t!.dispose();
       saved[i] = undefined;
     });
   return holes;
 }
 
+const sameShape = (x: Tensor, shape: readonly number[]): boolean =>
+  x.shape.length === shape.length && x.shape.every((n, d) => n === shape[d]);
+
 /** Runs `use` with the inputs back in place. */
 function filled<T extends tf.TensorContainer>(holes: readonly Hole[], xs: readonly Tensor[], use: () => T): T {
   return tf.tidy(() => {
-    for (const { saved, i, x, shape } of holes) saved[i] = view(xs[x]!, shape);
+    for (const { saved, i, x, shape } of holes) saved[i] = sameShape(xs[x]!, shape) ? xs[x]! : view(xs[x]!, shape);
     try {
       return use();
     } finally {
@@ -92,88 +99,133 @@ function filled<T extends tf.TensorContainer>(holes: readonly Hole[], xs: readon
   });
 }
 
-const savedOf = (nodes: readonly TapeNode[]) => nodes.flatMap((n) => n.saved ?? []).filter((t) => t !== undefined);
+function savedOf(nodes: readonly TapeNode[]): Tensor[] {
+  const all: Tensor[] = [];
+  for (const { saved = [] } of nodes) for (const t of saved) if (t) all.push(t);
+  return all;
+}
 
 /** Bytes of distinct buffers, but for that of `y`. */
 function bytesBeside(y: Tensor, kept: readonly Tensor[]): number {
-  const sizes = new Map(kept.map((t) => [t.dataId, tensorBytes(t)]));
-  sizes.delete(y.dataId);
-  return [...sizes.values()].reduce((sum, n) => sum + n, 0);
+  const seen = new Set<object>([y.dataId]);
+  let bytes = 0;
+  for (const t of kept) {
+    if (!seen.has(t.dataId)) bytes += tensorBytes(t);
+    seen.add(t.dataId);
+  }
+  return bytes;
 }
 
 /** Names the inputs to ask for now, once each, and those left for later. */
 function divide(xs: readonly Tensor[], want: readonly boolean[], asked: Set<number>) {
-  const float = xs.flatMap((x, i) => (x.dtype === "float32" ? [i] : []));
-  const now = float.filter((i) => want[i]);
-  const twice = now.find((i) => asked.has(i));
-  if (twice !== undefined) throw new Error(`the gradient of input ${twice} was given already: ask for each once`);
+  const [now, later]: [number[], number[]] = [[], []];
+  for (const [i, { dtype }] of xs.entries()) {
+    if (dtype !== "float32") continue;
+    if (want[i] && asked.has(i)) throw new Error(`the gradient of input ${i} was given already: ask for each once`);
+    if (want[i]) now.push(i);
+    else if (!asked.has(i)) later.push(i);
+  }
   for (const i of now) asked.add(i);
-  return { now, later: float.filter((i) => !asked.has(i)) };
+  return { now, later };
+}
+
+/**
+ * What `rebind` and `recompute` return. Classes: V8 makes a hidden class of its own for each object literal with a getter, which holds
+ * what the getter sees, the whole tape of a step, until the next full collection.
+ */
+abstract class Kept implements Linearized {
+  abstract readonly y: Tensor;
+  abstract readonly kept: number;
+  abstract readonly needs: readonly boolean[];
+  abstract part(dy: Tensor, xs: readonly Tensor[], want: readonly boolean[]): (Tensor | undefined)[];
+  abstract drop(): void;
+
+  pullback = (dy: Tensor, xs: readonly Tensor[]): (Tensor | undefined)[] => {
+    try {
+      return this.part(
+        dy,
+        xs,
+        xs.map(() => true),
+      );
+    } finally {
+      this.drop();
+    }
+  };
+}
+
+class Rebound extends Kept {
+  readonly y: Tensor;
+  readonly needs: readonly boolean[];
+  readonly #nodes: readonly TapeNode[];
+  readonly #ids: readonly number[];
+  readonly #holes: readonly Hole[];
+  readonly #reverse: Reverse;
+  readonly #asked = new Set<number>();
+
+  constructor(f: Fn, xs: readonly Tensor[]) {
+    super();
+    const { y, nodes, ids } = record(f, xs);
+    this.y = y;
+    this.#nodes = nodes;
+    this.#ids = ids;
+    this.#holes = unpin(nodes, xs);
+    this.#reverse = new Reverse(nodes, y.id);
+    this.needs = xs.map((_, i) => this.#holes.some((hole) => hole.x === i));
+  }
+
+  get kept(): number {
+    return bytesBeside(this.y, [...savedOf(this.#nodes), ...this.#reverse.kept]);
+  }
+
+  part = (dy: Tensor, again: readonly Tensor[], want: readonly boolean[]): (Tensor | undefined)[] => {
+    const { now, later } = divide(again, want, this.#asked);
+    const idsAt = (at: readonly number[]) => at.map((i) => this.#ids[i]!);
+    const found = filled(this.#holes, again, () => {
+      const dxs = this.#reverse.part(dy, idsAt(now), idsAt(later));
+      return dxs.map((dx, n) => dx ?? tf.zeros(again[now[n]!]!.shape));
+    });
+    return again.map((_, i) => found[now.indexOf(i)]);
+  };
+
+  drop = (): void => {
+    for (const t of savedOf(this.#nodes)) t.dispose();
+    this.#reverse.drop();
+  };
+}
+
+class Recomputed extends Kept {
+  readonly y: Tensor;
+  readonly needs: readonly boolean[];
+  readonly #f: Fn;
+  #again: Linearized | undefined;
+
+  constructor(f: Fn, xs: readonly Tensor[], name: string) {
+    super();
+    this.#f = f;
+    this.y = withoutDraws(name, () => tf.tidy(() => f(...xs)));
+    this.needs = xs.map(() => true);
+  }
+
+  get kept(): number {
+    return this.#again?.kept ?? 0;
+  }
+
+  part = (dy: Tensor, given: readonly Tensor[], want: readonly boolean[]): (Tensor | undefined)[] => {
+    this.#again ??= rerun(this.#f, given);
+    return this.#again.part(dy, given, want);
+  };
+
+  drop = (): void => this.#again?.drop();
 }
 
 /** Keeps the tape of the forward, less the saved tensors that are inputs: they are taken again in backward. */
-export const rebind: Vjp = (f, xs) => {
-  const { y, nodes, ids } = record(f, xs);
-  const holes = unpin(nodes, xs);
-  const reverse = new Reverse(nodes, y.id);
-  const asked = new Set<number>();
-  const idsAt = (at: readonly number[]) => at.map((i) => ids[i]!);
-  const linearized: Linearized = {
-    y,
-    get kept() {
-      return bytesBeside(y, [...savedOf(nodes), ...reverse.kept]);
-    },
-    needs: xs.map((_, i) => holes.some((hole) => hole.x === i)),
-    part(dy, again, want) {
-      const { now, later } = divide(xs, want, asked);
-      const found = filled(holes, again, () => {
-        const dxs = reverse.part(dy, idsAt(now), idsAt(later));
-        return dxs.map((dx, n) => dx ?? tf.zeros(xs[now[n]!]!.shape));
-      });
-      return xs.map((_, i) => found[now.indexOf(i)]);
-    },
-    pullback: (dy, again) => whole(linearized, dy, again),
-    drop() {
-      tf.dispose(savedOf(nodes));
-      reverse.drop();
-    },
-  };
-  return linearized;
-};
-
-function whole(linearized: Linearized, dy: Tensor, xs: readonly Tensor[]): (Tensor | undefined)[] {
-  try {
-    return linearized.part(
-      dy,
-      xs,
-      xs.map(() => true),
-    );
-  } finally {
-    linearized.drop();
-  }
-}
+export const rebind: Vjp = (f, xs) => new Rebound(f, xs);
 
 /**
  * Keeps nothing: the first part of the backward runs the forward again (activation checkpointing: Chen et al., 2016), and from then
  * on keeps what `rebind` does. Refuses a segment that draws random numbers without a seed.
  */
-export const recompute: Vjp = (f, xs, name = "without a name") => {
-  let again: Linearized | undefined;
-  const linearized: Linearized = {
-    y: withoutDraws(name, () => tf.tidy(() => f(...xs))),
-    get kept() {
-      return again?.kept ?? 0;
-    },
-    needs: xs.map(() => true),
-    part(dy, given, want) {
-      again ??= rerun(f, given);
-      return again.part(dy, given, want);
-    },
-    pullback: (dy, given) => whole(linearized, dy, given),
-    drop: () => again?.drop(),
-  };
-  return linearized;
-};
+export const recompute: Vjp = (f, xs, name = "without a name") => new Recomputed(f, xs, name);
 
 function rerun(f: Fn, xs: readonly Tensor[]): Linearized {
   const again = rebind(f, xs);
