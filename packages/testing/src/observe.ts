@@ -43,7 +43,12 @@ export async function observe(
   const decided = await plan(options);
   const { events, gradients, tensors } = watch(decided.ranks.length);
   const whole = { ...options, collect: true };
-  const outcomes = await runRanks(transport, { options: whole, plan: decided, events, stop: new AbortController().signal });
+  const outcomes = await runRanks(transport, {
+    options: whole,
+    plan: decided,
+    events,
+    stop: new AbortController().signal,
+  });
   return {
     plan: decided,
     losses: outcomes[0]!.losses,
