@@ -4,8 +4,9 @@ import { env } from "node:process";
 import { run } from "./run.ts";
 import { softwareVulkan } from "./setup-webgpu.ts";
 
-const [file, ...args] = process.argv.slice(2);
-const files = file ? [file] : ["tests/runtimes/webgpu.ts", "tests/runtimes/webgpu/threads.ts"];
+const given = process.argv.slice(2);
+const tests = [["tests/runtimes/webgpu.ts"], ["tests/runtimes/webgpu/threads.ts"], ["tests/devices/main.ts", "webgpu"]];
+const files = given.length ? [given] : tests;
 const { lavapipe, swiftShader } = softwareVulkan();
 const runtimes = [
   ["node", [], swiftShader],
@@ -17,10 +18,10 @@ env.XDG_RUNTIME_DIR ??= "/tmp"; // Mesa looks for a window system, and complains
 const rows = runtimes.flatMap(([runtime, before, driver]) =>
   files.map((each) => {
     env.VK_ICD_FILENAMES = driver;
-    const { status, seconds } = run(runtime, [...before, each, ...args]);
+    const { status, seconds } = run(runtime, [...before, ...each]);
     return {
       runtime,
-      file: each,
+      file: each[0],
       result: status ? `FAIL (exit ${status})` : "ok",
       seconds: Number(seconds.toFixed(1)),
     };

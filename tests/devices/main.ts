@@ -6,7 +6,13 @@ import { runCases, testDevice } from "@orthant/testing";
 
 const [device, seed] = argv.slice(2);
 if (!device) throw new Error("which device? node tests/devices/main.ts DEVICE [SEED]");
-const cases = testDevice(device as DeviceName, seed === undefined ? {} : { seed: Number(seed) });
+const options = seed === undefined ? {} : { seed: Number(seed) };
+/** WGSL promises sine and cosine to 2^-11, and SwiftShader takes it at its word. */
+const rough = device === "webgpu" ? /^(sin|cos|rotary)$/ : /^$/;
+const cases = [
+  ...testDevice(device as DeviceName, options).filter(({ name }) => !rough.test(name)),
+  ...testDevice(device as DeviceName, { ...options, tolerance: 2 ** -11 }).filter(({ name }) => rough.test(name)),
+];
 const failed = await runCases(cases, (line) => {
   if (line.startsWith("FAIL") || line.includes("seed")) console.log(line);
 });

@@ -96,17 +96,88 @@ const sums = (draw: Draw): Check => {
   return on(run as Check["run"], draw.floats(draw.size(1, 200), D), draw.floats(D));
 };
 
+const branch = (draw: Draw): Check => {
+  const [B, N, D] = [draw.size(1, 4), draw.size(1, 40), draw.size(1, 60)];
+  const run = (stream: T, branch: T, row: T): T[] => [
+    kernels.addBranch({ stream, branch, row }),
+    kernels.addGradient({ seen: stream, dx: branch }),
+  ];
+  return on(run as Check["run"], draw.floats(B, N, D), draw.floats(B, N, D), draw.floats(D));
+};
+
+const packed = (draw: Draw): Check => {
+  const [B, T, H, K] = [draw.size(1, 4), draw.size(1, 40), draw.size(1, 4), draw.size(1, 20)];
+  const scale = 1 / Math.sqrt(K);
+  const run = (qkv: T, dy: T): T[] => {
+    const [y, kept] = kernels.packedAttention({ qkv }, { scale });
+    return [y, kernels.packedAttentionGrad({ dy, qkv, kept }, { scale })];
+  };
+  return on(run as Check["run"], draw.floats(B, T, 3, H, K), draw.floats(B, T, H, K));
+};
+
+const perceptron = (draw: Draw): Check => {
+  const [N, D, F] = [draw.size(1, 40), draw.size(1, 40), draw.size(1, 90)];
+  const run = (x: T, up: T, bias: T, down: T, dy: T): T[] => {
+    const [y, kept] = kernels.geluProduct({ x, w: up, bias });
+    return [y, ...kernels.geluProductGrad({ dy, w: down, kept })];
+  };
+  const given = [draw.floats(N, D), draw.floats(D, F), draw.floats(F), draw.floats(F, D), draw.floats(N, D)];
+  return on(run as Check["run"], ...given);
+};
+
+const columns = (draw: Draw): Check => {
+  const D = draw.size(1, 40);
+  const each = Array.from({ length: draw.size(1, 4) }, () => draw.floats(D, draw.size(1, 30)));
+  return on((...xs) => kernels.joinColumns(xs as T[]), ...each);
+};
+
+const rotary = (draw: Draw): Check => {
+  const frequencies = Array.from({ length: draw.size(1, 12) }, (_, j) => 10 ** -j);
+  const run = (x: T): T[] => [true, false].map((back) => kernels.rotary({ x }, { frequencies, back }));
+  return on(run as Check["run"], draw.floats(draw.size(1, 4), draw.size(1, 40), 2 * frequencies.length));
+};
+
+const swiglu = (draw: Draw): Check => {
+  const shape = [draw.size(1, 9), draw.size(1, 99)];
+  const run = (gate: T, up: T, dy: T): T[] => [kernels.swiglu({ gate, up }), ...kernels.swigluGrad({ gate, up, dy })];
+  return on(run as Check["run"], draw.floats(...shape), draw.floats(...shape), draw.floats(...shape));
+};
+
+/** Several parameters at once, as many as no device binds together, one of them large. */
+const together = (draw: Draw): Check => {
+  const sizes = [...Array.from({ length: draw.size(1, 30) }, () => draw.size(1, 70)), draw.size(1000, 20_000)];
+  const keep = sizes.map((_, i) => 1 - i / 100);
+  const step = { beta1: 0.9, beta2: 0.99, eps: 1e-8, rate: 0.1, unbias2: 2, keep, scale: 0.5 };
+  const from = sizes.map((size) => draw.size(0, Math.min(3, size - 1)));
+  const run = (...xs: T[]): T[] => [
+    ...kernels.adamwAll(xs, step),
+    kernels.sumsOfSquares(
+      sizes.map((_, i) => xs[4 * i]!),
+      { from, to: sizes },
+    ),
+  ];
+  const parameter = (size: number) => [draw.floats(size), draw.floats(size), draw.floats(size), draw.positive(size)];
+  return on(run as Check["run"], ...sizes.flatMap(parameter));
+};
+
 export const namedChecks: readonly Named[] = [
   ["addRow, columnSums", sums],
   ["adamw", adamw],
+  ["adamwAll, sumsOfSquares", together],
+  ["addBranch, addGradient", branch],
   ["attention, attentionGrad", attention(20)],
   ["attention of a long sequence", attention(140)],
   ["causalSoftmax, causalSoftmaxGrad", causal],
   ["crossEntropy, crossEntropyGrad", loss],
   ["gelu, geluGrad", gelu],
+  ["geluProduct, geluProductGrad", perceptron],
+  ["joinColumns", columns],
   ["layerNorm, layerNormGrad", norm(true, true)],
   ["layerNorm without a bias", norm(true, false)],
   ["layerNorm without a mean: RMS norm", norm(false, false)],
+  ["packedAttention, packedAttentionGrad", packed],
   ["pickRows, sumIntoRows", rows],
+  ["rotary", rotary],
   ["sumOfSquares", squares],
+  ["swiglu, swigluGrad", swiglu],
 ];

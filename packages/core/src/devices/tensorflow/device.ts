@@ -7,7 +7,9 @@ import { isMainThread } from "node:worker_threads";
 import * as tf from "@tensorflow/tfjs";
 import type { Active, Device } from "../device.ts";
 import { oneThread } from "../one-thread.ts";
-import { kernels } from "./kernels.ts";
+import { kernelsOf } from "./kernels.ts";
+import type { NodeBackend } from "./session.ts";
+import { shareViews } from "./views.ts";
 
 const packages = ["@tensorflow/tfjs-node-gpu", "@tensorflow/tfjs-node"] as const;
 
@@ -50,11 +52,6 @@ function halfInstalled(name: string, { message }: Error): string {
   return `device tensorflow: ${name} is installed and does not load (${first?.trim()}). npm rebuild ${name} downloads its addon; ${wayOut}`;
 }
 
-interface NodeBackend extends tf.KernelBackend {
-  readonly isUsingGpuDevice: boolean;
-  readonly binding: { readonly TF_Version: string };
-}
-
 function checkThread(): void {
   if (!isMainThread) throw new Error(oneThread("tensorflow"));
 }
@@ -74,7 +71,8 @@ async function start(): Promise<Active> {
   if (was && was !== "tensorflow") tf.setBackend(was); // the package makes its own the thread's
   return {
     backend: "tensorflow",
-    kernels,
+    views: true,
+    kernels: shareViews(backend) ? kernelsOf(backend) : [], // tfjs has them from the first start
     detail: describe(backend, name),
     gpu: backend.isUsingGpuDevice,
   };

@@ -19,6 +19,13 @@ const sizeOf = (shape: readonly number[]): number => shape.reduce((n, d) => n * 
 const isSoftware = ({ architecture, description, device }: GPUAdapterInfo): boolean =>
   /swiftshader|llvmpipe|lavapipe/i.test(`${architecture} ${description} ${device}`);
 
+/** Elements of one tensor to be copied into another, four bytes each: a tensor and its first element. */
+export interface Copy {
+  readonly from: readonly [x: tf.TensorInfo, at: number];
+  readonly to: readonly [y: tf.TensorInfo, at: number];
+  readonly count: number;
+}
+
 export class Backend extends StockBackend {
   readonly #pipelines = new Map<string, GPUComputePipeline>();
   readonly #constants = new Map<string, Binding>();
@@ -56,6 +63,21 @@ export class Backend extends StockBackend {
   /** A tensor whose elements are not yet written. */
   output(shape: readonly number[], dtype: tf.DataType = "float32"): tf.TensorInfo {
     return sizeOf(shape) ? this.makeTensorInfo(shape, dtype) : this.makeTensorInfo(shape, dtype, new Float32Array(0));
+  }
+
+  /** A vector of numbers that a program reads; it frees them who made it. */
+  constant(values: Float32Array | Int32Array): tf.TensorInfo {
+    return this.makeTensorInfo([values.length], values instanceof Int32Array ? "int32" : "float32", values);
+  }
+
+  /** Copies elements, after all that was launched before. */
+  copy(all: readonly Copy[]): void {
+    this.#check();
+    const buffers = all.map(({ from: [x], to: [y] }) => [this.#bufferOf(x), this.#bufferOf(y)] as const);
+    this.ensureCommandEncoderReady();
+    this.endComputePassEncoder();
+    for (const [i, { from, to, count }] of all.entries())
+      this.commandEncoder!.copyBufferToBuffer(buffers[i]![0], 4 * from[1], buffers[i]![1], 4 * to[1], 4 * count);
   }
 
   /** Runs a program in `count` workgroups: inputs, outputs and constants in the program's order. */

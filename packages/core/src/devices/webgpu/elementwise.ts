@@ -69,21 +69,26 @@ const addRowProgram = program("addRow", ["x", "row"], ["y"], "y[i] = x[i] + row[
 
 export const addRow = (b: Backend, { x, row }: Inputs): TensorInfo => run(b, addRowProgram, [x!, row!], 1)[0]!;
 
-const adamwConstants = ["beta1", "beta2", "eps", "rate", "unbias2", "keep", "scale"] as const;
+/** Constants of a step for all parameters; what decay leaves is each parameter's own. */
+export const adamwConstants: Record<string, Scalar> = floats(["beta1", "beta2", "eps", "rate", "unbias2", "scale"]);
+
+/** What a step makes of one element: `next`, `first` and `second`, by the names of what it was. */
+export const adamwUpdate = ({ value, grad, m, v, keep }: Readonly<Record<string, string>>): string => `
+  let g = ${grad} * c.scale;
+  let first = c.beta1 * ${m} + (1.0 - c.beta1) * g;
+  let second = c.beta2 * ${v} + (1.0 - c.beta2) * g * g;
+  let next = ${keep} * ${value} - c.rate * first / (sqrt(second * c.unbias2) + c.eps);`;
 
 const adamwProgram: Program = {
   ...program(
     "adamw",
     ["value", "grad", "m", "v"],
     ["value1", "m1", "v1"],
-    `
-  let g = grad[i] * c.scale;
-  let first = c.beta1 * m[i] + (1.0 - c.beta1) * g;
-  let second = c.beta2 * v[i] + (1.0 - c.beta2) * g * g;
+    `${adamwUpdate({ value: "value[i]", grad: "grad[i]", m: "m[i]", v: "v[i]", keep: "c.keep" })}
   m1[i] = first;
   v1[i] = second;
-  value1[i] = c.keep * value[i] - c.rate * first / (sqrt(second * c.unbias2) + c.eps);`,
-    adamwConstants,
+  value1[i] = next;`,
+    [...Object.keys(adamwConstants), "keep"],
   ),
   varies: true,
 };

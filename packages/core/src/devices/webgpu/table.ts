@@ -3,6 +3,7 @@ import type { KernelConfig, TensorInfo } from "@tensorflow/tfjs";
 import * as named from "../kernels/index.ts";
 import type { Backend } from "./backend.ts";
 import { adamw, addRow, gelu, geluGrad } from "./elementwise.ts";
+import { adamwAll, sumsOfSquares } from "./many.ts";
 import { columnSums, layerNorm, layerNormGrad } from "./norm.ts";
 import { products } from "./products.ts";
 import { pickRows, sumIntoRows, sumOfSquares } from "./rows.ts";
@@ -20,6 +21,7 @@ const config = <Attrs>({ kernelName }: { readonly kernelName: string }, compute:
 export const kernels = (): KernelConfig[] => [
   ...products(),
   config(named.adamw, adamw),
+  config(named.adamwAll, adamwAll),
   config(named.addRow, addRow),
   config(named.causalSoftmax, causalSoftmax),
   config(named.causalSoftmaxGrad, causalSoftmaxGrad),
@@ -33,4 +35,5 @@ export const kernels = (): KernelConfig[] => [
   config(named.pickRows, pickRows),
   config(named.sumIntoRows, sumIntoRows),
   config(named.sumOfSquares, sumOfSquares),
+  config(named.sumsOfSquares, sumsOfSquares),
 ];
