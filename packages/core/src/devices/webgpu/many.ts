@@ -73,7 +73,7 @@ const updates: Program = {
 };
 
 /** value, grad, m, v of each in turn -> value, m, v of each; the values, gradients and moments of a list lie in four parts of one buffer. */
-export function adamwAll(b: Backend, inputs: Inputs, { keep, ...step }: AdamwAllStep): TensorInfo[] {
+export function adamwAll(b: Backend, inputs: Inputs, { keep, overwrite: _, ...step }: AdamwAllStep): TensorInfo[] {
   const xs = Object.values(inputs);
   const ys = keep.flatMap((_, i) => [0, 2, 3].map((part) => b.output(xs[4 * i + part]!.shape)));
   const ranges = keep.map((_, i) => [0, util.sizeFromShape(xs[4 * i]!.shape)] as const);
