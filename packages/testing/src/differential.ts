@@ -99,7 +99,7 @@ function alone({
 export function caseOptions(options: DifferentialOptions, at: MeshCase): TrainOptions {
   const { pp, dp, tp, recompute = false } = at;
   const { micros = 2 } = options;
-  return { ...alone(options), mesh: { pp, dp, tp }, strategies: strategiesOf(at, micros), recompute };
+  return { ...alone(options), mesh: { pp, dp, tp }, strategies: strategiesOf(at, micros), recompute, collect: true };
 }
 
 function transportOf({ threads }: DifferentialOptions, at: MeshCase): Transport {
