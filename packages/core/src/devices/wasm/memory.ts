@@ -31,7 +31,7 @@ function watched(backend: Allocates): Allocates {
   wasm._free(wasm._malloc(1)); // Emscripten puts the function in its place at the first call
   const { _malloc } = wasm;
   wasm._malloc = (bytes) => {
-    const [held, limit] = [tf.memory().numBytes, backend.bytesAllowed!];
+    const [held, limit] = [tf.engine().state.numBytes, backend.bytesAllowed!];
     const at = held + bytes > limit ? 0 : _malloc(bytes);
     if (at || !bytes) return at;
     const free = `${bytesShown(limit - held)} free of ${bytesShown(limit)} in a thread, perhaps in pieces`;
