@@ -71,11 +71,12 @@ const whole = (performance.now() - from) / steps;
 const rows = [...spent].sort(([, a], [, b]) => b.ms - a.ms).slice(0, 16);
 console.log(`a step on wasm: ${whole.toFixed(0)} ms; a plain product of matrices: ${rate.toFixed(1)} GFLOP/s`);
 console.table(
-  rows.map(([kernel, { ms, calls }]) => ({
+  rows.map(([kernel, { ms, calls, flops }]) => ({
     kernel,
     calls: calls / steps,
     "ms a step": Number((ms / steps).toFixed(1)),
     "% of it": Number(((100 * ms) / steps / whole).toFixed(1)),
+    "% of the matrix rate": flops ? Number(((100 * flops) / ms / 1e6 / rate).toFixed(0)) : undefined,
   })),
 );
 const flops = [...spent.values()].reduce((sum, at) => sum + at.flops, 0) / steps;

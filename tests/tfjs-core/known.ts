@@ -92,4 +92,35 @@ const tensorflow: readonly Known[] = [
   },
 ];
 
-export const known: Readonly<Record<string, readonly Known[]>> = { wasm, tensorflow };
+const webgpu: readonly Known[] = [
+  {
+    why: "tfjs's webgpu backend has no ragged tensors: they are for preparing data",
+    name: /^ragged(TensorToTensor|Range|Gather)/,
+    count: 41,
+  },
+  {
+    why: "tfjs's webgpu backend has no sparse tensors: they are for preparing data",
+    name: /^sparse(Reshape|SegmentMean|SegmentSum|FillEmptyRows)/,
+    count: 40,
+  },
+  {
+    why: "tfjs's webgpu backend has no kernels of strings: they are for preparing data",
+    name: /^(string(NGrams|Split|ToHashBucketFast)|staticRegexReplace) /,
+    count: 14,
+  },
+  {
+    why: "tfjs's webgpu backend has no such kernels",
+    name: /^(unique|nonMaxSuppression|bitwiseAnd) /,
+    count: 16,
+  },
+  { why: "WGSL leaves NaN open", name: /^(acosh|asinh|atanh|sigmoid|softmax) .*ropagates NaNs/, count: 5 },
+  { why: "WGSL promises sine and cosine to 2^-11", name: /^(cos|tan) /, count: 4 },
+  { why: "tfjs's webgpu gradients of cumsum and prod are wrong", name: /^(cumsum|prod) .*gradient/, count: 5 },
+  { why: "tfjs's webgpu prod forgets keepDims", name: /^prod .*keep ?[dD]im/, count: 2 },
+  { why: "a canvas is of a browser", name: /^fromPixels, mock canvas/, count: 2 },
+  { why: "tfjs's webgpu gather does not look at indices", name: /^gather .*out of bound/, count: 1 },
+  { why: "tfjs's webgpu bincount writes a shader that is none", name: /^threshold .*otsu/, count: 2 },
+  { why: "it reads a tensor that is freed meanwhile", name: /^tensor\.data device/, count: 1 },
+];
+
+export const known: Readonly<Record<string, readonly Known[]>> = { wasm, tensorflow, webgpu };

@@ -5,6 +5,7 @@ import { execFile } from "node:child_process";
 import { join } from "node:path";
 import { argv, exit } from "node:process";
 import { promisify } from "node:util";
+import { softwareVulkan } from "../../scripts/setup-webgpu.ts";
 import { bundle } from "./bundle.ts";
 import { type Known, known } from "./known.ts";
 
@@ -41,6 +42,7 @@ function complaints(device: string, stock: Results, ours: Results): string[] {
 }
 
 async function check(device: string): Promise<boolean> {
+  if (device === "webgpu") process.env.VK_ICD_FILENAMES ??= softwareVulkan().swiftShader;
   const file = await bundle(device);
   const [stock, ours] = [await resultsOf(file, "stock"), await resultsOf(file, "ours")];
   const lines = complaints(device, stock, ours);

@@ -1,9 +1,12 @@
-// What a rank says where its device lacks a kernel: tfjs names it when it is called, and neither the model nor a way out.
+// What a rank says where its device lacks a kernel, or memory: tfjs names neither the model nor a way out.
+import { outOfMemory } from "./memory.ts";
 
-/** The same error with what to do, where it is about a kernel that a device lacks; else the error itself. */
+/** The same error with what to do, where it is about a kernel that a device lacks, or about memory; else the error itself. */
 export function withWayOut(cause: unknown): unknown {
-  const [, kernel, backend] =
-    /^Kernel '(\S+)' not registered for backend '(\S+)'/.exec((cause as Error)?.message) ?? [];
+  const { message = "" } = (cause ?? {}) as Partial<Error>;
+  const full = outOfMemory(message);
+  if (full) return new Error(full, { cause });
+  const [, kernel, backend] = /^Kernel '(\S+)' not registered for backend '(\S+)'/.exec(message) ?? [];
   if (!kernel) return cause;
   return new Error(
     `device ${backend} has no kernel "${kernel}", which an operation of the model or the optimizer calls: choose another device ` +

@@ -160,6 +160,21 @@ const together = (draw: Draw): Check => {
   return on(run as Check["run"], ...sizes.flatMap(parameter));
 };
 
+/** A cast may leave whole numbers as they lie: a kernel must not take them for floats. */
+const cast = (draw: Draw): Check => {
+  const [N, D, F] = [draw.size(1, 30), draw.size(1, 30), draw.size(1, 30)];
+  const run = (index: T, w: T): T[] => {
+    const x = index.toFloat();
+    return [
+      kernels.gelu({ x }),
+      kernels.columnSums({ x }),
+      tf.matMul(x, w),
+      kernels.sumOfSquares({ x }, { from: 0, to: N * D }).sum(),
+    ];
+  };
+  return on(run as Check["run"], draw.indices(9, N, D), draw.floats(D, F));
+};
+
 export const namedChecks: readonly Named[] = [
   ["addRow, columnSums", sums],
   ["adamw", adamw],
@@ -167,6 +182,7 @@ export const namedChecks: readonly Named[] = [
   ["addBranch, addGradient", branch],
   ["attention, attentionGrad", attention(20)],
   ["attention of a long sequence", attention(140)],
+  ["whole numbers cast to float32", cast],
   ["causalSoftmax, causalSoftmaxGrad", causal],
   ["crossEntropy, crossEntropyGrad", loss],
   ["gelu, geluGrad", gelu],

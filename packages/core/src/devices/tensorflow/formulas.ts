@@ -22,7 +22,7 @@ const multiply = (g: Graph, a: Output, b: Output, adj_x = false, adj_y = false):
 const matrices = (g: Graph, a: Output, b: Output, transpose_b = false): Output =>
   g.op("MatMul", [a, b], { transpose_a: false, transpose_b });
 
-/** Of each row, `[.., 1]`; `compiled` with what is done to its elements, which is faster where little else is. */
+/** A number for each row, `[.., 1]`; `compiled` with what is done to its elements, which is faster where little else is. */
 const alongRows = (g: Graph, op: "Sum" | "Mean", x: Output, compiled = false): Output =>
   g.op(op, [x, ints(g, -1)], { Tidx: "int32", keep_dims: true, ...(compiled && { _XlaCompile: true }) });
 
@@ -93,7 +93,7 @@ function columnSums(g: Graph): Formula {
   return { inputs: [x], outputs: [columnSum(g, x)] };
 }
 
-/** With a mean and a bias; what is kept is the mean and 1 / deviation, `[N, 2]`. */
+/** Layer norm with a mean and a bias; what is kept is the mean and 1 / deviation, `[N, 2]`. */
 function layerNorm(g: Graph): Formula {
   const [x, gain, bias, epsilon] = [g.input(), g.input(), g.input(), g.input()];
   const mean = alongRows(g, "Mean", x, true);

@@ -2,12 +2,14 @@
 import type { Device } from "../device.ts";
 import { useFastGradients } from "./gradients.ts";
 import { floats, heapBytes } from "./heap.ts";
+import { watchMemory } from "./memory.ts";
 
 export const wasm: Device = {
   name: "wasm",
   precisions: ["fp32"],
   async start() {
     await import("@tensorflow/tfjs-backend-wasm");
+    watchMemory();
     useFastGradients();
     return {
       backend: "wasm",

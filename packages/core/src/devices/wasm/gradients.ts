@@ -13,6 +13,7 @@ import {
   fitsOutput,
 } from "./convolution.ts";
 import { einsum } from "./einsum.ts";
+import { packedAttention, packedAttentionGrad } from "./heads.ts";
 import { columnSums, transposed } from "./matmul.ts";
 import { layerNorm, layerNormGrad } from "./norm.ts";
 import { maxPool3d, maxPool3dGrad, maxPoolGrad } from "./pool.ts";
@@ -108,6 +109,8 @@ const kernels: Readonly<Record<string, Replacement>> = {
   ...own(named.columnSums, columnSums),
   ...own(named.layerNorm, layerNorm),
   ...own(named.layerNormGrad, layerNormGrad),
+  ...own(named.packedAttention, packedAttention),
+  ...own(named.packedAttentionGrad, packedAttentionGrad),
   ...own(named.pickRows, pickRows),
   ...own(named.sumIntoRows, sumIntoRows),
   ...own(named.sumOfSquares, sumOfSquares),

@@ -13,6 +13,16 @@ const constantsKept = 4096;
 /** Dispatches to one submission: freed buffers wait for it, so more hold more. */
 const dispatchesSubmitted = 64;
 
+/** Makes float32 numbers of whole ones. */
+const toFloats: Program = {
+  name: "toFloats",
+  inputs: { x: "i32" },
+  outputs: { y: "f32" },
+  constants: { size: "u32" },
+  lanes: 256,
+  body: "let i = block * 256u + lane; if (i < c.size) { y[i] = f32(x[i]); }",
+};
+
 const sizeOf = (shape: readonly number[]): number => shape.reduce((n, d) => n * d, 1);
 
 /** Names of Vulkan in software: SwiftShader, and Mesa's lavapipe. */
@@ -33,8 +43,10 @@ export class Backend extends StockBackend {
   software: boolean;
   /** What computes, as the adapter calls itself. */
   readonly detail: string;
-  /** Why nothing can be computed any more. */
+  /** What the GPU refused, until somebody was told. */
   #failure: Error | undefined;
+  /** Why nothing can be computed any more. */
+  #loss: Error | undefined;
 
   constructor(device: GPUDevice, info: GPUAdapterInfo, limit: number) {
     super(device, info);
@@ -45,19 +57,27 @@ export class Backend extends StockBackend {
     };
     this.bufferManager = new Pool(device, { limit, onRefused: fail });
     device.addEventListener("uncapturederror", ({ error }) => fail(new Error(`device webgpu: ${error.message}`)));
-    device.lost.then(({ reason, message }) =>
-      fail(new Error(`device webgpu: the GPU was lost (${reason}): ${message}`)),
-    );
+    device.lost.then(({ reason, message }) => {
+      this.#loss = new Error(`device webgpu: the GPU was lost (${reason}): ${message}`);
+    });
   }
 
   /** The failure behind an error, of which the GPU may tell a little later. */
   async #reason(error: unknown): Promise<unknown> {
-    if (!this.#failure) await Promise.race([this.device.lost, setTimeout(100)]);
-    return this.#failure ?? error;
+    if (!this.#failure && !this.#loss) await Promise.race([this.device.lost, setTimeout(100)]);
+    return this.#told() ?? error;
+  }
+
+  /** A refusal is told once, for what comes after it may fit; a loss to everybody. */
+  #told(): Error | undefined {
+    const failure = this.#failure ?? this.#loss;
+    this.#failure = undefined;
+    return failure;
   }
 
   #check(): void {
-    if (this.#failure) throw this.#failure;
+    const failure = this.#told();
+    if (failure) throw failure;
   }
 
   /** A tensor whose elements are not yet written. */
@@ -73,11 +93,13 @@ export class Backend extends StockBackend {
   /** Copies elements, after all that was launched before. */
   copy(all: readonly Copy[]): void {
     this.#check();
-    const buffers = all.map(({ from: [x], to: [y] }) => [this.#bufferOf(x), this.#bufferOf(y)] as const);
+    const floats = all.map(({ from: [x] }) => this.#asFloats(x));
+    const buffers = all.map(({ to: [y] }, i) => [this.#bufferOf(floats[i]!), this.#bufferOf(y)] as const);
     this.ensureCommandEncoderReady();
     this.endComputePassEncoder();
     for (const [i, { from, to, count }] of all.entries())
       this.commandEncoder!.copyBufferToBuffer(buffers[i]![0], 4 * from[1], buffers[i]![1], 4 * to[1], 4 * count);
+    for (const [i, x] of floats.entries()) if (x !== all[i]!.from[0]) this.disposeData(x.dataId);
   }
 
   /** Runs a program in `count` workgroups: inputs, outputs and constants in the program's order. */
@@ -90,7 +112,8 @@ export class Backend extends StockBackend {
   ): void {
     if (!count) return;
     this.#check();
-    const buffers = [...inputs, ...outputs].map((x) => this.#bufferOf(x));
+    const floats = inputs.map((x) => this.#asFloats(x, program));
+    const buffers = [...floats, ...outputs].map((x) => this.#bufferOf(x));
     const bound = [...buffers.map((buffer) => ({ buffer })), this.#constantsOf(program, constants)];
     const pipeline = this.#pipelineOf(program);
     const entries = bound.map((resource, binding) => ({ binding, resource }));
@@ -100,9 +123,18 @@ export class Backend extends StockBackend {
     this.computePassEncoder.setPipeline(pipeline);
     this.computePassEncoder.setBindGroup(0, group);
     this.computePassEncoder.dispatchWorkgroups(...grid(count));
+    for (const [i, x] of floats.entries()) if (x !== inputs[i]) this.disposeData(x.dataId);
     if (++this.dispatchCountInPass < dispatchesSubmitted) return;
     this.endComputePassEncoder();
     this.submitQueue();
+  }
+
+  /** A tensor of float32 whose elements are: `x` itself, or a copy where a cast left whole numbers. */
+  #asFloats(x: tf.TensorInfo, program?: Program): tf.TensorInfo {
+    if (x.dtype !== "float32" || program === toFloats || this.tensorMap.get(x.dataId).dtype === "float32") return x;
+    const [y, size] = [this.output(x.shape), sizeOf(x.shape)];
+    this.launch(toFloats, [x], [y], { size }, Math.ceil(size / 256));
+    return y;
   }
 
   #bufferOf({ dataId }: tf.TensorInfo): GPUBuffer {
@@ -166,7 +198,8 @@ export class Backend extends StockBackend {
     } catch (error) {
       const tensor = `a tensor of [${this.tensorMap.get(id).shape}]`;
       if (error instanceof OutOfMemory) throw new OutOfMemory(`${tensor}: ${error.why}`);
-      const why = this.#failure?.message ?? `device webgpu: ${tensor} did not reach the GPU, which may be lost`; // the loss is told later
+      const why =
+        (this.#failure ?? this.#loss)?.message ?? `device webgpu: ${tensor} did not reach the GPU, which may be lost`; // the loss is told later
       throw new Error(`${why}: ${(error as Error).message}`, { cause: error });
     }
   }
@@ -187,8 +220,10 @@ export class Backend extends StockBackend {
 
   /** Copies the elements of float32 tensors: one submission and one wait for all. */
   async readAll(xs: readonly tf.Tensor[]): Promise<Float32Array[]> {
-    const onGpu = xs.filter(({ dataId }) => !this.tensorMap.get(dataId).values);
-    if (onGpu.length < 2) return Promise.all(xs.map((x) => this.read(x.dataId)));
+    const stored = xs.map(({ dataId }) => this.tensorMap.get(dataId));
+    const onGpu = xs.filter((_, i) => !stored[i]!.values);
+    if (onGpu.length < 2 || stored.some(({ dtype }) => dtype !== "float32"))
+      return Promise.all(xs.map(async ({ dataId }) => Float32Array.from(await this.read(dataId))));
     this.#check();
     const bytes = await this.#download(onGpu.map((x) => this.#bufferOf(x)));
     let at = 0;

@@ -10,6 +10,8 @@ export type Inputs = Readonly<Record<string, tf.TensorInfo>>;
 export type Uniforms = readonly { readonly type: string; readonly data: readonly number[] }[];
 
 interface Stored {
+  /** What the elements are: a cast to float32 leaves whole numbers as they lie, and gives the tensor alone another type. */
+  readonly dtype: tf.DataType;
   readonly shape: readonly number[];
   readonly resource?: GPUBuffer | null;
   values?: ArrayLike<number> | null;
