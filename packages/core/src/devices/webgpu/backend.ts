@@ -85,7 +85,7 @@ export class Backend extends StockBackend {
     return sizeOf(shape) ? this.makeTensorInfo(shape, dtype) : this.makeTensorInfo(shape, dtype, new Float32Array(0));
   }
 
-  /** A vector of numbers that a program reads; it frees them who made it. */
+  /** A vector of numbers that a program reads; whoever made it frees it. */
   constant(values: Float32Array | Int32Array): tf.TensorInfo {
     return this.makeTensorInfo([values.length], values instanceof Int32Array ? "int32" : "float32", values);
   }
