@@ -146,26 +146,28 @@ await computes("matMul 4096", 2 * 4096 ** 3, ceiling, () => tf.matMul(c, d));
 const [x, w, up] = [random(N, D), random(D, F), tf.zeros([F])];
 await computes("geluProduct 16384 x 3072 x 768", 2 * N * D * F, ceiling, () => kernels.geluProduct({ x, w, bias: up }));
 
-async function attention(
-  who: string,
-  most: number | undefined,
-  [B, T, H, K]: [number, number, number, number],
-): Promise<number> {
-  const qkv = tf.matMul(random(B * T, 8), random(8, 3 * H * K)).reshape([B, T, 3, H, K]); // stored as a product's result is
-  const scale = { scale: 1 / Math.sqrt(K) };
+type Rates = readonly [forward: number, backward: number];
+
+/** TFLOP/s of attention and of its gradients, as shares of `most`, else of the ceiling. */
+async function attention(who: string, [B, T, H, K]: readonly number[], most?: Rates): Promise<Rates> {
+  const qkv = tf.matMul(random(B! * T!, 8), random(8, 3 * H! * K!)).reshape([B!, T!, 3, H!, K!]); // stored as a product's result is
+  const scale = { scale: 1 / Math.sqrt(K!) };
   const [dy, kept] = kernels.packedAttention({ qkv }, scale);
-  const flops = 2 * B * H * T * T * K;
-  const shape = `${B} x ${T}, ${H} heads of ${K}, ${who}`;
-  const rate = await computes(`attention ${shape}`, flops, most ?? ceiling, () =>
+  const flops = 2 * B! * H! * T! * T! * K!;
+  const there = await computes(`attention ${B} x ${T}, ${H} heads of ${K}, ${who}`, flops, most?.[0] ?? ceiling, () =>
     kernels.packedAttention({ qkv }, scale),
   );
-  await computes(`its gradients`, 2.5 * flops, most ?? ceiling, () =>
+  const back = await computes(`its gradients, ${who}`, 2.5 * flops, most?.[1] ?? ceiling, () =>
     kernels.packedAttentionGrad({ dy, qkv, kept }, scale),
   );
-  return rate;
+  return [there, back];
 }
-const first = await attention("the library", undefined, [16, 1024, 12, 64]);
-await attention("the library", undefined, [4, 4096, 16, 128]);
+const shapes = [
+  [16, 1024, 12, 64],
+  [4, 4096, 16, 128],
+] as const;
+const rates: Rates[] = [];
+for (const shape of shapes) rates.push(await attention("the library", shape));
 await use(true);
-await attention("our own, against the library's", first, [16, 1024, 12, 64]);
+for (const [i, shape] of shapes.entries()) await attention("our own, against the library's", shape, rates[i]);
 process.exit(0);

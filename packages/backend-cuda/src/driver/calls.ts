@@ -32,6 +32,7 @@ const prototypes = {
   elapsed: "cuEventElapsedTime(_Out_ float* ms, uint64_t from, uint64_t to)",
   loadModule: "cuModuleLoadData(_Out_ uint64_t* module, void* image)",
   functionOf: "cuModuleGetFunction(_Out_ uint64_t* function, uint64_t module, str name)",
+  setFunction: "cuFuncSetAttribute(uint64_t function, int attribute, int value)",
 } as const;
 
 const launchPrototype =

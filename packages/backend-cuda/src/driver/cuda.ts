@@ -32,14 +32,18 @@ function images(nvrtc: Compiler, { capability }: Card): (source: string) => Uint
     cached(folder, cacheKey(source, architecture, nvrtc.version), () => nvrtc.compile(source, architecture));
 }
 
+/** Bytes of shared memory that a block gets without being asked for, and the attribute that asks for more. */
+const [UNASKED, MOST_SHARED] = [48 * 1024, 8];
+
 function launcher(cuda: Calls, stream: number, image: (source: string) => Uint8Array): (program: Program) => Launch {
   const block = parameters();
-  return ({ name, takes, source }) => {
+  return ({ name, takes, source, shared = 0 }) => {
     const loaded = out((into) => cuda.loadModule(into, image(prelude + source)));
     const handle = out((into) => cuda.functionOf(into, loaded, name));
+    if (shared > UNASKED) cuda.setFunction(handle, MOST_SHARED, shared);
     return (x, y, threads, ...values) => {
       block.write(takes, values);
-      const code = cuda.launch(handle, x, y, 1, threads, 1, 1, 0, stream, block.address, 0);
+      const code = cuda.launch(handle, x, y, 1, threads, 1, 1, shared, stream, block.address, 0);
       if (code) throw new Error(`device cuda: kernel ${name} of ${x} x ${y} blocks: ${cuda.describe(code)}`);
     };
   };

@@ -7,6 +7,8 @@ export interface Program {
   readonly name: string;
   /** Its parameters in order, a letter each: p pointer, i int, f float. */
   readonly takes: string;
+  /** Bytes of shared memory a block beside those that the source declares: an `extern __shared__` array. */
+  readonly shared?: number;
   readonly source: string;
 }
 

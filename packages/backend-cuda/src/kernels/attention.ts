@@ -1,5 +1,5 @@
-// Causal attention by name: the library's where it has the heads, the kernel that never writes the scores elsewhere, and where a head
-// is too wide for both, products and a softmax. Queries, keys and values come apart or side by side.
+// Causal attention by name: on tensor cores, the library's kernels or else our own, where they take the heads; in float32, which never
+// writes the scores either; and where a head is too wide for both, products and a softmax. Queries, keys and values come apart or side by side.
 // B batch, T time, H heads, K width of one head, P = B H
 import type { TensorInfo } from "@tensorflow/tfjs";
 import type { CudaBackend } from "../backend/backend.ts";
@@ -12,8 +12,10 @@ import {
   tileFor,
   WIDEST,
 } from "../sources/attention.ts";
+import type { Half } from "../sources/mma.ts";
 import { bytesOf, type Stored } from "../sources/prelude.ts";
 import { blocks, rowMajor } from "./dims.ts";
+import { flashAttention } from "./flash.ts";
 import { type Halves, halved, widened } from "./halves.ts";
 import { pick, storedAs, transpose } from "./moves.ts";
 import { multiply } from "./products.ts";
@@ -56,14 +58,17 @@ function alike(b: CudaBackend, xs: readonly TensorInfo[]): { stored: Stored; xs:
   return { stored, xs: xs.map((x) => storedAs(b, x, stored)) };
 }
 
-/** What the library is asked for: its own types of two bytes; float32 goes through halves where TF32 is allowed, which has as many bits. */
-function libraryType(
+/**
+ * What tensor cores are asked for, the library's kernels or else our own: types of two bytes; float32 goes through halves where TF32 is
+ * allowed, which has as many bits.
+ */
+function tensorCores(
   b: CudaBackend,
   stored: Stored,
-  K: number,
-): { library: Attention; type: "bf16" | "f16" } | undefined {
-  const library = K % 8 === 0 ? b.gpu.attention : undefined;
-  if (!library) return undefined;
+  { places, scale }: Heads,
+): { library: Attention; type: Half } | undefined {
+  if (places.K % 8 || scale <= 0) return undefined;
+  const library = b.gpu.attention ?? flashAttention(b);
   if (stored === "bf16") return { library, type: "bf16" };
   return b.precision === "tf32" ? { library, type: "f16" } : undefined;
 }
@@ -74,7 +79,7 @@ function forward(b: CudaBackend, heads: Heads, shape: readonly number[]): Tensor
   const { B, T, H, K, row } = places;
   const { stored, xs } = alike(b, heads.xs);
   const [y, lse] = [b.output(shape, "float32", stored), b.output([B * H, T], "float32")];
-  const by = libraryType(b, stored, K);
+  const by = tensorCores(b, stored, heads);
   const lseAt = b.address(lse);
   if (by) {
     const given = by.type === "f16" ? xs.map((x) => halved(b, x)) : undefined;
@@ -163,7 +168,7 @@ function backward(b: CudaBackend, heads: Heads, { dy, kept: lse }: Inputs): Tens
   const slope = storedAs(b, dy!, stored);
   const dxs = heads.xs.map((x) => b.output(x.shape, "float32", stored));
   const gradient = { heads, stored, xs, dxs, dy: slope, y, lse: lse! };
-  const by = libraryType(b, stored, heads.places.K);
+  const by = tensorCores(b, stored, heads);
   if (!by) byKernels(b, gradient);
   else if (by.type === "f16") byHalves(b, by.library, gradient);
   else byLibrary(b, by.library, gradient);

@@ -16,10 +16,14 @@ export const toHalves = (name: string): Omit<Program, "name"> => ({
   takes: "pppi",
   source: `${factor}
 INLINE u16 half(float x) {
-  u16 h;
   x = x > 65504.f ? 65504.f : x < -65504.f ? -65504.f : x;
+#ifdef EMULATED
+  return narrow_f16(x);
+#else
+  u16 h;
   asm("cvt.rn.f16.f32 %0, %1;" : "=h"(h) : "f"(x));
   return h;
+#endif
 }
 extern "C" __global__ void ${name}(const float* x, const float* largest, u16* y, int n) {
   u32 i = (blockIdx.x * 256u + threadIdx.x) * 4u;
@@ -38,9 +42,13 @@ export const fromHalves = (name: string): Omit<Program, "name"> => ({
   takes: "pppi",
   source: `${factor}
 INLINE float wide(u16 h) {
+#ifdef EMULATED
+  return wide_f16(h);
+#else
   float x;
   asm("cvt.f32.f16 %0, %1;" : "=f"(x) : "h"(h));
   return x;
+#endif
 }
 extern "C" __global__ void ${name}(const u16* x, const float* largest, float* y, int n) {
   u32 i = (blockIdx.x * 256u + threadIdx.x) * 4u;

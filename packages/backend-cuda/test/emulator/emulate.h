@@ -25,7 +25,7 @@ static void __syncwarp(unsigned = 0) {
   unsigned w = here / 32, round = warpRound[w]; warpArrived[w]++;
   while (round == warpRound[w]) { if (warpArrived[w] >= warpAlive[w]) { warpArrived[w] = 0; warpRound[w]++; break; } yield(); }
 }
-static char mailbox[1024][16];
+static char mailbox[1024][32];
 template <class T> static T exchange(T x, unsigned from) {
   memcpy(mailbox[here], &x, sizeof x); __syncwarp(); T y; memcpy(&y, mailbox[(here & ~31u) + (from & 31)], sizeof y); __syncwarp(); return y;
 }
@@ -44,7 +44,7 @@ static float __fdividef(float a, float b) { return a / b; }
 static unsigned __umulhi(unsigned a, unsigned b) { return (unsigned long long)a * b >> 32; }
 template <class T> static T min(T a, T b) { return a < b ? a : b; }
 template <class T> static T max(T a, T b) { return a > b ? a : b; }
-struct uint4 { unsigned x, y, z, w; }; struct alignas(16) float4 { float x, y, z, w; }; struct uint2 { unsigned x, y; }; struct alignas(8) float2 { float x, y; };
+struct alignas(16) uint4 { unsigned x, y, z, w; }; struct alignas(16) float4 { float x, y, z, w; }; struct uint2 { unsigned x, y; }; struct alignas(8) float2 { float x, y; };
 static float4 make_float4(float x, float y, float z, float w) { return {x, y, z, w}; }
 static float2 make_float2(float x, float y) { return {x, y}; }
 static void** given; static void (*entry)();

@@ -10,19 +10,16 @@ import { parameters } from "../../src/driver/parameters.ts";
 import { prelude } from "../../src/sources/prelude.ts";
 import { read, viewOf, write } from "./memory.ts";
 
-const header = join(import.meta.dirname, "emulate.h");
+const headers = ["emulate.h", "fragments.h"].map((name) => join(import.meta.dirname, name));
 const folder = join(import.meta.dirname, "../../../../node_modules/.cache/orthant-emulator");
 
 /** Whether the threads of a block must run side by side. */
-const together = (source: string): boolean => /__sync|__shfl|blockSum|blockMax|warpSum|warpMax/.test(source);
+const together = (source: string): boolean => /__sync|__shfl|blockSum|blockMax|warpSum|warpMax|mma\(/.test(source);
 
 function build({ name, source }: Program): string {
-  const text = `#include "${header}"\n${prelude}\n${source}\nEXPORT(${name}, ${together(source)})\n`;
-  const key = createHash("sha256")
-    .update(text)
-    .update(execFileSync("sha256sum", [header]))
-    .digest("hex")
-    .slice(0, 24);
+  const included = headers.map((header) => `#include "${header}"\n`).join("");
+  const text = `${included}${prelude}\n${source}\nEXPORT(${name}, ${together(source)})\n`;
+  const key = createHash("sha256").update(text).update(execFileSync("sha256sum", headers)).digest("hex").slice(0, 24);
   const path = join(folder, `${key}.so`);
   if (existsSync(path)) return path;
   mkdirSync(folder, { recursive: true });

@@ -18,13 +18,13 @@ function normGradient(of: typeof norm) {
   };
 }
 
-function attention(q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, dy: tf.Tensor): tf.Tensor[] {
+export function attention(q: tf.Tensor, k: tf.Tensor, v: tf.Tensor, dy: tf.Tensor): tf.Tensor[] {
   const scale = 1 / Math.sqrt(q.shape.at(-1)!);
   const [y, kept] = kernels.attention({ q, k, v }, { scale });
   return [y, ...kernels.attentionGrad({ dy, q, k, v, kept }, { scale })];
 }
 
-function packedAttention(qkv: tf.Tensor, dy: tf.Tensor): tf.Tensor[] {
+export function packedAttention(qkv: tf.Tensor, dy: tf.Tensor): tf.Tensor[] {
   const scale = 1 / Math.sqrt(qkv.shape.at(-1)!);
   const [y, kept] = kernels.packedAttention({ qkv }, { scale });
   return [y, kernels.packedAttentionGrad({ dy, qkv, kept }, { scale })];
