@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import { compiler } from "../src/driver/nvrtc.ts";
 import { allocator } from "../src/memory/allocator.ts";
 import { prelude } from "../src/sources/prelude.ts";
+import { attentionOperations } from "./kernels/attention.ts";
 import { operations } from "./kernels/cases.ts";
 import { useGpu } from "./kernels/compare.ts";
 import { convolutionOperations } from "./kernels/convolutions.ts";
@@ -13,10 +14,15 @@ import { installNvrtc } from "./nvrtc/install.ts";
 import { recorder } from "./nvrtc/recorder.ts";
 
 const gpu = recorder();
-for (const precision of ["fp32", "bf16"] as const) {
+const all = [...operations, ...convolutionOperations, ...namedOperations];
+for (const [precision, asked] of [
+  ["fp32", all],
+  ["bf16", [...all, ...attentionOperations]],
+  ["tf32", attentionOperations],
+] as const) {
   useGpu(gpu, precision, allocator(gpu));
   tf.setBackend("cuda");
-  for (const [, make] of [...operations, ...convolutionOperations, ...namedOperations]) {
+  for (const [, make] of asked) {
     const { inputs, run } = make();
     tf.tidy(() => [run(...inputs.map(tensor))].flat().length);
   }

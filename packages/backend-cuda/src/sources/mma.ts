@@ -47,7 +47,7 @@ extern __shared__ __align__(128) u16 pool[];`;
 /**
  * Primitives of one type over a block's shared memory, `u16 pool[]`. `load4` takes a row's address from each lane and gives it two
  * neighbours of row `lane / 4` of four 8 x 8 matrices, `load4Turned` of their transposes; `mma` is `d += a b` of 16 x 16 by 16 x 8; `pack`
- * rounds two float32, `wide` is one number as float32.
+ * rounds two float32, `wide` is one number as float32. `EACH` is a loop whose arrays stay in registers.
  */
 export const primitives = (type: Half): string => `
 #ifdef EMULATED

@@ -3,6 +3,7 @@
 // out of memory. Prints a line a failure and a closing count; exits 1 where one failed.
 import type { Precision } from "../../src/backend/backend.ts";
 import { openGpu } from "../../src/driver/cuda.ts";
+import { attentionOperations, longAttention } from "../kernels/attention.ts";
 import { operations } from "../kernels/cases.ts";
 import { useGpu, worst } from "../kernels/compare.ts";
 import { convolutionOperations } from "../kernels/convolutions.ts";
@@ -25,22 +26,31 @@ function check(what: string, run: () => number, most: number): void {
   }
 }
 
+function checkAll(what: string, all: typeof operations, most: number): void {
+  for (const [name, make] of all) {
+    const { inputs, run, reference = run } = make();
+    const both = () =>
+      worst(
+        () => run(...inputs.map(tensor)),
+        () => reference(...inputs.map(tensor)),
+      );
+    check(`${what} ${name}`, both, most);
+  }
+}
+
+const attentions = [...attentionOperations, longAttention];
 for (const precision of ["fp32", "tf32", "bf16"] as const) {
+  useGpu({ ...openGpu({ compute: precision }), attention: undefined }, precision);
+  checkAll(`${precision} our own attention of`, attentions, tolerances[precision]);
   const gpu = openGpu({ compute: precision });
   const backend = useGpu(gpu, precision);
   const from = performance.now();
-  for (const [name, make] of [...operations, ...convolutionOperations, ...namedOperations, ...largeOperations]) {
-    const { inputs, run, reference = run } = make();
-    check(
-      `${precision} ${name}`,
-      () =>
-        worst(
-          () => run(...inputs.map(tensor)),
-          () => reference(...inputs.map(tensor)),
-        ),
-      tolerances[precision],
-    );
-  }
+  checkAll(`${precision} attention of`, attentions, tolerances[precision]);
+  checkAll(
+    precision,
+    [...operations, ...convolutionOperations, ...namedOperations, ...largeOperations],
+    tolerances[precision],
+  );
   check(`${precision} tensors left`, () => backend.numDataIds(), 0);
   console.log(`${gpu.name}, ${precision}: ${((performance.now() - from) / 1000).toFixed(1)} s`);
 }

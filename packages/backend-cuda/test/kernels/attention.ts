@@ -30,8 +30,11 @@ export const attentionOperations: readonly (readonly [name: string, make: () => 
   ["one token", () => apart(1, 1, 16)],
   ["heads of 8", () => packed(2, 17, 3, 8)],
   ["heads of 40 over several tiles", () => packed(1, 150, 2, 40)],
-  ["heads of 64 over whole tiles", () => apart(1, 256, 64)],
+  ["heads of 64 over a whole tile", () => apart(1, 128, 64)],
   ["heads of 64 over several tiles", () => packed(1, 141, 2, 64)],
   ["heads of 128 over several tiles", () => packed(1, 133, 1, 128)],
   ["heads of 12, which no tensor core takes", () => packed(1, 20, 2, 12)],
 ];
+
+/** A sequence of many tiles: for a card. */
+export const longAttention: (typeof attentionOperations)[number] = ["many tiles", () => packed(1, 700, 2, 64)];
