@@ -1,5 +1,6 @@
-// Causal attention by name: on tensor cores, the library's kernels or else our own, where they take the heads; in float32, which never
-// writes the scores either; and where a head is too wide for both, products and a softmax. Queries, keys and values come apart or side by side.
+// Causal attention by name: on tensor cores where these take the heads, by the library's kernels or else our own; in float32 elsewhere,
+// which never writes the scores either; and where a head is too wide for both, products and a softmax. Queries, keys and values come
+// apart or side by side.
 // B batch, T time, H heads, K width of one head, P = B H
 import type { TensorInfo } from "@tensorflow/tfjs";
 import type { CudaBackend } from "../backend/backend.ts";
@@ -67,8 +68,8 @@ function tensorCores(
   stored: Stored,
   { places, scale }: Heads,
 ): { library: Attention; type: Half } | undefined {
-  if (places.K % 8 || scale <= 0) return undefined;
-  const library = b.gpu.attention ?? flashAttention(b);
+  const library = b.gpu.attention ?? (scale > 0 ? flashAttention(b) : undefined);
+  if (!library || places.K % 8) return undefined;
   if (stored === "bf16") return { library, type: "bf16" };
   return b.precision === "tf32" ? { library, type: "f16" } : undefined;
 }

@@ -14,7 +14,7 @@ const headers = ["emulate.h", "fragments.h"].map((name) => join(import.meta.dirn
 const folder = join(import.meta.dirname, "../../../../node_modules/.cache/orthant-emulator");
 
 /** Whether the threads of a block must run side by side. */
-const together = (source: string): boolean => /__sync|__shfl|blockSum|blockMax|warpSum|warpMax|mma\(/.test(source);
+const together = (source: string): boolean => /__sync|__shfl|blockSum|blockMax|warpSum|warpMax/.test(source);
 
 function build({ name, source }: Program): string {
   const included = headers.map((header) => `#include "${header}"\n`).join("");

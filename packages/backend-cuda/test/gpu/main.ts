@@ -40,7 +40,7 @@ function checkAll(what: string, all: typeof operations, most: number): void {
 
 const attentions = [...attentionOperations, longAttention];
 for (const precision of ["fp32", "tf32", "bf16"] as const) {
-  useGpu({ ...openGpu({ compute: precision }), attention: undefined }, precision);
+  useGpu({ ...openGpu({ compute: precision }), attention: undefined }, precision); // as where cuDNN is missing
   checkAll(`${precision} our own attention of`, attentions, tolerances[precision]);
   const gpu = openGpu({ compute: precision });
   const backend = useGpu(gpu, precision);
