@@ -8,6 +8,8 @@ export interface Program {
   /** Its parameters in order, a letter each: p pointer, i int, f float. */
   readonly takes: string;
   readonly source: string;
+  /** Bytes that a block of threads moves, where a table on the card says which: a profile counts these. */
+  readonly blockBytes?: number;
 }
 
 /** A compiled kernel: grid x and y, threads a block, then its parameters. Returns before it has run. */
