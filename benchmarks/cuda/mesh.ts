@@ -1,6 +1,6 @@
 // Strategies on one card: the 3D mesh of eight ranks that share it against one rank, 20 steps of a GPT on real text, and what
-// ZeRO-3 costs a run of one rank, in the second half of 60 steps: V8 compiles in the first. `node benchmarks/cuda/mesh.ts [PRECISION]`. Ends with 1 where losses differ by more than the
-// precision's tolerance, or ZeRO-3 costs more than 3 %.
+// ZeRO-3 costs a run of one rank, in the second half of 60 steps: V8 compiles in the first. `node benchmarks/cuda/mesh.ts [PRECISION]`.
+// Ends with 1 where losses differ by more than the precision's tolerance, or ZeRO-3 costs more than 3 %.
 import { cuda, type Precision } from "@orthant/backend-cuda";
 import { adamw, memory, run, type Strategy } from "@orthant/core";
 import { gpt, text } from "@orthant/nn";
