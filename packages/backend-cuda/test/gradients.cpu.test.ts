@@ -3,7 +3,7 @@ import * as tf from "@tensorflow/tfjs";
 import { expect, test } from "vitest";
 import { gradients } from "../src/kernels/gradients.ts";
 
-const axes = [undefined, 0, -1, [0, 2], [1, 2], [0, 1, 2]] as const;
+const axes: readonly (number | number[] | undefined)[] = [undefined, 0, -1, [0, 2], [1, 2], [0, 1, 2]];
 
 /** Gradients, and gradients of these, of sums and means over each of the axes. */
 const slopes = (): number[][] =>
@@ -14,7 +14,7 @@ const slopes = (): number[][] =>
     );
     const all = axes.flatMap((axis) =>
       [tf.sum, tf.mean].flatMap((reduce) => {
-        const squares = (x: tf.Tensor) => reduce(x.square().mul(x), axis as number[]).square();
+        const squares = (x: tf.Tensor) => reduce(x.square().mul(x), axis).square();
         const slope = tf.grad(squares);
         return [slope(x), tf.grad(slope)(x)];
       }),
