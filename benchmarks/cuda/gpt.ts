@@ -40,7 +40,7 @@ function tokens(): Data {
 const gpu = openGpu({ compute: precision as Precision });
 const timed: Profiled | undefined = profile ? profiled(gpu) : undefined;
 const residual = process.env.RESIDUAL === "bf16" ? "bf16" : "fp32";
-const backend = new CudaBackend(timed ?? gpu, allocator(gpu), precision as Precision, residual);
+const backend = new CudaBackend(timed ?? gpu, allocator(timed ?? gpu), precision as Precision, residual);
 const device: Device = {
   name: "cuda",
   async start() {

@@ -6,6 +6,8 @@ import { CudaBackend, type Precision, type Residual } from "./backend/backend.ts
 import { openGpu } from "./driver/cuda.ts";
 import type { Gpu } from "./driver/gpu.ts";
 import { profiled } from "./driver/profiled.ts";
+import { fuseAdam } from "./kernels/adam.ts";
+import { gradients } from "./kernels/gradients.ts";
 import { kernels } from "./kernels/index.ts";
 import { backendName } from "./kernels/table.ts";
 import { allocator } from "./memory/allocator.ts";
@@ -51,9 +53,12 @@ export function cudaBackend(
   return new CudaBackend(gpu, allocator(gpu), precision, residual);
 }
 
-/** Registers every kernel for tfjs's backend "cuda", once a thread. */
+/** Registers every kernel for tfjs's backend "cuda", and what takes the place of tfjs's own gradients and Adam, once a thread. */
 export function registerKernels(): void {
-  if (!tf.getKernel("Add", backendName)) kernels().forEach(tf.registerKernel);
+  if (tf.getKernel("Add", backendName)) return;
+  kernels().forEach(tf.registerKernel);
+  gradients.forEach(tf.registerGradient);
+  fuseAdam();
 }
 
 function activeOf(backend: CudaBackend): Active {

@@ -5,7 +5,7 @@ import { operations } from "./kernels/cases.ts";
 import { useGpu, worst } from "./kernels/compare.ts";
 import { convolutionOperations } from "./kernels/convolutions.ts";
 import { tensor } from "./kernels/draws.ts";
-import { namedOperations } from "./kernels/named.ts";
+import { namedOperations, uniforms } from "./kernels/named.ts";
 
 const backend = useGpu(emulatedGpu());
 
@@ -21,5 +21,7 @@ test.each([...operations, ...convolutionOperations, ...namedOperations])(
     ).toBeLessThan(1e-5);
   },
 );
+
+test("uniform numbers are the host's, bit by bit", () => expect(worst(uniforms().run)).toBe(0));
 
 afterAll(() => expect(backend.numDataIds()).toBe(0));

@@ -1,6 +1,7 @@
 // A convolutional tf.LayersModel trained by `model.fit` in plain tfjs, on the emulator: its losses are those of the cpu backend.
 import * as tf from "@tensorflow/tfjs";
 import { expect, test } from "vitest";
+import { fuseAdam } from "../src/kernels/adam.ts";
 import { emulatedGpu } from "./emulator/gpu.ts";
 import { useGpu } from "./kernels/compare.ts";
 
@@ -36,8 +37,11 @@ async function losses(backend: string): Promise<number[]> {
 }
 
 test("model.fit of a convolutional model gives the cpu backend's losses", { timeout: 120_000 }, async () => {
-  useGpu(emulatedGpu());
+  fuseAdam();
+  const gpu = emulatedGpu();
+  useGpu(gpu);
   const [expected, found] = [await losses("cpu"), await losses("cuda")];
   expect(found).toHaveLength(3);
   for (const [i, loss] of found.entries()) expect(Math.abs(loss / expected[i]! - 1)).toBeLessThan(1e-4);
+  expect(gpu.compiled.map(({ name }) => name)).toContain("adamwAll_f32"); // all variables in one launch
 });

@@ -1,9 +1,11 @@
 // Causal attention and its gradients by cuDNN, bf16 or fp16: the composite graphs that its fused kernels know (Dao et al. 2022). q, k, v, y
 // and their gradients are read and written where they are; each row's log-sum-exp is float32 [B, H, T].
 // B batch, T time, H heads, K width of one head
-import type { Attention, HeadShape, Scratch } from "../driver/gpu.ts";
+import type { Attention, HeadShape } from "../driver/gpu.ts";
 import { type Cudnn, scalars } from "./calls.ts";
-import { type Dims, Graph, type GraphTensor, variant } from "./graph.ts";
+import { type Dims, Graph, type GraphTensor } from "./graph.ts";
+import { launcher, type Pairs } from "./launch.ts";
+import { type Planned, plansOf } from "./plans.ts";
 
 const flip = ([a, b, c, d]: Dims): Dims => [a, b, d, c];
 
@@ -31,6 +33,13 @@ function causal(g: Graph, x: GraphTensor, low: GraphTensor): GraphTensor {
   return g.pointwise("select", x, low, g.like(x), { by: keep });
 }
 
+/** The plan that cuDNN names first. Throws where it names none. */
+function first(cudnn: Cudnn, g: Graph): Planned {
+  const [plan] = plansOf(cudnn, g.finish(), 1);
+  if (!plan) throw new Error("device cuda: cuDNN has no engine for attention of this shape");
+  return plan;
+}
+
 function forwardGraph(cudnn: Cudnn, shape: HeadShape) {
   const g = new Graph(cudnn);
   const { type } = shape;
@@ -46,7 +55,7 @@ function forwardGraph(cudnn: Cudnn, shape: HeadShape) {
   const sum = g.reduce("add", exp, g.virtual(...column));
   g.pointwise("add", top, g.pointwise("log", sum, undefined, g.virtual(...column)), lse);
   g.multiply(g.pointwise("divide", exp, sum, g.like(seen, type)), v, y);
-  return { ...g.plan(), q, k, v, y, lse, scale, low };
+  return { ...first(cudnn, g), q, k, v, y, lse, scale, low };
 }
 
 function backwardGraph(cudnn: Cudnn, shape: HeadShape, deterministic: boolean) {
@@ -74,7 +83,7 @@ function backwardGraph(cudnn: Cudnn, shape: HeadShape, deterministic: boolean) {
   const keys = g.reshape(k, g.virtual(dims, strides, type));
   if (deterministic) g.multiply(dscore, keys, dq);
   else g.pointwise("identity", g.multiply(dscore, keys, sums), undefined, dq);
-  return { ...g.plan(), q, k, v, y, dy, lse, scale, low, one, dq, dk, dv, sum, sums };
+  return { ...first(cudnn, g), q, k, v, y, dy, lse, scale, low, one, dq, dk, dv, sum, sums };
 }
 
 /** Keeps what `make` made, by key. */
@@ -84,39 +93,6 @@ function keeper<K, V>(): (key: K, make: () => V) => V {
     const found = known.get(key) ?? make();
     known.set(key, found);
     return found;
-  };
-}
-
-type Pairs = readonly (readonly [GraphTensor, number])[];
-
-interface Planned {
-  readonly plan: number;
-  readonly workspace: number;
-}
-
-/** Most lists of addresses that are kept: the same come back step after step, and one costs 30 us to make. */
-const KEPT = 1024;
-
-/** Runs plans on addresses. */
-function launcher(cudnn: Cudnn) {
-  const variants = new Map<string, number>();
-  const forget = (): void => {
-    for (const each of variants.values()) cudnn.destroy(each);
-    variants.clear();
-  };
-  return ({ plan, workspace }: Planned, scratch: Scratch, pairs: Pairs): void => {
-    const bytes = Math.max(workspace, 256);
-    const address = scratch.take(bytes, "cuDNN's workspace");
-    let key = `${plan} ${address}`;
-    for (const pair of pairs) key += ` ${pair[1]}`;
-    let at = variants.get(key);
-    if (at === undefined) {
-      if (variants.size >= KEPT) forget();
-      at = variant(cudnn, pairs, address);
-      variants.set(key, at);
-    }
-    cudnn.run(plan, at);
-    scratch.give(address, bytes);
   };
 }
 

@@ -12,7 +12,9 @@ export const attributeType = {
   i64: 3,
   float: 4,
   pointer: 6,
+  convolution: 7,
   heuristic: 8,
+  note: 11,
   pointwise: 14,
   descriptor: 15,
   reduction: 18,
@@ -21,9 +23,14 @@ export const attributeType = {
 /** Kinds of descriptors. */
 export const kind = {
   pointwise: 0,
+  convolution: 1,
+  engine: 2,
   config: 3,
   heuristic: 4,
   plan: 5,
+  forward: 10,
+  filterGrad: 11,
+  inputGrad: 12,
   pointwiseOperation: 13,
   graph: 15,
   variant: 16,
@@ -55,12 +62,17 @@ export interface Cudnn {
   make(of: keyof typeof kind, attributes: readonly Attribute[]): number;
   /** Reads one 64-bit attribute. */
   number(descriptor: number, attribute: number): number;
-  /** Fills a descriptor of a kind with the first of a list that an attribute holds; 0 where it holds none. */
-  first(descriptor: number, attribute: number, of: keyof typeof kind): number;
+  /** Descriptors of a kind that an attribute holds, in its order, at most so many. */
+  list(descriptor: number, attribute: number, of: keyof typeof kind, most: number): number[];
+  /** Numerical notes of an engine, by cuDNN's numbers. */
+  notes(engine: number): number[];
   destroy(descriptor: number): void;
   run(plan: number, variant: number): void;
   readonly handle: number;
 }
+
+/** Most notes of an engine that are read. */
+const NOTES = 16;
 
 export type Attribute = readonly [name: number, type: AttributeType, values: readonly number[]];
 
@@ -105,7 +117,7 @@ export function openCudnn(path: string, stream: number): Cudnn {
   const set = (descriptor: number, [name, type, values]: Attribute): void =>
     calls.set(descriptor, name, attributeType[type], values.length, encoded(type, values));
   const create = (of: keyof typeof kind): number => out((into) => calls.create(kind[of], into));
-  const get = (descriptor: number, name: number, type: AttributeType, into: BigInt64Array): number => {
+  const get = (descriptor: number, name: number, type: AttributeType, into: BigInt64Array | Int32Array): number => {
     const count = new BigInt64Array(new ArrayBuffer(8));
     calls.get(descriptor, name, attributeType[type], into.length, count, into);
     return Number(count[0]);
@@ -125,9 +137,15 @@ export function openCudnn(path: string, stream: number): Cudnn {
       get(descriptor, attribute, "i64", into);
       return Number(into[0]);
     },
-    first(descriptor, attribute, of) {
-      const found = create(of);
-      return get(descriptor, attribute, "descriptor", one(found)) ? found : 0;
+    list(descriptor, attribute, of, most) {
+      const made = new BigInt64Array(new ArrayBuffer(8 * most)).map(() => BigInt(create(of)));
+      const found = get(descriptor, attribute, "descriptor", made);
+      for (const rest of made.subarray(found)) calls.destroy(rest);
+      return Array.from(made.subarray(0, found), Number);
+    },
+    notes(engine) {
+      const into = new Int32Array(new ArrayBuffer(4 * NOTES));
+      return [...into.subarray(0, get(engine, 1303, "note", into))];
     },
     destroy: (descriptor) => calls.destroy(descriptor),
     run: (plan, variant) => calls.execute(handle, plan, variant),

@@ -38,7 +38,22 @@ export interface PointwiseOptions {
   readonly compute?: Type;
 }
 
-const [ADD, MAX] = [0, 3];
+const [ADD, MAX, CROSS_CORRELATION] = [0, 3, 1];
+export type Convolving = "forward" | "inputGrad" | "filterGrad";
+
+/** Numbers of the attributes of each: the factor, the window, the filter, with x and y or their gradients behind. */
+const convolutionAttributes: Readonly<Record<Convolving, readonly [alpha: number, of: number, operands: number]>> = {
+  forward: [700, 702, 703],
+  inputGrad: [706, 708, 709],
+  filterGrad: [712, 714, 715],
+};
+
+/** Rows, then columns. */
+export interface Window {
+  readonly pad: readonly [number, number];
+  readonly strides: readonly [number, number];
+  readonly dilations: readonly [number, number];
+}
 
 export class Graph {
   readonly #cudnn: Cudnn;
@@ -140,24 +155,37 @@ export class Graph {
     return y;
   }
 
-  /** The plan that cuDNN's heuristic A names first, and the bytes of workspace that it needs. */
-  plan(): { readonly plan: number; readonly workspace: number } {
-    const { handle } = this.#cudnn;
-    const graph = this.#cudnn.make("graph", [
+  /** A convolution or one of its gradients, over `[B, C, H, W]` with strides of any order. */
+  convolve(
+    kind: Convolving,
+    window: Window,
+    { x, filter, y }: Readonly<Record<"x" | "filter" | "y", GraphTensor>>,
+  ): void {
+    const how = this.#cudnn.make("convolution", [
+      [100, "data", [dataType.f32]],
+      [101, "convolution", [CROSS_CORRELATION]],
+      [106, "i64", [2]],
+      [102, "i64", window.dilations],
+      [103, "i64", window.strides],
+      [104, "i64", window.pad],
+      [105, "i64", window.pad],
+    ]);
+    const [alpha, of, operands] = convolutionAttributes[kind];
+    const operation = this.#cudnn.make(kind, [
+      [alpha, "float", [1]],
+      [alpha + 1, "float", [0]],
+      [of, "descriptor", [how]],
+      ...[filter, x, y].map(({ descriptor }, i) => [operands + i, "descriptor", [descriptor]] as const),
+    ]);
+    this.#operations.push(operation);
+  }
+
+  /** The graph's descriptor: nothing more can be written down. */
+  finish(): number {
+    return this.#cudnn.make("graph", [
       [801, "descriptor", this.#operations],
-      [800, "handle", [handle]],
+      [800, "handle", [this.#cudnn.handle]],
     ]);
-    const heuristic = this.#cudnn.make("heuristic", [
-      [201, "descriptor", [graph]],
-      [200, "heuristic", [3]],
-    ]);
-    const config = this.#cudnn.first(heuristic, 202, "config");
-    if (!config) throw new Error("device cuda: cuDNN has no engine for attention of this shape");
-    const plan = this.#cudnn.make("plan", [
-      [401, "descriptor", [config]],
-      [400, "handle", [handle]],
-    ]);
-    return { plan, workspace: this.#cudnn.number(plan, 402) };
   }
 }
 

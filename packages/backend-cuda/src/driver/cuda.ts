@@ -108,18 +108,24 @@ function attempt<T>(make: () => T): T | undefined {
 }
 
 /** What cuDNN does, where it is installed. Load cuBLASLt and NVRTC before. */
-function byCudnn(path: string | undefined, stream: number, compute: Compute, deterministic: boolean) {
+function byCudnn(
+  path: string | undefined,
+  stream: number,
+  measure: (work: () => void) => number,
+  { compute, deterministic = false }: Options,
+) {
   const cudnn = path === undefined ? undefined : attempt(() => openCudnn(path, stream));
   if (!cudnn) return {};
-  const options = { handle: cudnn.handle, kind: compute === "fp32" ? "fp32" : "tf32", deterministic } as const;
+  const kind = compute === "fp32" ? "fp32" : "tf32";
   return {
     attention: attempt(() => cudnnAttention(cudnn, deterministic)),
-    convolution: attempt(() => cudnnConvolution(path!, options)),
+    convolution: cudnnConvolution(cudnn, { kind, deterministic, measure }),
   };
 }
 
 /** Opens a card. Throws in one line where there is no driver, no card, no library, or one that is too old. */
-export function openGpu({ localRank = 0, compute, deterministic = false }: Options): Gpu {
+export function openGpu(options: Options): Gpu {
+  const { localRank = 0, compute, deterministic = false } = options;
   const cuda = driverCalls();
   const card = findCard(cuda, localRank);
   const libraries = findLibraries(card.generation, places());
@@ -149,7 +155,7 @@ export function openGpu({ localRank = 0, compute, deterministic = false }: Optio
       stream,
       deterministic ? {} : { measure: (work) => Math.min(...[1, 2, 3].map(() => measure(work))) },
     ),
-    ...byCudnn(libraries.cudnn, stream, compute, deterministic),
+    ...byCudnn(libraries.cudnn, stream, measure, options),
     time: async (work) => measure(work),
     close() {
       copies.wait();

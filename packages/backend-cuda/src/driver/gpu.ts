@@ -10,6 +10,8 @@ export interface Program {
   /** Bytes of shared memory a block beside those that the source declares: an `extern __shared__` array. */
   readonly shared?: number;
   readonly source: string;
+  /** Bytes that a block of threads moves, where a table on the card says which: a profile counts these. */
+  readonly blockBytes?: number;
 }
 
 /** A compiled kernel: grid x and y, threads a block, then its parameters. Returns before it has run. */

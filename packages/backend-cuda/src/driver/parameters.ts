@@ -7,6 +7,8 @@ export const MOST = 48;
 export interface Parameters {
   /** Address of the list of addresses of the parameters. */
   readonly address: number;
+  /** Keeps that list alive, as an object's own and by no mention alone: Bun leaves out what it takes to have no effect. */
+  readonly list: BigUint64Array;
   /** Writes parameters by their letters (p pointer, i int, f float). */
   write(takes: string, values: readonly number[]): void;
 }
@@ -22,6 +24,7 @@ export function parameters(): Parameters {
   for (let i = 0; i < MOST; i++) list[i] = BigInt(base + 8 * i);
   return {
     address: addressOf(list),
+    list,
     write(takes, values) {
       for (let i = 0; i < takes.length; i++) {
         const [letter, value] = [takes.charCodeAt(i), values[i]!];
@@ -31,7 +34,6 @@ export function parameters(): Parameters {
         } else if (letter === INT) words[2 * i] = value;
         else floats[2 * i] = value;
       }
-      void list;
     },
   };
 }

@@ -10,6 +10,7 @@ import { pools } from "./images/pooling.ts";
 import { many } from "./many.ts";
 import { named } from "./named.ts";
 import { products } from "./products.ts";
+import { draws } from "./random.ts";
 import { reductions } from "./reductions.ts";
 import { rows } from "./rows.ts";
 import { shapes } from "./shapes.ts";
@@ -21,6 +22,7 @@ export const ownKernels = (): KernelConfig[] =>
   [
     arithmetic,
     shapes,
+    draws,
     reductions,
     softmax,
     products,

@@ -10,7 +10,9 @@ import {
 } from "../sources/optimizer.ts";
 import { bytesOf, type Stored } from "../sources/prelude.ts";
 import {
+  type Hold,
   holdFor,
+  holdForGrad,
   holdName,
   layerNormGrad as normGradSource,
   layerNorm as normSource,
@@ -40,17 +42,23 @@ function layerNorm(b: CudaBackend, { x, gain, bias }: Inputs, { center, epsilon 
   return [y, stat];
 }
 
+/** Blocks that the gradient of a norm of N rows of D runs in: as few as keep the card's memory busy, each of some rows. */
+function blocksOfGrad(b: CudaBackend, N: number, D: number, { rows }: Hold): number {
+  const each = rows === 1 ? 4 : Math.min(4, Math.ceil(768 / D));
+  return Math.max(1, Math.min(each * b.gpu.processors, blocks(N, 2 * rows)));
+}
+
 /** dx is stored as x is: the gradient of a float32 stream is one. Gradients of gain and bias are parts of rows, then their sums. */
 function layerNormGrad(b: CudaBackend, { dy, x, stat, gain }: Inputs, attrs: Attributes): TensorInfo[] {
   const [N, D] = x!.shape as [number, number];
   const center = attrs.center as boolean;
   const [from, of] = [b.entry(dy!.dataId).stored, b.entry(x!.dataId).stored];
   const dx = b.output([N, D], "float32", of);
-  const hold = holdFor(D);
+  const hold = holdForGrad(D);
   const name = `layerNormGrad${holdName(hold)}_${from}_${of}${center ? "" : "_rms"}`;
   const launch = b.program(name, () => normGradSource(name, from, of, of, hold, center));
   const wide = center ? 2 * D : D;
-  const count = Math.max(1, Math.min(4 * b.gpu.processors, blocks(N, 4 * hold.rows)));
+  const count = blocksOfGrad(b, N, D, hold);
   const parts = b.output([count, wide], "float32");
   const given = [dy!, x!, stat!, gain!, dx, parts].map((each) => b.address(each));
   launch(count, 1, hold.threads * hold.rows, ...given, N, D);

@@ -174,3 +174,32 @@ extern "C" __global__ void ${name}(const ${cType[x]}* x, const ${cType[dy]}* dy,
   put(dx[i], sum);
 }`,
 });
+
+/**
+ * The same where windows lie side by side and cover the input: a thread reads and writes a window of so many channels. Parameters x, dy, dx,
+ * number of threads, window.
+ */
+export const largestGradApart = (name: string, x: Stored, dy: Stored, wide: 1 | 4): Omit<Program, "name"> => ({
+  takes: `pppi${windowTakes}`,
+  source: `
+struct alignas(${wide} * sizeof(${cType[x]})) In { ${cType[x]} v[${wide}]; };
+struct alignas(${wide} * sizeof(${cType[dy]})) Out { ${cType[dy]} v[${wide}]; };
+extern "C" __global__ void ${name}(const ${cType[x]}* x, const ${cType[dy]}* dy, ${cType[dy]}* dx, int n, ${window}) {${placeOut(`C / ${wide}`)}
+  long long first = (((long long)b * H + p * R) * W + q * S) * C + k * ${wide};
+  float best[${wide}];
+  int where[${wide}] = {};
+  for (int r = 0; r < R; r++)
+    for (int s = 0; s < S; s++) {
+      In v = *(const In*)(x + first + ((long long)r * W + s) * C);
+      for (int j = 0; j < ${wide}; j++)
+        if ((!r && !s) || get(v.v[j]) > best[j]) { best[j] = get(v.v[j]); where[j] = r * S + s; }
+    }
+  Out g = *(const Out*)(dy + (long long)i * ${wide});
+  for (int r = 0; r < R; r++)
+    for (int s = 0; s < S; s++) {
+      Out o;
+      for (int j = 0; j < ${wide}; j++) put(o.v[j], where[j] == r * S + s ? get(g.v[j]) : 0.f);
+      *(Out*)(dx + first + ((long long)r * W + s) * C) = o;
+    }
+}`,
+});

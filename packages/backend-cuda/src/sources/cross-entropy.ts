@@ -3,25 +3,34 @@
 import type { Program } from "../driver/gpu.ts";
 import { cType, type Stored } from "./prelude.ts";
 
-/** logits `[N, V]`, target `[N]` -> each row's loss and log-sum-exp, float32 `[N]`. Parameters logits, target, loss, lse, V. Grid x is N. */
-export const crossEntropy = (name: string, stored: Stored): Omit<Program, "name"> => ({
+/** Elements that a thread reads in one go: 16 bytes where every row begins at a multiple of them. */
+export type Wide = 1 | 4 | 8;
+
+/**
+ * logits `[N, V]`, target `[N]` -> each row's loss and log-sum-exp, float32 `[N]`. One pass: the sum so far is scaled where a larger logit
+ * comes (Milakov and Gimelshein: Online normalizer calculation for softmax, 2018). Parameters logits, target, loss, lse, V. Grid x is N.
+ */
+export const crossEntropy = (name: string, stored: Stored, wide: Wide): Omit<Program, "name"> => ({
   takes: "ppppi",
   source: `
+#define WIDE ${wide}
+struct alignas(WIDE * sizeof(${cType[stored]})) Piece { ${cType[stored]} v[WIDE]; };
+INLINE void take(const Piece& x, float& m, float& s) {
+  float top = get(x.v[0]);
+  for (int j = 1; j < WIDE; j++) top = fmaxf(top, get(x.v[j]));
+  if (top > m) { s *= __expf(m - top); m = top; }
+  for (int j = 0; j < WIDE; j++) s += __expf(get(x.v[j]) - m);
+}
 extern "C" __global__ void __launch_bounds__(1024) ${name}(const ${cType[stored]}* logits, const int* target, float* loss, float* lse, int V) {
   const ${cType[stored]}* row = logits + (long long)blockIdx.x * V;
-  int wide = V % 4 == 0 ? V : 0;
   float m = -INFF, s = 0;
-  for (int i = threadIdx.x * 4; i < wide; i += blockDim.x * 4) {
-    Four<${cType[stored]}> x = *(const Four<${cType[stored]}>*)(row + i);
-    float top = fmaxf(fmaxf(get(x.v[0]), get(x.v[1])), fmaxf(get(x.v[2]), get(x.v[3])));
-    if (top > m) { s *= __expf(m - top); m = top; }
-    for (int j = 0; j < 4; j++) s += __expf(get(x.v[j]) - m);
+  int i = threadIdx.x * WIDE, step = blockDim.x * WIDE;
+  for (; i + step < V; i += 2 * step) {
+    Piece a = *(const Piece*)(row + i), b = *(const Piece*)(row + i + step);
+    take(a, m, s);
+    take(b, m, s);
   }
-  for (int i = wide + threadIdx.x; i < V; i += blockDim.x) {
-    float x = get(row[i]);
-    if (x > m) { s *= __expf(m - x); m = x; }
-    s += __expf(x - m);
-  }
+  if (i < V) take(*(const Piece*)(row + i), m, s);
   float top = blockMax(m);
   s = blockSum(m == -INFF ? 0.f : s * __expf(m - top));
   if (threadIdx.x) return;

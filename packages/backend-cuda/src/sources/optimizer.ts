@@ -1,6 +1,6 @@
 // Sources of AdamW's update, of one parameter and of many, of their sums of squares, and of gelu's gradient.
 import type { Program } from "../driver/gpu.ts";
-import { cType, type Stored } from "./prelude.ts";
+import { bytesOf, cType, type Stored } from "./prelude.ts";
 
 /** Constants of `adamw`, in the order of its parameters. */
 export const adamwConstants = ["beta1", "beta2", "eps", "rate", "unbias2", "keep", "scale"] as const;
@@ -52,6 +52,7 @@ INLINE int rowOf(const Row* rows, int count) {
 /** AdamW of many parameters, a block a chunk. Parameters table, its rows, constants without what decay leaves. */
 export const adamwAll = (name: string, grad: Stored): Omit<Program, "name"> => ({
   takes: "piffffff",
+  blockBytes: (24 + bytesOf[grad]) * CHUNK, // value, moments and gradient read, value and moments written
   source: `
 struct Row { const float *value; const ${cType[grad]}* grad; const float *m, *v; float *y, *ym, *yv; bf16* low; int n, first; float keep; int unused; };${find}
 extern "C" __global__ void __launch_bounds__(256) ${name}(const Row* rows, int count, float beta1, float beta2, float eps, float rate, float unbias2, float scale) {
@@ -88,6 +89,7 @@ export const SQUARES_ROW = 16;
 /** Sums of squares of chunks of many tensors, a block a chunk, -> a number a block. Parameters table, its rows, partial sums. */
 export const squaresAll = (name: string, stored: Stored): Omit<Program, "name"> => ({
   takes: "pip",
+  blockBytes: bytesOf[stored] * CHUNK,
   source: `
 struct Row { const ${cType[stored]}* x; int n, first; };${find}
 extern "C" __global__ void __launch_bounds__(256) ${name}(const Row* rows, int count, float* sums) {

@@ -24,6 +24,12 @@ export function holdFor(D: number): Hold {
   return { threads, rows: threads === 32 ? 4 : 1, wide, times: Math.ceil(D / wide / threads) };
 }
 
+/** For `layerNormGrad`: twice the rows a block, so that sums of a vector over rows come in half as many parts. */
+export function holdForGrad(D: number): Hold {
+  const hold = holdFor(D);
+  return { ...hold, rows: hold.rows === 1 ? 1 : 2 * hold.rows };
+}
+
 /** Names a kernel's hold. */
 export const holdName = ({ threads, wide, times }: Hold): string => `${threads}x${times}x${wide}`;
 

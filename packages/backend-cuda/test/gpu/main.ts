@@ -9,7 +9,7 @@ import { useGpu, worst } from "../kernels/compare.ts";
 import { convolutionOperations } from "../kernels/convolutions.ts";
 import { tensor } from "../kernels/draws.ts";
 import { largeOperations } from "../kernels/large.ts";
-import { namedOperations } from "../kernels/named.ts";
+import { namedOperations, uniforms } from "../kernels/named.ts";
 import { memoryChecks } from "./memory.ts";
 
 const tolerances: Readonly<Record<Precision, number>> = { fp32: 1e-5, tf32: 2e-3, bf16: 1e-2 };
@@ -51,6 +51,7 @@ for (const precision of ["fp32", "tf32", "bf16"] as const) {
     [...operations, ...convolutionOperations, ...namedOperations, ...largeOperations],
     tolerances[precision],
   );
+  check(`${precision} uniform numbers, bit by bit`, () => worst(uniforms().run), 0);
   check(`${precision} tensors left`, () => backend.numDataIds(), 0);
   console.log(`${gpu.name}, ${precision}: ${((performance.now() - from) / 1000).toFixed(1)} s`);
 }

@@ -230,7 +230,8 @@ const others: readonly (readonly [string, () => Operation])[] = [
     "matMul broadcast",
     () => on((a, b, c) => [tf.matMul(a!, b!), tf.matMul(a!, c!)], floats(2, 3, 4, 5), floats(1, 5, 6), floats(3, 5, 2)),
   ],
-  ["matMul of one row", () => on((a, b) => tf.matMul(a!, b!), floats(1, 5), floats(5, 1))],
+  // of one sign: a single number of both may cancel, and then no rounding is small beside it
+  ["matMul of one row", () => on((a, b) => tf.matMul(a!, b!), positive(1, 5), positive(5, 1))],
   [
     "fused matMul",
     () =>

@@ -82,6 +82,8 @@ export const convolutionOperations: readonly (readonly [name: string, make: () =
   ["depthwiseConv2d", depthwise([2, 6, 5, 3], [3, 3, 3, 2])],
   ["depthwiseConv2d with strides", depthwise([1, 8, 8, 4], [3, 3, 4, 1], { strides: 2, pad: "valid" })],
   ["maxPool", largest([2, 6, 6, 3], 2, 2, "valid")],
+  ["maxPool of four channels", largest([2, 6, 9, 4], 3, 3, "valid")],
+  ["maxPool that leaves a row", largest([1, 7, 6, 4], 2, 2, "valid")],
   ["maxPool of windows that overlap", largest([2, 7, 7, 2], 3, 2, "same")],
   ["avgPool", average([2, 6, 6, 3], 2, 2, "valid")],
   ["avgPool of windows that overlap", average([1, 7, 6, 2], 3, 2, "same")],

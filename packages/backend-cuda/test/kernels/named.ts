@@ -120,6 +120,19 @@ const turned = (back: boolean): Operation => ({
   reference: rotatedReference(back) as Operation["run"],
 });
 
+/** Numbers of whole tensors, of parts of some, and of counters beyond 32 bits. */
+export const uniforms = (): Operation =>
+  on(() =>
+    (
+      [
+        { key: [0xffffffff, 5], from: 7, shape: [3, 5, 7], strides: [35, 7, 1] },
+        { key: [1, 0xdeadbeef], from: 2 ** 34 - 9, shape: [4, 6], strides: [24, 1] },
+        { key: [3, 4], from: 2 ** 45 + 2, shape: [2, 3, 1, 5], strides: [120, 20, 10, 1] },
+        { key: [0, 0], from: 0, shape: [], strides: [] },
+      ] as const
+    ).map((at) => kernels.uniform({}, at)),
+  );
+
 export const namedOperations: readonly (readonly [name: string, make: () => Operation])[] = [
   ["addRow", () => on((x, row) => kernels.addRow({ x: x!, row: row! }), floats(2, 3, 7), floats(7))],
   [
@@ -240,4 +253,5 @@ export const namedOperations: readonly (readonly [name: string, make: () => Oper
   ["rotary back", () => turned(true)],
   ["crossEntropy", () => loss(7, 77)],
   ["crossEntropy of a wide row", () => loss(3, 1200)],
+  ["uniform numbers", uniforms],
 ];

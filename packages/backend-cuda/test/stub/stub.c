@@ -105,16 +105,3 @@ NOTHING(cudnnGetLastErrorString)
 u64 cudnnGetVersion() { return 91900; }
 int cudnnBackendCreateDescriptor(int kind, u64* descriptor) { return handle(descriptor); }
 int cudnnBackendGetAttribute(u64 descriptor, int name, int type, int64_t wanted, int64_t* count, void* values) { return *count = 1, 0; }
-NOTHING(cudnnSetTensor4dDescriptor)
-NOTHING(cudnnSetFilter4dDescriptor)
-NOTHING(cudnnSetConvolution2dDescriptor)
-NOTHING(cudnnSetConvolutionMathType)
-HANDLE(cudnnCreateTensorDescriptor)
-HANDLE(cudnnCreateFilterDescriptor)
-HANDLE(cudnnCreateConvolutionDescriptor)
-NOTHING(cudnnConvolutionForward)
-NOTHING(cudnnConvolutionBackwardData)
-NOTHING(cudnnConvolutionBackwardFilter)
-NOTHING(cudnnGetConvolutionForwardAlgorithm_v7)
-NOTHING(cudnnGetConvolutionBackwardDataAlgorithm_v7)
-NOTHING(cudnnGetConvolutionBackwardFilterAlgorithm_v7)

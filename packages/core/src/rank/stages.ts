@@ -1,9 +1,9 @@
 // What the plan says of one rank's stages, in the form that its steps use.
 import type { Tensor } from "@tensorflow/tfjs";
-import * as tf from "@tensorflow/tfjs";
+import { uniform } from "../devices/kernels/uniform.ts";
 import type { Coords } from "../mesh.ts";
 import type { AnyModel } from "../model/model.ts";
-import { drawUniform } from "../params/draw.ts";
+import { counted } from "../params/draw.ts";
 import type { JobOptions } from "../plan/options.ts";
 import type { Plan } from "../plan/plan.ts";
 import { usedBy } from "../plan/specs.ts";
@@ -31,9 +31,5 @@ export function uniformOf({ seed = 0 }: JobOptions, plan: Plan, coords: Coords, 
   const divided = Object.fromEntries(Object.entries(roles.dims).map(([axis, dim]) => [axis, dim + 1]));
   const first = firstSample(plan, coords, at);
   return (name: string, { shape }: Tensor, cuts: Readonly<Record<string, number>>): Tensor =>
-    tf.tensor(
-      drawUniform({ seed, name, first, samples, shape, cuts: { ...divided, ...cuts }, mesh, coords }),
-      shape,
-      "float32",
-    );
+    uniform({}, counted({ seed, name, first, samples, shape, cuts: { ...divided, ...cuts }, mesh, coords }));
 }

@@ -175,6 +175,14 @@ const cast = (draw: Draw): Check => {
   return on(run as Check["run"], draw.indices(9, N, D), draw.floats(D, F));
 };
 
+/** A part of a tensor of random numbers, counted from anywhere. */
+const uniform = (draw: Draw): Check => {
+  const [N, D, apart] = [draw.size(1, 40), draw.size(1, 40), draw.size(0, 30)];
+  const key = [draw.size(0, 2 ** 31), draw.size(0, 2 ** 31)] as const;
+  const at = { key, from: 2 ** 33 * draw.size(0, 9) + draw.size(0, 99), shape: [N, D], strides: [D + apart, 1] };
+  return on(() => kernels.uniform({}, at));
+};
+
 export const namedChecks: readonly Named[] = [
   ["addRow, columnSums", sums],
   ["adamw", adamw],
@@ -196,4 +204,5 @@ export const namedChecks: readonly Named[] = [
   ["rotary", rotary],
   ["sumOfSquares", squares],
   ["swiglu, swigluGrad", swiglu],
+  ["uniform", uniform],
 ];

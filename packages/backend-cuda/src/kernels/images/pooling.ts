@@ -1,9 +1,9 @@
 // tfjs's pooling over `[B, H, W, C]`, and its gradients.
-import { averageGrad, largestGrad, pool } from "../../sources/convolution.ts";
+import { averageGrad, largestGrad, largestGradApart, pool } from "../../sources/convolution.ts";
 import { blocks, sizeOf } from "../dims.ts";
 import { storedAs } from "../moves.ts";
 import type { Compute, Table } from "../table.ts";
-import { pooling, windowOf } from "./geometry.ts";
+import { type Geometry, pooling, windowOf } from "./geometry.ts";
 
 const pooled =
   (kind: "max" | "avg"): Compute =>
@@ -27,13 +27,24 @@ const averagePoolGrad: Compute = (b, { dy, input }, attrs) => {
   return dx;
 };
 
+/** Whether windows lie side by side and cover the input. */
+const apart = (at: Geometry): boolean =>
+  at.strideHeight === at.filterHeight &&
+  at.strideWidth === at.filterWidth &&
+  at.outHeight * at.filterHeight === at.inHeight &&
+  at.outWidth * at.filterWidth === at.inWidth;
+
 const largestPoolGrad: Compute = (b, { dy, input }, attrs) => {
   const at = pooling(input!.shape, attrs);
   const x = input!.dtype === "float32" ? b.share(input!) : storedAs(b, input!, "f32");
   const [from, of] = [b.entry(x.dataId).stored, b.entry(dy!.dataId).stored];
   const dx = b.output(input!.shape, "float32", of);
-  const [name, n] = [`largestGrad_${from}_${of}`, sizeOf(input!.shape)];
-  const launch = b.program(name, () => largestGrad(name, from, of));
+  const wide = at.inChannels % 4 === 0 ? 4 : 1;
+  const [kind, make, n] = apart(at)
+    ? [`Apart${wide}`, (name: string) => largestGradApart(name, from, of, wide), sizeOf(at.outShape) / wide]
+    : ["", (name: string) => largestGrad(name, from, of), sizeOf(input!.shape)];
+  const name = `largestGrad${kind}_${from}_${of}`;
+  const launch = b.program(name, () => make(name));
   if (n) launch(blocks(n, 256), 1, 256, b.address(x), b.address(dy!), b.address(dx), n, ...windowOf(at));
   b.release(x);
   return dx;

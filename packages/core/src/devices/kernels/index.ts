@@ -12,3 +12,4 @@ export { type Rotation, rotary } from "./rotary.ts";
 export { addBranch, addRow, columnSums, joinColumns, oneHot, pickRows, sumIntoRows } from "./rows.ts";
 export { sumOfSquares, sumsOfSquares } from "./squares.ts";
 export { type Gated, swiglu, swigluGrad } from "./swiglu.ts";
+export { uniform } from "./uniform.ts";
