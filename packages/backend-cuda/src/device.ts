@@ -6,10 +6,10 @@ import { CudaBackend, type Precision, type Residual } from "./backend/backend.ts
 import { openGpu } from "./driver/cuda.ts";
 import type { Gpu } from "./driver/gpu.ts";
 import { profiled } from "./driver/profiled.ts";
-import { fuseAdam } from "./kernels/adam.ts";
-import { gradients } from "./kernels/gradients.ts";
 import { kernels } from "./kernels/index.ts";
 import { backendName } from "./kernels/table.ts";
+import { fuseAdam } from "./kernels/tfjs/adam.ts";
+import { gradients } from "./kernels/tfjs/gradients.ts";
 import { allocator } from "./memory/allocator.ts";
 
 /** Options of `cuda()`. */

@@ -1,7 +1,7 @@
 // The gradients that take the place of tfjs's own give its bits, on any backend.
 import * as tf from "@tensorflow/tfjs";
 import { expect, test } from "vitest";
-import { gradients } from "../src/kernels/gradients.ts";
+import { gradients } from "../src/kernels/tfjs/gradients.ts";
 
 const axes: readonly (number | number[] | undefined)[] = [undefined, 0, -1, [0, 2], [1, 2], [0, 1, 2]];
 

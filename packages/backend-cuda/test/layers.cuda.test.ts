@@ -1,7 +1,7 @@
 // A convolutional tf.LayersModel trained by `model.fit` in plain tfjs, on the emulator: its losses are those of the cpu backend.
 import * as tf from "@tensorflow/tfjs";
 import { expect, test } from "vitest";
-import { fuseAdam } from "../src/kernels/adam.ts";
+import { fuseAdam } from "../src/kernels/tfjs/adam.ts";
 import { emulatedGpu } from "./emulator/gpu.ts";
 import { useGpu } from "./kernels/compare.ts";
 

@@ -1,9 +1,8 @@
 // Every kernel of the backend, tfjs's by their names and `orthant.*`.
 import type { KernelConfig } from "@tensorflow/tfjs";
 import { arithmetic } from "./arithmetic.ts";
-import { attentions } from "./attention.ts";
+import { attentions } from "./attention/index.ts";
 import { losses } from "./cross-entropy.ts";
-import { fallbacks, withHost } from "./fallback.ts";
 import { gates } from "./gates.ts";
 import { convolutions } from "./images/convolution.ts";
 import { pools } from "./images/pooling.ts";
@@ -16,6 +15,7 @@ import { rows } from "./rows.ts";
 import { shapes } from "./shapes.ts";
 import { softmax } from "./softmax.ts";
 import { toConfigs } from "./table.ts";
+import { fallbacks, withHost } from "./tfjs/fallback.ts";
 
 /** Kernels that run on the card. */
 export const ownKernels = (): KernelConfig[] =>

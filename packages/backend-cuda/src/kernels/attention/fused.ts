@@ -1,54 +1,24 @@
-// Causal attention by name: on tensor cores where these take the heads, by the library's kernels or else our own; in float32 elsewhere,
-// which never writes the scores either; and where a head is too wide for both, products and a softmax. Queries, keys and values come
-// apart or side by side.
-// B batch, T time, H heads, K width of one head, P = B H
+// Causal attention whose scores are never written: on tensor cores where these take the heads, by the library's kernels or else our own,
+// and in float32 elsewhere.
+// B batch, T time, H heads, K width of one head
 import type { TensorInfo } from "@tensorflow/tfjs";
-import type { CudaBackend } from "../backend/backend.ts";
-import type { Attention, HeadShape } from "../driver/gpu.ts";
+import type { CudaBackend } from "../../backend/backend.ts";
+import type { Attention } from "../../driver/gpu.ts";
 import {
   attentionKeys,
   attentionQueries,
   attention as forwardSource,
   rowDots,
   tileFor,
-  WIDEST,
-} from "../sources/attention.ts";
-import type { Half } from "../sources/mma.ts";
-import { bytesOf, type Stored } from "../sources/prelude.ts";
-import { blocks, rowMajor } from "./dims.ts";
+} from "../../sources/attention.ts";
+import type { Half } from "../../sources/mma.ts";
+import { bytesOf, type Stored } from "../../sources/prelude.ts";
+import { blocks } from "../dims.ts";
+import { type Halves, halved, widened } from "../halves.ts";
+import { storedAs } from "../moves.ts";
+import type { Inputs } from "../table.ts";
 import { flashAttention } from "./flash.ts";
-import { type Halves, halved, widened } from "./halves.ts";
-import { pick, storedAs, transpose } from "./moves.ts";
-import { multiply } from "./products.ts";
-import { concat } from "./shapes.ts";
-import { causalSoftmax, causalSoftmaxGrad } from "./softmax.ts";
-import type { Attributes, Inputs, Table } from "./table.ts";
-
-type Places = Omit<HeadShape, "type">;
-type Three = readonly [q: number, k: number, v: number];
-
-/** Where queries, keys and values are: in one tensor of all three, or in three. */
-interface Heads {
-  readonly xs: readonly TensorInfo[];
-  readonly places: Places;
-  readonly scale: number;
-}
-
-const apart = ({ q, k, v }: Inputs, { scale }: Attributes): Heads => {
-  const [P, T, K] = q!.shape as [number, number, number];
-  return { xs: [q!, k!, v!], places: { B: P, T, H: 1, K, row: K }, scale: scale as number };
-};
-
-const packed = ({ qkv }: Inputs, { scale }: Attributes): Heads => {
-  const [B, T, , H, K] = qkv!.shape as [number, number, number, number, number];
-  return { xs: [qkv!], places: { B, T, H, K, row: 3 * H * K }, scale: scale as number };
-};
-
-/** Addresses of the three, from those of the tensors that hold them. */
-const three = (addresses: readonly number[], { H, K }: Places, bytes: number): Three =>
-  addresses.length === 3
-    ? (addresses as unknown as Three)
-    : [addresses[0]!, addresses[0]! + H * K * bytes, addresses[0]! + 2 * H * K * bytes];
+import { type Heads, three } from "./heads.ts";
 
 const isLow = (b: CudaBackend, xs: readonly TensorInfo[]): boolean =>
   xs.every((x) => b.entry(x.dataId).stored === "bf16");
@@ -75,7 +45,7 @@ function tensorCores(
 }
 
 /** y `[B, T, H, K]` under `shape`, and for the gradient each row's log-sum-exp, which keeps a share of y. */
-function forward(b: CudaBackend, heads: Heads, shape: readonly number[]): TensorInfo[] {
+export function forward(b: CudaBackend, heads: Heads, shape: readonly number[]): TensorInfo[] {
   const { places, scale } = heads;
   const { B, T, H, K, row } = places;
   const { stored, xs } = alike(b, heads.xs);
@@ -163,7 +133,7 @@ function byKernels(b: CudaBackend, { heads, stored, xs, dxs, dy, y, lse }: Gradi
 }
 
 /** Gradients by the tensors of `heads`. */
-function backward(b: CudaBackend, heads: Heads, { dy, kept: lse }: Inputs): TensorInfo[] {
+export function backward(b: CudaBackend, heads: Heads, { dy, kept: lse }: Inputs): TensorInfo[] {
   const y = b.kept(lse!);
   const { stored, xs } = alike(b, heads.xs);
   const slope = storedAs(b, dy!, stored);
@@ -176,86 +146,3 @@ function backward(b: CudaBackend, heads: Heads, { dy, kept: lse }: Inputs): Tens
   b.release(slope, ...xs);
   return dxs;
 }
-
-/** Softmax of the scores, written out. */
-function composite(b: CudaBackend, { q, k, v }: Inputs, scale: number): TensorInfo[] {
-  const score = multiply(b, q!, k!, { transposeB: true });
-  const p = causalSoftmax(b, score, scale);
-  b.release(score);
-  return [multiply(b, p, v!), p];
-}
-
-function compositeGrad(b: CudaBackend, { dy, q, k, v, kept: p }: Inputs, scale: number): TensorInfo[] {
-  const dp = multiply(b, dy!, v!, { transposeB: true });
-  const dscore = causalSoftmaxGrad(b, p!, dp, scale);
-  const gradients = [
-    multiply(b, dscore, k!),
-    multiply(b, dscore, q!, { transposeA: true }),
-    multiply(b, p!, dy!, { transposeA: true }),
-  ];
-  b.release(dp, dscore);
-  return gradients;
-}
-
-/** `[B, T, H, K] -> [P, T, K]`, new. */
-function headsFirst(b: CudaBackend, x: TensorInfo, { B, T, H, K }: Places): TensorInfo {
-  return { ...transpose(b, { ...x, shape: [B, T, H, K] }, [0, 2, 1, 3]), shape: [B * H, T, K] };
-}
-
-/** `[P, T, K] -> [B, T, H, K]`, new; x is released. */
-function timeFirst(b: CudaBackend, x: TensorInfo, { B, T, H, K }: Places): TensorInfo {
-  const y = transpose(b, { ...x, shape: [B, H, T, K] }, [0, 2, 1, 3]);
-  b.release(x);
-  return y;
-}
-
-/** q, k and v of a packed tensor, each `[P, T, K]`, new. */
-function parted(b: CudaBackend, qkv: TensorInfo, at: Places): Inputs {
-  const [own, { B, T, H, K }] = [rowMajor(qkv.shape), at];
-  const strides = [own[0]!, own[3]!, own[1]!, 1];
-  const [q, k, v] = [0, 1, 2].map((i) => ({ ...pick(b, qkv, [B, H, T, K], i * H * K, strides), shape: [B * H, T, K] }));
-  return { q: q!, k: k!, v: v! };
-}
-
-function attention(b: CudaBackend, inputs: Inputs, attrs: Attributes): TensorInfo[] {
-  const heads = apart(inputs, attrs);
-  if (heads.places.K > WIDEST) return composite(b, inputs, heads.scale);
-  return forward(b, heads, inputs.q!.shape);
-}
-
-function attentionGrad(b: CudaBackend, inputs: Inputs, attrs: Attributes): TensorInfo[] {
-  const heads = apart(inputs, attrs);
-  if (heads.places.K > WIDEST) return compositeGrad(b, inputs, heads.scale);
-  return backward(b, heads, inputs);
-}
-
-function packedAttention(b: CudaBackend, inputs: Inputs, attrs: Attributes): TensorInfo[] {
-  const heads = packed(inputs, attrs);
-  const { B, T, H, K } = heads.places;
-  if (K <= WIDEST) return forward(b, heads, [B, T, H, K]);
-  const parts = parted(b, inputs.qkv!, heads.places);
-  const [y, p] = composite(b, parts, heads.scale) as [TensorInfo, TensorInfo];
-  b.release(...Object.values(parts));
-  return [timeFirst(b, y, heads.places), p];
-}
-
-function packedAttentionGrad(b: CudaBackend, inputs: Inputs, attrs: Attributes): TensorInfo {
-  const heads = packed(inputs, attrs);
-  const { B, T, H, K } = heads.places;
-  if (K <= WIDEST) return backward(b, heads, inputs)[0]!;
-  const parts = { ...parted(b, inputs.qkv!, heads.places), dy: headsFirst(b, inputs.dy!, heads.places) };
-  const gradients = compositeGrad(b, { ...parts, kept: inputs.kept! }, heads.scale).map((x) =>
-    timeFirst(b, x, heads.places),
-  );
-  const wide = gradients.map((x) => ({ ...x, shape: [B, T, 1, H, K] }));
-  const y = concat(b, wide, 2);
-  b.release(...gradients, ...Object.values(parts));
-  return y;
-}
-
-export const attentions: Table = {
-  "orthant.attention": attention,
-  "orthant.attentionGrad": attentionGrad,
-  "orthant.packedAttention": packedAttention,
-  "orthant.packedAttentionGrad": packedAttentionGrad,
-};

@@ -1,7 +1,7 @@
 // tfjs's Adam with all variables in one launch on this backend (Kingma and Ba 2015): its own asks for fourteen kernels a variable, most of
 // a small model's step.
 import * as tf from "@tensorflow/tfjs";
-import { backendName } from "./table.ts";
+import { backendName } from "../table.ts";
 
 interface Moment {
   readonly variable: tf.Variable;

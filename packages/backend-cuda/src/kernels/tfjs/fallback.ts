@@ -12,8 +12,8 @@ import {
   type TensorInfo,
   util,
 } from "@tensorflow/tfjs";
-import type { CudaBackend } from "../backend/backend.ts";
-import { backendName } from "./table.ts";
+import type { CudaBackend } from "../../backend/backend.ts";
+import { backendName } from "../table.ts";
 
 type Values = Parameters<KernelBackend["write"]>[0];
 

@@ -1,11 +1,11 @@
 // Causal attention by this package's own tensor-core kernels, in the place of a library: where there is no cuDNN.
-import type { CudaBackend } from "../backend/backend.ts";
-import type { Attention, Launch } from "../driver/gpu.ts";
-import { flash } from "../sources/flash.ts";
-import { flashKeys, flashQueries } from "../sources/flash-grad.ts";
-import { rowsOf, THREADS, type Tiling } from "../sources/flash-tiles.ts";
-import type { Half } from "../sources/mma.ts";
-import { blocks } from "./dims.ts";
+import type { CudaBackend } from "../../backend/backend.ts";
+import type { Attention, Launch } from "../../driver/gpu.ts";
+import { flash } from "../../sources/flash.ts";
+import { flashKeys, flashQueries } from "../../sources/flash-grad.ts";
+import { rowsOf, THREADS, type Tiling } from "../../sources/flash-tiles.ts";
+import type { Half } from "../../sources/mma.ts";
+import { blocks } from "../dims.ts";
 
 /** How the three kernels are cut. */
 interface Tilings {
