@@ -19,7 +19,7 @@ import { wasm } from "./wasm/device.ts";
 const webgpu: Device = {
   name: "webgpu",
   precisions: ["fp32"],
-  start: async () => (await import("./webgpu/device.ts")).startWebgpu(),
+  start: async (where) => (await import("./webgpu/device.ts")).startWebgpu(where),
 };
 
 const tensorflow: Device = {
