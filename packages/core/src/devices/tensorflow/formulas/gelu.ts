@@ -1,7 +1,7 @@
 // Gelu and the perceptron around it as graphs of TensorFlow.
 // N rows, D width, F hidden width
 import type { Graph, Output } from "../graph.ts";
-import { affine, columnSum, type Formula, float, inputs, multiply } from "./pieces.ts";
+import { columnSum, type Formula, float, inputs, multiply } from "./pieces.ts";
 
 const a = 2 * Math.sqrt(2 / Math.PI);
 const b = 0.044715 * a;
@@ -41,13 +41,13 @@ export function geluProductGrad(g: Graph): Formula {
 
 export function geluProduct(g: Graph): Formula {
   const [x, w, bias] = inputs(g, 3) as [Output, Output, Output];
-  const hidden = affine(g, x, w, bias);
+  const hidden = g.each("AddV2", multiply(g, x, w), bias);
   return { inputs: [x, w, bias], outputs: [geluOf(g, hidden), hidden] };
 }
 
 export function mlp(g: Graph): Formula {
   const [x, up, bias, down] = inputs(g, 4) as [Output, Output, Output, Output];
-  const hidden = affine(g, x, up, bias);
+  const hidden = g.each("AddV2", multiply(g, x, up), bias);
   return { inputs: [x, up, bias, down], outputs: [multiply(g, geluOf(g, hidden), down), hidden] };
 }
 

@@ -22,9 +22,9 @@ export const multiply = (g: Graph, a: Output, b: Output, adj_x = false, adj_y = 
 const plainProduct = (g: Graph, a: Output, b: Output): Output =>
   g.op("MatMul", [a, b], { transpose_a: false, transpose_b: false });
 
-/** `x w + bias`, which TensorFlow makes one operation of. */
+/** `x w + bias`. Not by MatMul, which TensorFlow fuses with what adds the bias: that operation of its dies where there is no memory. */
 export const affine = (g: Graph, x: Output, w: Output, bias: Output): Output =>
-  g.op("BiasAdd", [plainProduct(g, x, w), bias]);
+  g.op("BiasAdd", [multiply(g, x, w), bias]);
 
 /** A number for each row, `[.., 1]`; `compiled` with what is done to its elements, which is faster where little else is. */
 export const alongRows = (g: Graph, op: "Max" | "Mean" | "Sum", x: Output, compiled = false): Output =>
