@@ -68,11 +68,13 @@ function gpusHere(): string[] {
   return (nvidia.length ? nvidia : alike(ofOthers())).map(toSelector);
 }
 
+const ffi: string = "bun:ffi"; // not a literal: bundlers for other runtimes look for it
+
 /** Writes into the environment that libraries see: Bun keeps what `process.env` is given to itself. */
 async function setEnv(name: string, value: string): Promise<void> {
   env[name] = value;
   if (!versions.bun) return;
-  const { dlopen } = await import("bun:ffi" as string);
+  const { dlopen } = await import(ffi);
   const { symbols } = dlopen("libc.so.6", { setenv: { args: ["cstring", "cstring", "i32"], returns: "i32" } });
   symbols.setenv(Buffer.from(`${name}\0`), Buffer.from(`${value}\0`), 1);
 }
