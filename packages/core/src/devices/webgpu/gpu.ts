@@ -48,9 +48,10 @@ export async function requestGpu(localRank = 0): Promise<Started> {
   const adapter = await (await findGpu()).requestAdapter({ powerPreference: "high-performance" });
   if (!adapter)
     throw new Error(
-      `device webgpu: no adapter${which ? ` at ${which}` : ""}: install the GPU's Vulkan driver and libvulkan1, or a software one (Debian: ` +
+      "device webgpu: no adapter: install the GPU's Vulkan driver and libvulkan1, or a software one (Debian: " +
         "mesa-vulkan-drivers for Deno; chromium-common for Node and Bun, with " +
-        "VK_ICD_FILENAMES=/usr/lib/chromium/vk_swiftshader_icd.json), or choose the device wasm",
+        "VK_ICD_FILENAMES=/usr/lib/chromium/vk_swiftshader_icd.json), or choose the device wasm" +
+        (which ? `; this rank was given ${which}` : ""),
     );
   const requiredLimits: Record<string, number> = {};
   for (const name in adapter.limits) requiredLimits[name] = adapter.limits[name as "maxBufferSize"]; // inherited getters: `Object.entries` has none
