@@ -4,8 +4,8 @@ import { execFile, execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { argv, execPath, exit, pid } from "node:process";
 import { promisify } from "node:util";
-import { type DeviceName, memory, sgd, train, useDevice } from "@orthant/core";
-import { arrays, mlp } from "@orthant/nn";
+import { type DeviceName, memory, rebind, type Segment, sgd, train, useDevice } from "@orthant/core";
+import { arrays, mlp, segments } from "@orthant/nn";
 import { type Case, differentialCases, observe, runCases, testDevice, underSgd } from "@orthant/testing";
 import * as tf from "@tensorflow/tfjs";
 
@@ -55,6 +55,47 @@ const steady: Case = {
     const grown = inLibrary() - before;
     if (leaked || grown || tensors.at(-1) !== tensors[1])
       throw new Error(`${leaked} in tfjs, ${grown} in TensorFlow are left`);
+  },
+};
+
+type AnySegment = Pick<Segment<never, never>, "name" | "params" | "run">;
+
+/** Every gradient of a segment, in one part or as `wants` has them. */
+function gradientsOf(
+  segment: AnySegment,
+  shapes: readonly (readonly number[])[],
+  wants: readonly boolean[][],
+): tf.Tensor[] {
+  const xs = shapes.map((shape, i) => tf.randomNormal([...shape], 0, 0.5, "float32", i + 1));
+  const count = segment.params.length;
+  const { y, part, drop } = rebind((...all) => segment.run(all.slice(0, count), ...all.slice(count)), xs);
+  const parts = wants.map((want) => part(y, xs, want));
+  drop();
+  return xs.map((_, i) => parts.map((each) => each[i]).find((dx) => dx)!);
+}
+
+/** All gradients at once are one call of TensorFlow, those of inputs and of parameters apart go kernel by kernel. */
+const halves: Case = {
+  name: "gradients in halves are those of one part",
+  async run() {
+    await useDevice(device);
+    const [B, T, D, H, K, F] = [2, 9, 12, 3, 4, 20];
+    const weights = [[D, H, K], [D, H, K], [D, H, K], [H, K, D]]; // biome-ignore format: a list
+    const biases = [[H, K], [H, K], [H, K]]; // biome-ignore format: a list
+    const tried = [
+      [segments.attention, [...weights, ...biases, [B, T, D]]],
+      [segments.attentionWithoutBias, [...weights, [B, T, D]]],
+      [segments.mlp, [[D, F], [F], [F, D], [B, T, D]]],
+    ] as const;
+    for (const [segment, shapes] of tried) {
+      const first = shapes.map((_, i) => i === shapes.length - 1);
+      const worst = tf.tidy(() => {
+        const whole = gradientsOf(segment, shapes, [shapes.map(() => true)]);
+        const apart = gradientsOf(segment, shapes, [first, first.map((flag) => !flag)]);
+        return Math.max(...whole.map((dx, i) => dx.sub(apart[i]!).norm().div(dx.norm()).dataSync()[0]!));
+      });
+      if (!(worst < 1e-6)) throw new Error(`${segment.name}: ${worst} apart`);
+    }
   },
 };
 
@@ -117,6 +158,7 @@ const cases = [
   ...differentialCases({ ...mesh, cases: [{ pp: 2, dp: 2, tp: 2, schedule: "1f1b", stage: 3 }] }),
   example,
   steady,
+  halves,
   room,
 ].filter(({ name }) => argv.slice(2).every((word) => name.includes(word)));
 const failed = await runCases(cases, (line) => {
