@@ -19,27 +19,40 @@ export const ints = (g: Graph, ...values: readonly number[]): Output =>
 export const multiply = (g: Graph, a: Output, b: Output, adj_x = false, adj_y = false): Output =>
   g.op("BatchMatMulV2", [a, b], { adj_x, adj_y });
 
-const plainProduct = (g: Graph, a: Output, b: Output): Output =>
-  g.op("MatMul", [a, b], { transpose_a: false, transpose_b: false });
+const product = (g: Graph, a: Output, b: Output, compiled = false): Output =>
+  g.op("MatMul", [a, b], { transpose_a: false, transpose_b: false, ...(compiled && { _XlaCompile: true }) });
 
 /** `x w + bias`. Not by MatMul, which TensorFlow fuses with what adds the bias: that operation of its dies where there is no memory. */
 export const affine = (g: Graph, x: Output, w: Output, bias: Output): Output =>
   g.op("BiasAdd", [multiply(g, x, w), bias]);
 
 /** A number for each row, `[.., 1]`; `compiled` with what is done to its elements, which is faster where little else is. */
-export const alongRows = (g: Graph, op: "Max" | "Mean" | "Sum", x: Output, compiled = false): Output =>
+export const alongRows = (g: Graph, op: "Max" | "Sum", x: Output, compiled = false): Output =>
   g.op(op, [x, ints(g, -1)], { Tidx: "int32", keep_dims: true, ...(compiled && { _XlaCompile: true }) });
 
-/** Each row times one vector `[D, 1]`, and the sum: a third of the time of TensorFlow's Sum. */
-export const weightedSum = (g: Graph, x: Output, weights: Output): Output => plainProduct(g, x, weights);
+/** A matrix of one value. */
+const filled = (g: Graph, [rows, columns]: readonly (number | Output)[], value: Output): Output =>
+  g.op("Fill", [sizes(g, rows!, columns!), value], { index_type: "int32" });
+
+/**
+ * Each row of a matrix times a vector `[D, 1]`, and the sum, compiled with what is done to its elements: XLA computes such a product with
+ * vectors, and a sum number by number.
+ */
+export const weightedSum = (g: Graph, x: Output, weights: Output): Output => product(g, x, weights, true);
+
+/** 1 over the width of a matrix. */
+export const perColumn = (g: Graph, x: Output): Output =>
+  g.op("Reciprocal", [g.op("Cast", [dim(g, x, 1)], { SrcT: "int32", DstT: "float32" })]);
+
+/** The weights `[D, 1]` of a mean over columns. */
+export const meanWeights = (g: Graph, x: Output): Output => filled(g, [dim(g, x, 1), 1], perColumn(g, x));
 
 /** A row of as many ones as `x` has rows, by which a product sums columns: a third to a half of the time of BiasAddGrad. */
-export const onesFor = (g: Graph, x: Output): Output =>
-  g.op("Fill", [sizes(g, 1, dim(g, x, 0)), float(g, 1)], { index_type: "int32" });
+export const onesFor = (g: Graph, x: Output): Output => filled(g, [1, dim(g, x, 0)], float(g, 1));
 
 /** Sums over rows, `[N, D] -> [D]`. */
 export const columnSum = (g: Graph, x: Output, ones = onesFor(g, x)): Output =>
-  g.op("Reshape", [plainProduct(g, ones, x), ints(g, -1)], { Tshape: "int32" });
+  g.op("Reshape", [product(g, ones, x), ints(g, -1)], { Tshape: "int32" });
 
 /** Dims in another order, compiled: that is faster than TensorFlow's own operation. */
 export const turned = (g: Graph, x: Output, ...order: readonly number[]): Output =>

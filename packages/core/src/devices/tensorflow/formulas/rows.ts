@@ -12,7 +12,9 @@ import {
   int,
   ints,
   joined,
+  meanWeights,
   onesFor,
+  perColumn,
   weightedSum,
 } from "./pieces.ts";
 
@@ -37,9 +39,10 @@ export function columnSums(g: Graph): Formula {
 /** Layer norm with a mean and a bias; what is kept is the mean and 1 / deviation, `[N, 2]`. */
 export function layerNorm(g: Graph): Formula {
   const [x, gain, bias, epsilon] = inputs(g, 4) as [Output, Output, Output, Output];
-  const mean = alongRows(g, "Mean", x, true);
+  const weights = meanWeights(g, x);
+  const mean = weightedSum(g, x, weights);
   const off = g.each("Sub", x, mean);
-  const variance = alongRows(g, "Mean", g.each("Mul", off, off), true);
+  const variance = weightedSum(g, g.each("Mul", off, off), weights);
   const scale = g.each("Rsqrt", g.each("AddV2", variance, epsilon));
   const y = g.each("AddV2", g.each("Mul", g.each("Mul", off, scale), gain), bias);
   return { inputs: [x, gain, bias, epsilon], outputs: [y, joined(g, 1, mean, scale)] };
@@ -52,8 +55,7 @@ export function layerNormGrad(g: Graph): Formula {
   const scale = outputOf(mean, 1);
   const h = g.each("Mul", g.each("Sub", x, mean), scale);
   const dyh = g.each("Mul", dy, h);
-  const width = g.op("Cast", [dim(g, x, 1)], { SrcT: "int32", DstT: "float32" });
-  const weights = reshape(g, g.op("RealDiv", [gain, width]), -1, 1);
+  const weights = reshape(g, g.op("Mul", [gain, perColumn(g, x)]), -1, 1);
   const [along, level] = [weightedSum(g, dyh, weights), weightedSum(g, dy, weights)];
   const slope = g.each("Sub", g.each("Mul", dy, gain), g.each("Mul", h, along));
   const dx = g.each("Mul", g.each("Sub", slope, level), scale);
