@@ -4,7 +4,6 @@ import { masked } from "../../kernels/attention.ts";
 import { type Graph, type Output, outputOf } from "../graph.ts";
 import {
   affine,
-  alongRows,
   columnSum,
   dim,
   type Formula,
@@ -14,10 +13,12 @@ import {
   ints,
   joined,
   multiply,
+  onesFor,
   reshaped,
   rows,
   shapedAs,
   turned,
+  weightedSum,
 } from "./pieces.ts";
 
 type Three = readonly [q: Output, k: Output, v: Output];
@@ -31,10 +32,12 @@ function causal(g: Graph, score: Output, scale: Output): Output {
   return g.op("Softmax", [g.each("SelectV2", sees, g.each("Mul", score, scale), float(g, masked))]);
 }
 
-const causalBack = (g: Graph, p: Output, dp: Output, scale: Output): Output => {
-  const sum = alongRows(g, "Sum", g.each("Mul", p, dp));
-  return g.each("Mul", g.each("Mul", g.each("Sub", dp, sum), p), scale);
-};
+/** Gradient by the scores, `[P, T, T]`, whose rows are taken as those of one matrix. */
+function causalBack(g: Graph, probabilities: Output, slope: Output, scale: Output): Output {
+  const [p, dp] = [rows(g, probabilities, 3), rows(g, slope, 3)];
+  const sum = weightedSum(g, g.each("Mul", p, dp), onesFor(g, p, 1));
+  return shapedAs(g, g.each("Mul", g.each("Mul", g.each("Sub", dp, sum), p), scale), slope);
+}
 
 function attend(g: Graph, [q, k, v]: Three, scale: Output): readonly [y: Output, p: Output] {
   const p = causal(g, multiply(g, q, k, false, true), scale);

@@ -59,7 +59,7 @@ export function layerNormGrad(g: Graph): Formula {
   const [along, level] = [weightedSum(g, dyh, weights), weightedSum(g, dy, weights)];
   const slope = g.each("Sub", g.each("Mul", dy, gain), g.each("Mul", h, along));
   const dx = g.each("Mul", g.each("Sub", slope, level), scale);
-  const ones = onesFor(g, x);
+  const ones = onesFor(g, x, 0);
   return { inputs: [dy, x, stat, gain], outputs: [dx, columnSum(g, dyh, ones), columnSum(g, dy, ones)] };
 }
 
