@@ -49,7 +49,9 @@ await build({
   mainFields: ["module", "main"],
   ignoreAnnotations: true, // tfjs says that importing its kernels has no effect
   external: ["webgpu"],
-  banner: { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' },
+  banner: {
+    js: 'import { createRequire as requireAt } from "node:module"; const require = requireAt(import.meta.url);',
+  },
   logLevel: "error",
 });
 copyFileSync("packages/core/package.json", join(folder, "package.json")); // where core looks for its version

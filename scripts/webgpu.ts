@@ -5,7 +5,12 @@ import { run } from "./run.ts";
 import { softwareVulkan } from "./setup-webgpu.ts";
 
 const given = process.argv.slice(2);
-const tests = [["tests/runtimes/webgpu.ts"], ["tests/runtimes/webgpu/threads.ts"], ["tests/devices/main.ts", "webgpu"]];
+const tests = [
+  ["tests/runtimes/webgpu.ts"],
+  ["tests/runtimes/webgpu/threads.ts"],
+  ["tests/runtimes/webgpu/gpus.ts"],
+  ["tests/devices/main.ts", "webgpu"],
+];
 const files = given.length ? [given] : tests;
 const { lavapipe, swiftShader } = softwareVulkan();
 const runtimes = [

@@ -1,6 +1,7 @@
-// Where a step's forward and backward spend their time on wasm, kernel by kernel, and how far products are from the rate of one plain
-// product of matrices: a table. Kernels that call others are counted without them.
-import { adamw, useDevice } from "@orthant/core";
+// Where a step's forward and backward spend their time on a device that computes at once, kernel by kernel, and how far products are from
+// the rate of one plain product of matrices: a table. Kernels that call others are counted without them. Argument: wasm, or another device.
+import { argv, exit } from "node:process";
+import { adamw, type DeviceName, useDevice } from "@orthant/core";
 import * as tf from "@tensorflow/tfjs";
 import { batch, benchModel, sizes } from "../cpu-model.ts";
 import { handLoop } from "../hand.ts";
@@ -56,9 +57,10 @@ async function matrixRate(): Promise<number> {
   return (2 * side ** 3) / Math.min(...times) / 1e6;
 }
 
-await useDevice("wasm");
+const device = (argv[2] ?? "wasm") as DeviceName;
+await useDevice(device);
 const rate = await matrixRate();
-const spent = clocked("wasm");
+const spent = clocked(tf.getBackend());
 const { input, target } = await batchTensors();
 const loop = handLoop(benchModel().model, anyWeights(), adamw({ lr: 1e-3 }));
 const step = () => loop.step(input, target, 1 / (batch * sizes.context), false);
@@ -69,7 +71,7 @@ const from = performance.now();
 for (let i = 0; i < steps; i++) await step();
 const whole = (performance.now() - from) / steps;
 const rows = [...spent].sort(([, a], [, b]) => b.ms - a.ms).slice(0, 16);
-console.log(`a step on wasm: ${whole.toFixed(0)} ms; a plain product of matrices: ${rate.toFixed(1)} GFLOP/s`);
+console.log(`a step on ${device}: ${whole.toFixed(0)} ms; a plain product of matrices: ${rate.toFixed(1)} GFLOP/s`);
 console.table(
   rows.map(([kernel, { ms, calls, flops }]) => ({
     kernel,
@@ -84,3 +86,4 @@ const atRate = flops / rate / 1e6;
 console.log(
   `its products alone, at that rate: ${atRate.toFixed(0)} ms, ${((100 * atRate) / whole).toFixed(0)} % of the step`,
 );
+exit(0);

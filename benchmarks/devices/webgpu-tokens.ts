@@ -50,9 +50,8 @@ async function productError(): Promise<number> {
 }
 
 tf.copyRegisteredKernels("webgpu", stockName);
-await useDevice("webgpu");
-const { device } = tf.backend() as unknown as { device: { adapterInfo?: GPUAdapterInfo } };
-console.log(`GPU ${["vendor", "device", "description"].map((key) => device.adapterInfo?.[key as "vendor"]).join(" ")}`);
+const { detail } = await useDevice("webgpu");
+console.log(detail);
 await registerStock();
 console.log(`largest difference of our products from tfjs's: ${await productError()}`);
 const counted = meter();

@@ -2,8 +2,7 @@
 // bytes that they hold after step 50 and step 500, and fails where there are more. Usage: node tests/devices/steady.ts [DEVICE ...]
 import { execFileSync } from "node:child_process";
 import { argv, env, execPath, exit } from "node:process";
-import { activeDevice, adamw, type DeviceName, memory, plan, type StepReport } from "@orthant/core";
-import { runRanks } from "@orthant/core/internal";
+import { activeDevice, adamw, type DeviceName, memory, run } from "@orthant/core";
 import { tinyGpt, tinySequences } from "@orthant/testing";
 import * as tf from "@tensorflow/tfjs";
 import { softwareVulkan } from "../../scripts/setup-webgpu.ts";
@@ -22,7 +21,7 @@ function held(): Held {
 /** What is held after both steps, on one device in this process. */
 async function trained(device: DeviceName): Promise<Held[]> {
   const found: Held[] = [];
-  const options = {
+  const session = await run({
     model: tinyGpt({ layers: 2 }),
     data: tinySequences(),
     batch: 4,
@@ -30,18 +29,12 @@ async function trained(device: DeviceName): Promise<Held[]> {
     clip: 1,
     steps: late + 1,
     device,
-    run: false as const,
+    transport: memory(),
+    run: false,
     quiet: true,
-  };
-  const onStep = ({ step }: StepReport) => {
-    if (step === early || step === late) found.push(held());
-  };
-  await runRanks(memory(), {
-    options,
-    plan: await plan(options),
-    events: { onStep },
-    stop: new AbortController().signal,
   });
+  for await (const { step } of session) if (step === early || step === late) found.push(held());
+  await session.close();
   return found;
 }
 

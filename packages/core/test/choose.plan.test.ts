@@ -32,6 +32,18 @@ test("the first that works is taken, and the line says why not the others", asyn
   expect(why).toBe("device four, four 4.2 on a card: no one (no card), no two (its library is 3), no three (no GPU)");
 });
 
+test("what is missing for one reason is told together", async () => {
+  const absent = () => "no GPU";
+  const candidates = [
+    { device: works("cuda"), absent },
+    { device: fails("tensorflow", "not installed") },
+    { device: works("webgpu"), absent },
+    last,
+  ];
+  const { why } = await firstOf(candidates, where);
+  expect(why).toBe("device last: no cuda or webgpu (no GPU), no tensorflow (not installed)");
+});
+
 test("a device that is only worth it on a GPU can be taken later without one", async () => {
   const device = works("either", { gpu: false });
   const { why } = await firstOf([{ device, onGpu: true }, { device: fails("other", "lost") }, { device }, last], where);

@@ -27,25 +27,27 @@ const some = (folder: string, name: RegExp): boolean =>
 const hasFile = (folder: string, name: RegExp): boolean =>
   platform !== "linux" || some(folder, name) || existsSync("/dev/dxg"); // WSL has the latter alone
 
-export const noNvidia = (): string | undefined => (hasFile("/dev", /^nvidia\d+$/) ? undefined : "no NVIDIA GPU");
+const ofNvidia = (): boolean => hasFile("/dev", /^nvidia\d+$/);
 
-export const noGpu = (): string | undefined => (hasFile("/dev/dri", /^renderD/) || !noNvidia() ? undefined : "no GPU");
+export const noGpu = (): string | undefined => (hasFile("/dev/dri", /^renderD/) || ofNvidia() ? undefined : "no GPU");
 
-/** Whether an npm package is in a `node_modules` at or above this file: a tenth of the time of asking Node. */
-function isInstalled(name: string, from = import.meta.dirname): boolean {
+export const noNvidia = (): string | undefined => noGpu() ?? (ofNvidia() ? undefined : "no NVIDIA GPU");
+
+/** Whether a folder is in a `node_modules` at or above this file: a tenth of the time of asking Node. */
+function isInstalled(path: string, from = import.meta.dirname): boolean {
   const above = dirname(from);
-  return existsSync(join(from, "node_modules", name)) || (above !== from && isInstalled(name, above));
+  return existsSync(join(from, "node_modules", path)) || (above !== from && isInstalled(path, above));
 }
 
-/** Says that none of the npm packages is installed. */
-export const noneOf = (...packages: readonly string[]): string | undefined =>
-  packages.some((name) => isInstalled(name)) ? undefined : "not installed";
+/** Says that none of these folders of npm packages is there. */
+export const noneOf = (...paths: readonly string[]): string | undefined =>
+  paths.some((path) => isInstalled(path)) ? undefined : "not installed";
 
 /** A device that has started, and why it is that one. */
 export interface Chosen {
   readonly device: Device;
   readonly active: Active;
-  /** One line, such as `device wasm: no cuda (no NVIDIA GPU), no webgpu (no GPU), no tensorflow (not installed)`. */
+  /** One line, such as `device wasm: no cuda or webgpu (no GPU), no tensorflow (not installed)`. */
   readonly why: string;
 }
 
@@ -65,7 +67,11 @@ export async function firstOf(candidates: readonly Candidate[], where: Where): P
 }
 
 function line({ name }: Device, { detail }: Active, passed: ReadonlyMap<string, string>): string {
-  const others = [...passed].filter(([other]) => other !== name).map(([other, why]) => `no ${other} (${why})`);
+  const reasons = Map.groupBy(
+    [...passed].filter(([other]) => other !== name),
+    ([, why]) => why,
+  );
+  const others = [...reasons].map(([why, all]) => `no ${all.map(([other]) => other).join(" or ")} (${why})`);
   return `device ${name}${detail ? `, ${detail}` : ""}${others.length ? `: ${others.join(", ")}` : ""}`;
 }
 

@@ -19,7 +19,7 @@ import { wasm } from "./wasm/device.ts";
 const webgpu: Device = {
   name: "webgpu",
   precisions: ["fp32"],
-  start: async () => (await import("./webgpu/device.ts")).startWebgpu(),
+  start: async (where) => (await import("./webgpu/device.ts")).startWebgpu(where),
 };
 
 const tensorflow: Device = {
@@ -31,7 +31,8 @@ const tensorflow: Device = {
 
 const builtIn: Readonly<Record<Exclude<DeviceName, "auto">, Device>> = { wasm, cpu, webgpu, tensorflow, cuda };
 
-const [tfjsNode, tfjsNodeGpu] = ["@tensorflow/tfjs-node", "@tensorflow/tfjs-node-gpu"];
+/** Where both packages have their addon: npm may have left it out, as this repository's own install does. */
+const [tfjsNode, tfjsNodeGpu] = ["@tensorflow/tfjs-node/lib", "@tensorflow/tfjs-node-gpu/lib"];
 
 /** What "auto" tries, the last of which works everywhere. */
 const candidates: readonly Candidate[] = [

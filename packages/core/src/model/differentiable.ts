@@ -21,6 +21,8 @@ export interface Differentiable {
    * what some of them have in common and others do not need.
    */
   readonly backward: (dy: tf.Tensor, saved: tf.Tensor[], shared: tf.Tensor[], once: Once) => Gradient[];
+  /** Gives all gradients together, in the same order, where all are wanted at once: for what a device does better in one call. */
+  readonly together?: (dy: tf.Tensor, saved: tf.Tensor[]) => tf.Tensor[];
 }
 
 /** The part of tfjs 4's engine that `tf.customGrad` uses itself: what that adds costs more than a small kernel. */
@@ -61,7 +63,7 @@ function unrecorded<T>({ state }: Engine, work: () => T): T {
  * Runs `forward` now; whoever holds the tape asks for gradients. Tensors made on the way are freed. What is shared joins what is
  * saved, and is freed with it.
  */
-export function differentiable({ inputs, forward, shared, backward }: Differentiable): tf.Tensor {
+export function differentiable({ inputs, forward, shared, backward, together }: Differentiable): tf.Tensor {
   const engine = tf.engine() as unknown as Engine;
   const tape = engine.isTapeOn() ? engine.state.activeTape : undefined;
   const saved: tf.Tensor[] = [];
@@ -70,7 +72,8 @@ export function differentiable({ inputs, forward, shared, backward }: Differenti
   };
   const y = unrecorded(engine, () => tf.tidy(() => forward(save)));
   const count = saved.length;
-  const gradient = ([dy]: [tf.Tensor]): Record<string, Gradient> => {
+  const gradient = ([dy]: [tf.Tensor], all = false): Record<string, Gradient> => {
+    if (all && together) return byPlace(together(dy, saved).map((dx) => () => dx));
     if (shared && saved.length === count) for (const x of tf.tidy(() => shared(dy, saved))) saved.push(tf.keep(x));
     return byPlace(backward(dy, saved.slice(0, count), saved.slice(count), onceInto(saved)));
   };

@@ -4,9 +4,9 @@
 
 import { differentiable, kernels, type Segment, type Shape, segment, view } from "@orthant/core";
 import * as tf from "@tensorflow/tfjs";
-import { affine, multiply, rows } from "./matrices.ts";
+import { multiply, rows } from "./matrices.ts";
 
-const { columnSums, joinColumns, packedAttention, packedAttentionGrad } = kernels;
+const { columnSums, headGradients, joinedWeights, selfAttention, selfAttentionGrad } = kernels;
 
 interface Sizes {
   readonly B: number;
@@ -22,61 +22,49 @@ function sizesOf(query: Shape, x: Shape): Sizes {
   return { B, T, D, H, K };
 }
 
-/** The weights of q, k and v side by side, `[D, 3 H K]`. */
-const joined = (weights_DHK: readonly tf.Tensor[], { D, H, K }: Sizes): tf.Tensor =>
-  joinColumns(weights_DHK.map((w) => view(w, [D, H * K])));
-
-/** Their biases in a row, `[3 H K]`. */
-const rowOf = (biases_HK: readonly tf.Tensor[]): tf.Tensor | undefined =>
-  biases_HK.length ? tf.concat(biases_HK.map((bias) => bias.flatten())) : undefined;
-
 const scale = ({ K }: Sizes) => ({ scale: 1 / Math.sqrt(K) });
-
-/** Gradient by what the weights of q, k and v give, as rows `[N, 3 H K]`: what all other gradients but that of `out` start from. */
-function headGradients(dy_BTD: tf.Tensor, [, , , , out, qkv, kept]: readonly tf.Tensor[], at: Sizes): tf.Tensor[] {
-  const { B, T, D, H, K } = at;
-  const dmixed_NC = multiply(rows(dy_BTD), view(out!, [H * K, D]), false, true);
-  const inputs = { dy: view(dmixed_NC, [B, T, H, K]), qkv: qkv!, kept: kept! };
-  return [view(packedAttentionGrad(inputs, scale(at)), [B * T, 3 * H * K])];
-}
 
 /** One gradient a parameter, then that of x. */
 function backward(
   dy_BTD: tf.Tensor,
   [x, query, key, value, out, , , mixed]: readonly tf.Tensor[],
   dheads_NC: tf.Tensor,
-  at: Sizes,
+  { B, T, D, H, K }: Sizes,
   { biased, once }: { biased: boolean; once: (make: () => tf.Tensor[]) => () => tf.Tensor[] },
 ): (() => tf.Tensor)[] {
-  const { B, T, D, H, K } = at;
   const weights = once(() => tf.split(multiply(rows(x!), dheads_NC, true), 3, 1));
   const biases = once(() => tf.split(columnSums({ x: dheads_NC }), 3));
   const parts = [0, 1, 2];
+  const joined = () => joinedWeights({ query: query!, key: key!, value: value! });
   return [
     ...parts.map((i) => () => view(weights()[i]!, [D, H, K])),
     () => view(multiply(view(mixed!, [B * T, H * K]), rows(dy_BTD), true), out!.shape),
     ...(biased ? parts : []).map((i) => () => view(biases()[i]!, [H, K])),
-    () => view(multiply(dheads_NC, joined([query!, key!, value!], at), false, true), x!.shape),
+    () => view(multiply(dheads_NC, joined(), false, true), x!.shape),
   ];
 }
 
+/** What was saved, by name. */
+const named = ([x, query, key, value, out, qkv, kept, mixed]: readonly tf.Tensor[]) =>
+  ({ x, query, key, value, out, qkv, kept, mixed }) as Omit<kernels.SelfAttentionGradInputs, "dy">;
+
 /** Parameters query, key, value, out, then the biases of the first three or none. Keeps q, k, v, probabilities and what they mix. */
-function run(params: readonly tf.Tensor[], x_BTD: tf.Tensor): tf.Tensor {
-  const [query, key, value, out, ...biases] = params;
-  const at = sizesOf(query!.shape, x_BTD.shape);
-  const { B, T, D, H, K } = at;
+function run(params: readonly tf.Tensor[], x: tf.Tensor): tf.Tensor {
+  const [query, key, value, out] = params as [tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor];
+  const [queryBias, keyBias, valueBias] = params.slice(4);
+  const at = sizesOf(query.shape, x.shape);
+  const biased = valueBias !== undefined;
   return differentiable({
-    inputs: [...params, x_BTD],
+    inputs: [...params, x],
     forward: (save) => {
-      const qkv_NC = affine(rows(x_BTD), joined([query!, key!, value!], at), rowOf(biases));
-      const qkv = view(qkv_NC, [B, T, 3, H, K]);
-      const [mixed_BTHK, kept] = packedAttention({ qkv }, scale(at));
-      save([x_BTD, query!, key!, value!, out!, qkv, kept, mixed_BTHK]);
-      return view(multiply(view(mixed_BTHK, [B * T, H * K]), view(out!, [H * K, D])), x_BTD.shape);
+      const inputs = { x, query, key, value, out, queryBias, keyBias, valueBias };
+      const [y, ...kept] = selfAttention(inputs, scale(at));
+      save([x, query, key, value, out, ...kept]);
+      return y;
     },
-    shared: (dy_BTD, saved) => headGradients(dy_BTD, saved, at),
-    backward: (dy_BTD, saved, [dheads_NC], once) =>
-      backward(dy_BTD, saved, dheads_NC!, at, { biased: biases.length > 0, once }),
+    shared: (dy, saved) => [headGradients({ dy, ...named(saved) }, scale(at))],
+    backward: (dy, saved, [dheads_NC], once) => backward(dy, saved, dheads_NC!, at, { biased, once }),
+    together: (dy, saved) => selfAttentionGrad({ dy, ...named(saved) }, { ...scale(at), biased }),
   });
 }
 

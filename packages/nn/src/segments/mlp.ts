@@ -6,7 +6,7 @@ import { differentiable, elements, kernels, type Segment, segment, view } from "
 import type * as tf from "@tensorflow/tfjs";
 import { multiply, rows } from "./matrices.ts";
 
-const { columnSums, geluProduct, geluProductGrad } = kernels;
+const { columnSums, geluProductGrad, mlpGrad } = kernels;
 
 /** Keeps what goes into gelu, or what the device keeps instead. Gradients share the hidden layer and its gradient. */
 function run([up_DF, bias_F, down_FD]: readonly tf.Tensor[], x_BTD: tf.Tensor): tf.Tensor {
@@ -14,9 +14,9 @@ function run([up_DF, bias_F, down_FD]: readonly tf.Tensor[], x_BTD: tf.Tensor): 
   return differentiable({
     inputs,
     forward: (save) => {
-      const [active_NF, kept_NF] = geluProduct({ x: rows(x_BTD), w: up_DF!, bias: bias_F! });
+      const [y_ND, kept_NF] = kernels.mlp({ x: rows(x_BTD), up: up_DF!, bias: bias_F!, down: down_FD! });
       save([up_DF!, down_FD!, x_BTD, kept_NF]);
-      return view(multiply(active_NF, down_FD!), x_BTD.shape);
+      return view(y_ND, x_BTD.shape);
     },
     shared: (dy_BTD, [, down, , kept]) => geluProductGrad({ dy: rows(dy_BTD), w: down!, kept: kept! }),
     backward: (dy_BTD, [up, , x], [active_NF, dhidden_NF]) => [
@@ -25,6 +25,10 @@ function run([up_DF, bias_F, down_FD]: readonly tf.Tensor[], x_BTD: tf.Tensor): 
       () => multiply(active_NF!, rows(dy_BTD), true),
       () => view(multiply(dhidden_NF!, up!, false, true), x_BTD.shape),
     ],
+    together: (dy_BTD, [up, down, x, kept]) => {
+      const dys = mlpGrad({ dy: rows(dy_BTD), x: rows(x!), up: up!, down: down!, kept: kept! });
+      return [...dys.slice(0, 3), view(dys[3], x_BTD.shape)];
+    },
   });
 }
 

@@ -115,11 +115,29 @@ const packed = (draw: Draw): Check => {
   return on(run as Check["run"], draw.floats(B, T, 3, H, K), draw.floats(B, T, H, K));
 };
 
+const projected =
+  (biased: boolean) =>
+  (draw: Draw): Check => {
+    const [B, T, D, H, K] = [draw.size(1, 3), draw.size(1, 40), draw.size(1, 30), draw.size(1, 4), draw.size(1, 20)];
+    const scale = 1 / Math.sqrt(K);
+    const run = (dy: T, x: T, query: T, key: T, value: T, out: T, queryBias: T, keyBias: T, valueBias: T): T[] => {
+      const weights = { query, key, value, out };
+      const biases = biased ? { queryBias, keyBias, valueBias } : {};
+      const [y, qkv, kept, mixed] = kernels.selfAttention({ x, ...weights, ...biases }, { scale });
+      return [y, ...kernels.selfAttentionGrad({ dy, x, ...weights, qkv, kept, mixed }, { scale, biased })];
+    };
+    const three = (...shape: number[]) => [0, 1, 2].map(() => draw.floats(...shape));
+    const activations = [draw.floats(B, T, D), draw.floats(B, T, D)];
+    return on(run as Check["run"], ...activations, ...three(D, H, K), draw.floats(H, K, D), ...three(H, K));
+  };
+
 const perceptron = (draw: Draw): Check => {
   const [N, D, F] = [draw.size(1, 40), draw.size(1, 40), draw.size(1, 90)];
   const run = (x: T, up: T, bias: T, down: T, dy: T): T[] => {
     const [y, kept] = kernels.geluProduct({ x, w: up, bias });
-    return [y, ...kernels.geluProductGrad({ dy, w: down, kept })];
+    const [z, whole] = kernels.mlp({ x, up, bias, down });
+    const apart = kernels.geluProductGrad({ dy, w: down, kept });
+    return [y, ...apart, z, ...kernels.mlpGrad({ dy, x, up, down, kept: whole })];
   };
   const given = [draw.floats(N, D), draw.floats(D, F), draw.floats(F), draw.floats(F, D), draw.floats(N, D)];
   return on(run as Check["run"], ...given);
@@ -194,7 +212,7 @@ export const namedChecks: readonly Named[] = [
   ["causalSoftmax, causalSoftmaxGrad", causal],
   ["crossEntropy, crossEntropyGrad", loss],
   ["gelu, geluGrad", gelu],
-  ["geluProduct, geluProductGrad", perceptron],
+  ["geluProduct, geluProductGrad, mlp, mlpGrad", perceptron],
   ["joinColumns", columns],
   ["layerNorm, layerNormGrad", norm(true, true)],
   ["layerNorm without a bias", norm(true, false)],
@@ -202,6 +220,8 @@ export const namedChecks: readonly Named[] = [
   ["packedAttention, packedAttentionGrad", packed],
   ["pickRows, sumIntoRows", rows],
   ["rotary", rotary],
+  ["selfAttention, selfAttentionGrad", projected(true)],
+  ["selfAttention without biases", projected(false)],
   ["sumOfSquares", squares],
   ["swiglu, swigluGrad", swiglu],
   ["uniform", uniform],

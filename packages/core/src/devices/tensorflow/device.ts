@@ -65,6 +65,7 @@ async function start(): Promise<Active> {
   if (versions.bun) throw new Error(`device tensorflow: Bun cannot load its addon; run under Node, or choose wasm`);
   mendUtil();
   env.TF_CPP_MIN_LOG_LEVEL ??= "2";
+  env.TF_NUM_INTEROP_THREADS ??= "1"; // an operation has all cores: two at once take them from each other
   const was = tf.getBackend();
   const name = loadPackage();
   const backend = tf.findBackend("tensorflow") as NodeBackend;

@@ -16,7 +16,7 @@ export type Attributes = Readonly<Record<string, Attribute>>;
 export type Output = `n${number}:${number}`;
 
 /** Operations without an attribute T. */
-const untyped: ReadonlySet<string> = new Set(["GatherV2", "Range"]);
+const untyped: ReadonlySet<string> = new Set(["Cast", "GatherV2", "Range"]);
 
 type Field = readonly [number: number, value: number | Uint8Array | string];
 

@@ -65,6 +65,34 @@ const norms = (run: Run): tf.KernelConfig[] => [
   },
 ];
 
+const weights = ["query", "key", "value", "out"];
+const biases = ["queryBias", "keyBias", "valueBias"];
+const attended = ["qkv", "kept", "mixed"];
+
+/** Self-attention is one formula with biases and another without. */
+const selfAttention = (run: Run): tf.KernelConfig[] => [
+  {
+    kernelName: named.selfAttention.kernelName,
+    backendName,
+    kernelFunc: (call) =>
+      (call.inputs.queryBias
+        ? formula(run, "selfAttention", ["x", ...weights, ...biases], ["scale"])
+        : formula(run, "selfAttentionWithoutBias", ["x", ...weights], ["scale"])
+      ).kernelFunc(call),
+  },
+  {
+    kernelName: named.selfAttentionGrad.kernelName,
+    backendName,
+    kernelFunc: (call) =>
+      formula(
+        run,
+        call.attrs!.biased ? "selfAttentionGrad" : "selfAttentionGradWithoutBias",
+        ["dy", "x", ...weights, ...attended],
+        ["scale"],
+      ).kernelFunc(call),
+  },
+];
+
 interface Affine {
   readonly a: tf.TensorInfo;
   readonly b: tf.TensorInfo;
@@ -94,14 +122,19 @@ function fusedMatMul(run: Run, stock: tf.KernelConfig): tf.KernelConfig {
 const formulaKernels = (run: Run): readonly tf.KernelConfig[] => [
   fusedMatMul(run, tf.getKernel(tf._FusedMatMul, backendName)),
   ...norms(run),
+  ...selfAttention(run),
   formula(run, "addBranch", ["stream", "branch", "row"]),
   formula(run, "attention", ["q", "k", "v"], ["scale"]),
   formula(run, "attentionGrad", ["dy", "q", "k", "v", "kept"], ["scale"]),
   formula(run, "columnSums", ["x"]),
+  formula(run, "crossEntropy", ["logits", "target"]),
+  formula(run, "crossEntropyGrad", ["logits", "target", "lse", "dy"]),
   formula(run, "gelu", ["x"]),
   formula(run, "geluGrad", ["x", "dy"]),
   formula(run, "geluProduct", ["x", "w", "bias"]),
   formula(run, "geluProductGrad", ["dy", "w", "kept"]),
+  formula(run, "mlp", ["x", "up", "bias", "down"]),
+  formula(run, "mlpGrad", ["dy", "x", "up", "down", "kept"]),
   formula(run, "packedAttention", ["qkv"], ["scale"]),
   formula(run, "packedAttentionGrad", ["dy", "qkv", "kept"], ["scale"]),
 ];

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type * as tf from "@tensorflow/tfjs";
-import { type Formula, formulas } from "./formulas.ts";
+import { type Formula, formulas } from "./formulas/index.ts";
 import { Graph } from "./graph.ts";
 
 /** A tensor that TensorFlow made. */

@@ -48,10 +48,12 @@ export class Backend extends StockBackend {
   /** Why nothing can be computed any more. */
   #loss: Error | undefined;
 
-  constructor(device: GPUDevice, info: GPUAdapterInfo, limit: number) {
+  /** `which` of several GPUs this is, for `detail`. */
+  constructor(device: GPUDevice, info: GPUAdapterInfo, limit: number, which?: string) {
     super(device, info);
     this.software = isSoftware(info);
-    this.detail = info.description || info.device || info.vendor;
+    const name = info.description || info.device || info.vendor;
+    this.detail = which ? `${name}, ${which}` : name;
     const fail = (error: Error) => {
       this.#failure ??= error;
     };

@@ -1,7 +1,7 @@
 // The webgpu device: tfjs's WebGPU backend on a GPU device requested here, with this folder's kernels. Loaded when it is asked
 // for: its packages are optional. Nothing can be read at once outside browsers: await `data()`.
 import { engine, env, findBackendFactory, registerBackend, removeBackend } from "@tensorflow/tfjs";
-import type { Active } from "../device.ts";
+import type { Active, Where } from "../device.ts";
 import { Backend } from "./backend.ts";
 import { requestGpu } from "./gpu.ts";
 import { kernels } from "./table.ts";
@@ -24,17 +24,17 @@ function bytesAllowed(): number {
   throw new Error(`device webgpu: ORTHANT_WEBGPU_BYTES is "${given}"; it must be a number of bytes, such as 8e9`);
 }
 
-async function newBackend(): Promise<Backend> {
+async function newBackend(localRank: number): Promise<Backend> {
   const limit = bytesAllowed();
-  const { device, info } = await requestGpu();
-  return new Backend(device, info, limit);
+  const { device, info, which } = await requestGpu(localRank);
+  return new Backend(device, info, limit, which);
 }
 
 /** Makes the backend of this thread, once. Throws where the runtime has no WebGPU or no adapter. */
-async function backendHere(): Promise<Backend> {
+async function backendHere(localRank: number): Promise<Backend> {
   const known = running();
   if (known) return known;
-  const made = await newBackend();
+  const made = await newBackend(localRank);
   if (running()) return running()!; // another call was faster
   env().set("WEBGPU_DEFERRED_SUBMIT_BATCH_SIZE", batch);
   if (findBackendFactory(name)) removeBackend(name); // tfjs's own, which Deno refuses
@@ -43,8 +43,8 @@ async function backendHere(): Promise<Backend> {
 }
 
 /** Starts the device in this thread. */
-export async function startWebgpu(): Promise<Active> {
-  const backend = await backendHere();
+export async function startWebgpu({ localRank }: Where): Promise<Active> {
+  const backend = await backendHere(localRank);
   return {
     backend: name,
     kernels: kernels(),

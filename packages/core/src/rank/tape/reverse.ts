@@ -9,7 +9,8 @@ export interface TapeNode {
   readonly kernelName: string;
   readonly inputs: Record<string, Tensor>;
   readonly outputs: readonly Tensor[];
-  readonly gradient?: (dys: (Tensor | undefined)[]) => Record<string, () => Tensor>;
+  /** `all`: every gradient will be called, and none later. */
+  readonly gradient?: (dys: (Tensor | undefined)[], all?: boolean) => Record<string, () => Tensor>;
   saved?: (Tensor | undefined)[];
 }
 
@@ -25,9 +26,9 @@ function onPath(nodes: readonly TapeNode[], from: readonly number[], to: number)
   return path;
 }
 
-function gradientOf({ gradient, kernelName }: TapeNode, dys: (Tensor | undefined)[]): Record<string, () => Tensor> {
+function gradientOf({ gradient, kernelName }: TapeNode, dys: (Tensor | undefined)[], all = false) {
   if (!gradient) throw new Error(`operation ${kernelName} of this segment has no gradient in tfjs`);
-  return gradient(dys);
+  return gradient(dys, all);
 }
 
 interface Engine {
@@ -83,7 +84,8 @@ export class Reverse {
     const { inputs } = node;
     const all = Object.keys(inputs);
     const names = wanted.map((id) => all.find((name) => inputs[name]!.id === id));
-    const thunks = names.some((name) => name !== undefined) ? gradientOf(node, [kept ?? dy]) : {};
+    const whole = !kept && all.every((name) => names.includes(name));
+    const thunks = names.some((name) => name !== undefined) ? gradientOf(node, [kept ?? dy], whole) : {};
     const found = names.map((name) => (name === undefined ? undefined : thunks[name]!()));
     if (later.length && !kept) this.#kept.set(this.#y, tf.keep(view(dy)));
     return found;
