@@ -63,6 +63,7 @@ export const selfAttention: Kernel<SelfAttentionInputs, Attended, Scaled> = kern
   },
 );
 
+/** What `selfAttentionGrad` starts from: the gradient of its result, its inputs, and what `selfAttention` gave for it. */
 export interface SelfAttentionGradInputs extends AttentionWeights {
   /** `[B, T, D]`. */
   readonly dy: tf.Tensor;
