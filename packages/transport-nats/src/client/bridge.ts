@@ -75,7 +75,8 @@ export class Bridge {
     this.#toPeers = new Map([...this.peers.values()].map(({ node, id }) => [node, codecOf(id)]));
     const { peers, counters, shared } = this;
     const onPart = (set: string, bytes: Uint8Array): void => this.hearFrame(set, bytes);
-    this.#traffic = new Traffic({ job, link, subjects, meeting, peers, counters, shared, onPart });
+    const granted = (): number => this.grant.window;
+    this.#traffic = new Traffic({ job, link, subjects, meeting, peers, counters, shared, granted, onPart });
   }
 
   /** The streams to the other clients. */

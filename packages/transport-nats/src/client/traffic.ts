@@ -31,6 +31,8 @@ export interface TrafficParts {
   readonly peers: ReadonlyMap<number, Peer>;
   readonly counters: Counters;
   readonly shared: Shared;
+  /** Bytes that each other may have on the way to this process now. */
+  readonly granted: () => number;
   /** Hears the bytes of a part that came to a set of ranks. */
   readonly onPart: (set: string, bytes: Uint8Array) => void;
 }
@@ -176,11 +178,11 @@ export class Traffic {
   }
 
   #count(verdict: ReturnType<Inflow["accept"]>, peer: Peer): void {
-    const { job, counters, shared } = this.#parts;
+    const { job, counters, shared, granted } = this.#parts;
     if (verdict === "taken") peer.missed = 0;
     shared.count(counts[verdict]);
     if (verdict === "beyond") throw new FrameError("it is beyond the credit that this process gave");
-    const much = verdict === "gap" || this.inflow.unsaid(peer.ranks) > job.window / 8;
+    const much = verdict === "gap" || this.inflow.unsaid(peer.ranks) > granted() / 8;
     if (much && peer.due !== "now") counters.wake(clientThread(job));
     peer.due = much ? "now" : (peer.due ?? "soon");
   }
